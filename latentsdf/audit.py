@@ -1,0 +1,184 @@
+"""What is known about a mesh before it is trusted: closedness, orientation, defects, doubt about its sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import igl
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from .repair import EdgeTable, edge_table, face_components
+
+_INTERSECTION_FACES = 20_000
+_TEST_POINTS = 2_000
+_RAY_SIZE = 1e4  # libigl's ray test drops triangles with edges near 1e-3 and below, so the mesh is made large
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The state of one repaired mesh, kept with every shape made from it."""
+
+    vertices: int
+    """How many vertices."""
+    faces: int
+    """How many faces."""
+    watertight: bool
+    """Whether every edge is shared by an even number of faces."""
+    consistent_winding: bool
+    """Whether neighbouring faces are wound the same way everywhere."""
+    components: int
+    """Sets of faces that share no vertex."""
+    degenerate_faces: int
+    """Faces without an area worth the name."""
+    boundary_edges: int
+    """Edges used by an odd number of faces."""
+    flipped_faces: int
+    """Faces that the repair turned round."""
+    volume: float
+    """Enclosed signed volume, source units cubed; of an open mesh a guess."""
+    extents: tuple[float, float, float]
+    """Size of the bounding box, source units."""
+    self_intersections: int | None
+    """Pairs of an edge and a face that it pierces without touching it otherwise; None when not checked."""
+    sign_disagreement: float
+    """Share of test points that winding number and ray parity put on different sides."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, one line each."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain numbers, lists and strings, fit for JSON."""
+        return {**asdict(self), "extents": list(self.extents), "notes": list(self.notes)}
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Audit:
+        """The audit that `to_dict` wrote.
+
+        Raises:
+            ValueError: a field is missing or unknown.
+        """
+        names = {field.name for field in fields(Audit)}
+        if wrong := names ^ set(record):
+            raise ValueError(f"not the record of an audit: fields missing or unknown: {', '.join(sorted(wrong))}")
+        lists = {"extents": tuple(record["extents"]), "notes": tuple(record["notes"])}
+        return Audit(**{**record, **lists})
+
+    def __str__(self) -> str:
+        size = " x ".join(f"{extent:.4g}" for extent in self.extents)
+        parts = [
+            f"{self.faces} faces",
+            "closed" if self.watertight else f"open ({self.boundary_edges} boundary edges)",
+            f"{self.components} component{'s' * (self.components != 1)}",
+            f"size {size}, volume {self.volume:.4g}",
+        ]
+        counts = {
+            "faces turned": self.flipped_faces,
+            "degenerate faces": self.degenerate_faces,
+            "self-intersections": self.self_intersections,
+        }
+        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        if self.sign_disagreement:
+            parts.append(f"sign in doubt at {self.sign_disagreement:.2%}")
+        return ", ".join(parts)
+
+
+def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) -> Audit:
+    """Examine an already repaired mesh.
+
+    Args:
+        mesh: the mesh in source units.
+        flipped_faces: what `repair_mesh` returned beside it.
+        seed: of the test points and rays.
+
+    Returns:
+        The audit. Self-intersections are counted up to 20,000 faces only.
+
+    Raises:
+        ValueError: the mesh has no face or is flat.
+    """
+    faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
+    if len(faces) == 0:
+        raise ValueError("the mesh has no faces to audit")
+    source = np.asarray(mesh.vertices, dtype=np.float64)
+    low, high = source[faces.ravel()].min(0), source[faces.ravel()].max(0)
+    size = float(np.linalg.norm(high - low))
+    if size == 0:
+        raise ValueError(f"mesh is flat: all {len(source)} vertices coincide")
+    vertices = np.ascontiguousarray((source - (low + high) / 2) * (_RAY_SIZE / size))
+    corners = vertices[faces]
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    longest = np.square(corners - corners[:, [1, 2, 0]]).sum(-1).max(1)
+    volume = (
+        float(np.einsum("fd,fd->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6 * (size / _RAY_SIZE) ** 3
+    )
+    degenerate = int((np.linalg.norm(crosses, axis=1) <= 1e-9 * longest).sum())
+    edges = edge_table(faces)
+    boundary = int((edges.counts % 2).sum())
+    consistent = bool((np.abs(edges.balance) <= edges.counts % 2).all())
+    tree = igl.AABB()
+    tree.init(vertices, faces)
+    checked = len(faces) <= _INTERSECTION_FACES
+    intersections = _self_intersections(tree, vertices, faces, edges) if checked else None
+    disagreement = _sign_disagreement(tree, vertices, faces, np.random.default_rng(seed))
+    notes = []
+    if boundary:
+        notes.append(f"open: {boundary} boundary edges; the inside is decided by winding number")
+    if many := int((edges.counts > 2).sum()):
+        notes.append(f"{many} edges are shared by more than two faces")
+    if not consistent:
+        notes.append("not orientable: some neighbouring faces cannot be wound the same way")
+    if disagreement > 0.01:
+        notes.append(f"winding number and ray parity disagree at {disagreement:.1%} of the test points")
+    return Audit(
+        vertices=len(source),
+        faces=len(faces),
+        watertight=boundary == 0,
+        consistent_winding=consistent,
+        components=face_components(faces, len(source))[0],
+        degenerate_faces=degenerate,
+        boundary_edges=boundary,
+        flipped_faces=int(flipped_faces),
+        volume=volume,
+        extents=(float(high[0] - low[0]), float(high[1] - low[1]), float(high[2] - low[2])),
+        self_intersections=intersections,
+        sign_disagreement=disagreement,
+        notes=tuple(notes),
+    )
+
+
+def _self_intersections(tree: igl.AABB, vertices: NDArray, faces: NDArray, edges: EdgeTable) -> int:
+    """How often an edge pierces a face it shares no vertex with; coplanar overlap goes unseen."""
+    starts, ends = vertices[edges.ends[:, 0]], vertices[edges.ends[:, 1]]
+    lengths = np.linalg.norm(ends - starts, axis=1)
+    kept = lengths > 1e-12 * _RAY_SIZE
+    pairs, starts, lengths = edges.ends[kept], starts[kept], lengths[kept]
+    directions = (ends[kept] - starts) / lengths[:, None]
+    count = 0
+    for part in range(0, len(pairs), 4096):
+        piece = slice(part, part + 4096)
+        hits = tree.intersect_ray(vertices, faces, starts[piece], directions[piece])
+        sizes = np.fromiter((len(row) for row in hits), np.int64, len(hits))
+        flat = np.array([(hit[0], hit[1]) for row in hits for hit in row]).reshape(-1, 2)
+        edge = part + np.repeat(np.arange(len(hits)), sizes)
+        margin = np.minimum(1e-6 * _RAY_SIZE, lengths[edge] * 1e-3)
+        within = (flat[:, 1] > margin) & (flat[:, 1] < lengths[edge] - margin)
+        touching = (faces[flat[:, 0].astype(np.int64)][:, :, None] == pairs[edge][:, None]).any((1, 2))
+        count += int((within & ~touching).sum())
+    return count
+
+
+def _sign_disagreement(tree: igl.AABB, vertices: NDArray, faces: NDArray, rng: np.random.Generator) -> float:
+    """Share of points, half in the bounding box and half near faces, where two rules of inside differ."""
+    half = _TEST_POINTS // 2
+    low, high = vertices[faces.ravel()].min(0), vertices[faces.ravel()].max(0)
+    near = vertices[faces[rng.integers(len(faces), size=half)]].mean(1)
+    points = np.concatenate([rng.uniform(low, high, (half, 3)), near + rng.normal(0, 0.01 * _RAY_SIZE, (half, 3))])
+    directions = rng.normal(size=points.shape)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    hits = tree.intersect_ray(vertices, faces, points, directions)
+    odd = np.fromiter((len(row) % 2 for row in hits), np.int64, len(hits)) == 1
+    inside = np.asarray(igl.fast_winding_number(vertices, faces, points)) > 0.5
+    return float((odd != inside).mean())

@@ -1,0 +1,45 @@
+"""The command line: `latentsdf VERB ...`. Exit 0 done, 2 user error (one line), 130 interrupted with work kept."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .parser import build_parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    options = build_parser().parse_args(arguments)
+    from . import verbs
+
+    try:
+        result = getattr(verbs, options.verb)(options)
+        _write_json(options.json, result)
+    except KeyboardInterrupt:
+        sys.stderr.write("latentsdf: interrupted; finished work is kept\n")
+        return 130
+    except BrokenPipeError:
+        return 0
+    except (ValueError, OSError, KeyError, ImportError, MemoryError, TypeError) as error:
+        if options.debug:
+            raise
+        sys.stderr.write(f"latentsdf {options.verb}: {_sentence(error)}\n")
+        return 2
+    return 130 if result.get("interrupted") else 0
+
+
+def _write_json(path: str | None, result: dict[str, Any]) -> None:
+    if path is not None:
+        Path(path).write_text(json.dumps(result, indent=1, allow_nan=False, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def _sentence(error: BaseException) -> str:
+    return " ".join(str(error).split()) or f"{type(error).__name__} (run with --debug to see where)"

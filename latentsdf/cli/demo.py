@@ -1,0 +1,204 @@
+"""The whole main job on the embedded collection: make, prepare, train, search, morph, reconstruct, show."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from ..collection import write_families
+from ..index import Index
+from ..inference import EncodeConfig, encode_all
+from ..mesh import load_mesh
+from ..metrics import compare
+from ..preparation import PrepareConfig
+from ..preparation import prepare as prepare_meshes
+from ..primitives import FAMILIES
+from ..reconstruction import reconstruct
+from ..render import contact_sheet
+from ..sampling import SamplingConfig
+from ..scan import virtual_scan
+from ..schedule import TrainConfig
+from ..space import LatentSpace, Shape
+from ..training import train
+from .progress import Bar, say
+
+UNSEEN = 5
+"""Shapes a family that are kept from training and used as queries."""
+_FIT = EncodeConfig(steps=150, points=1024, samples=20_000)
+
+
+def run_demo(options: Namespace) -> dict[str, Any]:
+    """Run every part of the library once and leave its files, a contact sheet and a report in a folder."""
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    began = monotonic()
+    known, unseen = _collection(out, options)
+    _prepare(out, known, options)
+    space = _train(out, options, monotonic() - began)
+    queries = _encode(space, unseen, options)
+    searched = _search(space, queries)
+    pictures = _morph(space, out, options)
+    scanned = _scan(space, unseen, out, options)
+    sheet = out / "contact_sheet.png"
+    contact_sheet(
+        _rows(space, known, unseen, queries, options),
+        ("known", "its code", "unseen", "its code", "nearest known"),
+    ).save(sheet)
+    contact_sheet((("morph", pictures), ("scan", scanned.pop("pictures"))), ("", "", "", "", "")).save(
+        out / "morph_and_scan.png"
+    )
+    report = {
+        "families": len(FAMILIES),
+        "shapes": len(space),
+        "training_log": space.history["log"][-1:],
+        "code_bytes": 4 * space.code_size,
+        "search": searched,
+        "scan": scanned,
+        "contact_sheet": str(sheet),
+        "space": str(out / "space.h5"),
+        "seconds": monotonic() - began,
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    say(f"{len(space)} shapes of {len(FAMILIES)} families, {4 * space.code_size} bytes each beside the decoder")
+    say(f"unseen shapes whose nearest neighbour has the right class: {searched['right']} of {searched['queries']}")
+    figures = f"F@0.01 {searched['median_f_0.01']:.3f}, F@0.02 {searched['median_f_0.02']:.3f}"
+    say(f"unseen shapes through their codes, median: {figures}")
+    say(
+        f"scan of an unseen {scanned['class']}: {scanned['residual_mean']:.4f} from its points to the result on average"
+    )
+    say(f"{sheet}, {out / 'morph_and_scan.png'}, {out / 'report.json'}  ({report['seconds']:.0f} s)")
+    return report
+
+
+def _collection(out: Path, options: Namespace) -> tuple[Path, Path]:
+    total = len(FAMILIES) * (options.shapes + UNSEEN)
+    folders = out / "meshes" / "known", out / "meshes" / "unseen"
+    with Bar("families", options.quiet, total) as bar:
+        before = 0
+        for folder, count, seed in (
+            (folders[0], options.shapes, options.seed),
+            (folders[1], UNSEEN, options.seed + 1),
+        ):
+
+            def tell(name: str, done: int, total: int, before: int = before) -> None:
+                bar.update(before + done, name)
+
+            before += len(write_families(folder, count, seed, 80, on_mesh=tell))
+    return folders
+
+
+def _prepare(out: Path, meshes: Path, options: Namespace) -> None:
+    config = PrepareConfig(sampling=SamplingConfig(near=30_000, uniform=8_000, band=16_000, lattice=32))
+    with Bar("prepare", options.quiet) as bar:
+        prepare_meshes(
+            meshes,
+            out / "dataset.h5",
+            config=config,
+            seed=options.seed,
+            on_row=lambda row, done, total: bar.update(done / total, row.name),
+        )
+
+
+def _train(out: Path, options: Namespace, used: float) -> LatentSpace:
+    minutes = max(0.4 * options.minutes, 0.75 * options.minutes - used / 60.0)
+    with Bar("train", options.quiet) as bar:
+        return train(
+            out / "dataset.h5",
+            TrainConfig(minutes=minutes, seed=options.seed),
+            path=out / "space.h5",
+            on_event=lambda event: bar.update(event.progress, f"{event.stage}  loss {event.step.loss:.5f}"),
+        )
+
+
+def _encode(space: LatentSpace, unseen: Path, options: Namespace) -> dict[str, Shape]:
+    files = [(path.relative_to(unseen).with_suffix("").as_posix(), path) for path in sorted(unseen.rglob("*.ply"))]
+    found: dict[str, Shape] = {}
+    with Bar("encode", options.quiet, len(files)) as bar:
+        for start in range(0, len(files), 10):
+            batch = files[start : start + 10]
+            shapes = encode_all(
+                space, batch, config=_FIT, on_step=lambda step, s=start: bar.update(s + 10 * step.progress)
+            )
+            found.update({shape.name: shape for shape in shapes})
+    return found
+
+
+def _search(space: LatentSpace, queries: dict[str, Shape]) -> dict[str, Any]:
+    index = Index(space)
+    nearest = {name: index.search(shape, k=1)[0].name for name, shape in queries.items()}
+    right = sum(name.split("/")[0] == match.split("/")[0] for name, match in nearest.items())
+    figures = []
+    for name, shape in queries.items():
+        if name.endswith("/000"):
+            figures.append(compare(shape.mesh(96), load_mesh(shape.info["source"])))
+    return {
+        "queries": len(queries),
+        "right": right,
+        "share": right / max(1, len(queries)),
+        "nearest": nearest,
+        "median_f_0.01": float(np.median([item.f_scores[0.01] for item in figures])) if figures else 0.0,
+        "median_f_0.02": float(np.median([item.f_scores[0.02] for item in figures])) if figures else 0.0,
+    }
+
+
+def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Trimesh]:
+    first = next(name for name in space if name.startswith("chair/"))
+    last = next(name for name in space if name.startswith("table/"))
+    meshes = []
+    with Bar("morph", options.quiet, 5) as bar:
+        for i in range(5):
+            meshes.append(space.interpolate(first, last, i / 4).mesh(96))
+            (out / "morph").mkdir(exist_ok=True)
+            meshes[-1].export(str(out / "morph" / f"{i:03d}.ply"))
+            bar.update(i + 1)
+    return meshes
+
+
+def _scan(space: LatentSpace, unseen: Path, out: Path, options: Namespace) -> dict[str, Any]:
+    path = next(iter(sorted((unseen / "mug").glob("*.ply"))), None) or next(iter(sorted(unseen.rglob("*.ply"))))
+    truth = load_mesh(path)
+    scan = virtual_scan(truth, count=3000, noise=0.01, seed=options.seed)
+    trimesh.PointCloud(scan.points).export(str(out / "scan.ply"))
+    with Bar("reconstruct", options.quiet) as bar:
+        found = reconstruct(space, scan, config=_FIT)
+        surface = found.shape.mesh(96)
+        surface.export(str(out / "scan_reconstructed.ply"))
+        bar.update(1.0)
+    figures = compare(surface, truth)
+    return {
+        "class": path.parent.name,
+        "points": len(scan.points),
+        "residual_mean": found.residual_mean,
+        "chamfer_l1": figures.chamfer_l1,
+        "f_0.02": figures.f_scores[0.02],
+        "pictures": [truth, surface],
+    }
+
+
+def _rows(
+    space: LatentSpace, known: Path, unseen: Path, queries: dict[str, Shape], options: Namespace
+) -> list[tuple[str, list[trimesh.Trimesh | None]]]:
+    index, rows = Index(space), []
+    with Bar("pictures", options.quiet, len(FAMILIES)) as bar:
+        for family in FAMILIES:
+            name = next(item for item in space if item.startswith(f"{family}/"))
+            query = next(shape for item, shape in queries.items() if item.startswith(f"{family}/"))
+            nearest = index.search(query, k=1)[0].name
+            cells: list[trimesh.Trimesh | None] = [load_mesh(known / f"{name}.ply"), _meshed(space[name])]
+            cells += [load_mesh(unseen / f"{query.name}.ply"), _meshed(query), _meshed(space[nearest])]
+            rows.append((family, cells))
+            bar.update(len(rows), family)
+    return rows
+
+
+def _meshed(shape: Shape) -> trimesh.Trimesh | None:
+    try:
+        return shape.mesh(96)
+    except ValueError:
+        return None

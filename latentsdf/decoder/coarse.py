@@ -1,0 +1,125 @@
+"""The generalising branch: a field that is sane everywhere, for any code."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .base import activation
+from .lookup import read_volumes
+from .modulated import ModulatedMLP, positional_encoding
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseMLP:
+    """A network of position encoding and code (Compact-SDF's generalisation network, with shifts in every layer)."""
+
+    width: int = 128
+    """Units a hidden layer; 512 as published. Larger is more able and slower, quadratically."""
+    depth: int = 4
+    """Hidden layers; 8 as published."""
+    octaves: int = 6
+    """Frequencies of the position encoding; 8 as published. Larger is sharper and rougher on unseen shapes."""
+    activation: str = "silu"
+    """`silu`, `softplus`, `sine`, or `relu` as published (no second derivatives)."""
+
+    def __post_init__(self):
+        if min(self.width, self.depth) < 1 or self.octaves < 0:
+            raise ValueError(f"a coarse MLP needs width, depth >= 1 and octaves >= 0, got {self}")
+        activation(self.activation)
+
+    def numbers(self, code_size: int) -> int:
+        """Parameters that this branch will hold, roughly."""
+        return self.width**2 * self.depth + self.width * self.depth * code_size
+
+    def build(self, code_size: int) -> CoarseBranch:
+        """The branch itself."""
+        return _MLPBranch(self, code_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoarseVolumes:
+    """Feature volumes linear in the code, read trilinearly, and a small head: the work of a code is one product."""
+
+    resolutions: tuple[int, ...] = (8, 16)
+    """Vertices per axis of each volume. Larger holds finer detail and costs code_size * channels * resolution^3."""
+    channels: tuple[int, ...] = (8, 4)
+    """Features a vertex, for each volume."""
+    width: int = 64
+    """Units a hidden layer of the head."""
+    depth: int = 3
+    """Hidden layers of the head."""
+    activation: str = "silu"
+    """`silu`, `softplus`, `sine` or `relu`."""
+
+    def __post_init__(self):
+        if len(self.resolutions) != len(self.channels) or not self.resolutions:
+            raise ValueError(
+                f"resolutions and channels must be as many, got {len(self.resolutions)} and {len(self.channels)}"
+            )
+        if min(self.resolutions) < 2 or min(self.channels) < 1 or min(self.width, self.depth) < 1:
+            raise ValueError(f"coarse volumes need resolutions >= 2 and channels, width, depth >= 1, got {self}")
+        activation(self.activation)
+
+    def numbers(self, code_size: int) -> int:
+        """Parameters that this branch will hold, roughly."""
+        cells = sum(c * r**3 for r, c in zip(self.resolutions, self.channels, strict=True))
+        return cells * (code_size + 1) + self.width**2 * self.depth
+
+    def build(self, code_size: int) -> CoarseBranch:
+        """The branch itself."""
+        return _VolumeBranch(self, code_size)
+
+
+class CoarseBranch(nn.Module, ABC):
+    """A generalising field, split into work on the codes and work on the points."""
+
+    @abstractmethod
+    def prepare(self, codes: Tensor) -> Any:
+        """All work that depends on the codes (S, D) alone."""
+
+    @abstractmethod
+    def query(self, state: Any, points: Tensor) -> Tensor:
+        """Signed distances (S, N) of points (S, N, 3)."""
+
+
+class _MLPBranch(CoarseBranch):
+    def __init__(self, config: CoarseMLP, code_size: int):
+        super().__init__()
+        self.octaves = config.octaves
+        self.network = ModulatedMLP(3 + 6 * config.octaves, code_size, config.width, config.depth, config.activation)
+
+    def prepare(self, codes: Tensor) -> Any:
+        return self.network.shifts(codes)
+
+    def query(self, state: Any, points: Tensor) -> Tensor:
+        return self.network(positional_encoding(points, self.octaves), state)
+
+
+class _VolumeBranch(CoarseBranch):
+    def __init__(self, config: CoarseVolumes, code_size: int):
+        super().__init__()
+        self.resolutions, self.channels = config.resolutions, config.channels
+        self.mean = nn.ParameterList()
+        self.basis = nn.ParameterList()
+        for resolution, channels in zip(config.resolutions, config.channels, strict=True):
+            cells = resolution**3 * channels
+            self.mean.append(nn.Parameter(torch.randn(cells) * 0.1))
+            self.basis.append(nn.Parameter(torch.randn(code_size, cells) * (0.5 / code_size**0.5)))
+        self.network = ModulatedMLP(3 + sum(config.channels), code_size, config.width, config.depth, config.activation)
+
+    def prepare(self, codes: Tensor) -> Any:
+        volumes = [
+            (mean + codes @ basis).view(len(codes), r, r, r, c)
+            for mean, basis, r, c in zip(self.mean, self.basis, self.resolutions, self.channels, strict=True)
+        ]
+        return volumes, self.network.shifts(codes)
+
+    def query(self, state: Any, points: Tensor) -> Tensor:
+        volumes, shifts = state
+        features = [points, *(read_volumes(volume, points) for volume in volumes)]
+        return self.network(torch.cat(features, dim=-1), shifts)

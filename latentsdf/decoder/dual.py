@@ -1,0 +1,122 @@
+"""The dual decoder of Compact-SDF: a generalising branch, a fine branch over a shared grid, fused in a band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .base import Decoder, activation, check_bytes
+from .coarse import CoarseMLP, CoarseVolumes
+from .lookup import read_volumes
+from .modulated import ModulatedMLP
+
+
+@dataclass(frozen=True, kw_only=True)
+class DualConfig:
+    """Shape of a dual decoder. As published: 512 x 8 networks, grid 129 x 128 channels, residual False (1.1 GB)."""
+
+    code_size: int = 64
+    """Numbers a shape. Larger keeps more detail until it saturates; smaller is more compact."""
+    coarse: CoarseMLP | CoarseVolumes = field(default_factory=CoarseMLP)
+    """The generalising branch."""
+    grid_resolution: int = 32
+    """Vertices per axis of the shared grid; 129 as published. Larger is finer and costs channels * resolution^3."""
+    grid_channels: int = 16
+    """Features a grid vertex; 128 as published. Independent of the code size."""
+    fine_width: int = 64
+    """Units a hidden layer of the fine network; 512 as published."""
+    fine_depth: int = 3
+    """Hidden layers of the fine network; 8 as published."""
+    fine_activation: str = "silu"
+    """Activation of the fine network; `relu` as published."""
+    residual: bool = True
+    """True: the fine branch corrects the coarse one and starts as zero. False: it is a field of its own (published)."""
+    band: float = 3 * 2 / 256
+    """Half width of the fusion band in the unit frame (three layers of a 256 lattice). Larger trusts the fine more."""
+    max_bytes: int = 2_000_000_000
+    """Refuse to build a decoder whose parameters exceed this."""
+
+    def __post_init__(self):
+        if self.code_size < 1:
+            raise ValueError(f"code_size must be at least 1, got {self.code_size}")
+        if self.grid_resolution < 2 or min(self.grid_channels, self.fine_width, self.fine_depth) < 1:
+            raise ValueError(
+                f"a dual decoder needs grid_resolution >= 2 and grid_channels, fine_width, fine_depth >= 1, got "
+                f"{self.grid_resolution}, {self.grid_channels}, {self.fine_width}, {self.fine_depth}"
+            )
+        if not self.band > 0:
+            raise ValueError(f"band must be positive, got {self.band}")
+        activation(self.fine_activation)
+
+
+class Dual(Decoder):
+    """Coarse field everywhere, fine field within a band of the coarse surface (Compact-SDF, AAAI 2026).
+
+    `s(x) = s_fine(x) if |s_coarse(x)| < band else s_coarse(x)`; the switch is blended over the outer fifth of the
+    band so that the field is continuous (ours; the published switch is hard).
+    """
+
+    kind: ClassVar[str] = "dual"
+    branches: ClassVar[tuple[str, ...]] = ("coarse", "fine", "fused")
+
+    def __init__(self, config: DualConfig):
+        super().__init__()
+        numbers = config.grid_channels * config.grid_resolution**3 + config.coarse.numbers(config.code_size)
+        check_bytes(
+            numbers + config.fine_width**2 * config.fine_depth,
+            config.max_bytes,
+            "make grid_resolution, grid_channels or the widths smaller",
+        )
+        self.config = config
+        self.code_size = config.code_size
+        self.coarse = config.coarse.build(config.code_size)
+        self.grid = nn.Parameter(torch.zeros(*[config.grid_resolution] * 3, config.grid_channels))
+        self.fine = ModulatedMLP(
+            3 + config.grid_channels,
+            config.code_size,
+            config.fine_width,
+            config.fine_depth,
+            config.fine_activation,
+        )
+        if config.residual:
+            nn.init.zeros_(self.fine.out.weight)
+            nn.init.zeros_(self.fine.out.bias)
+
+    def prepare(self, codes: Tensor) -> Any:
+        """State of both branches."""
+        return self.coarse.prepare(codes), self.fine.shifts(codes)
+
+    def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
+        """Signed distances (S, N) of one branch, or of their fusion."""
+        coarse_state, fine_state = state
+        if branch == "coarse":
+            return self.coarse.query(coarse_state, points)
+        if branch == "fine":
+            base = self.coarse.query(coarse_state, points) if self.config.residual else None
+            return self._fine(fine_state, points, base)
+        coarse = self.coarse.query(coarse_state, points)
+        fine = self._fine(fine_state, points, coarse if self.config.residual else None)
+        band = self.config.band
+        trust = ((band - coarse.detach().abs()) / (0.2 * band)).clamp(0.0, 1.0)
+        return coarse + trust * (fine - coarse)
+
+    def _fine(self, shifts: Tensor, points: Tensor, base: Tensor | None) -> Tensor:
+        flat = points.reshape(1, -1, 3)
+        features = read_volumes(self.grid[None], flat).view(*points.shape[:-1], -1)
+        value = self.fine(torch.cat([points, features], dim=-1), shifts)
+        return value if base is None else base + value
+
+    def smooth(self, branch: str) -> bool:
+        """Only the coarse network: what is read trilinearly from a lattice has no second derivatives in a cell."""
+        return branch == "coarse" and isinstance(self.config.coarse, CoarseMLP) and self.config.coarse.activation != "relu"
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Coarse branch, fine network, and the shared grid."""
+        return {
+            "coarse": list(self.coarse.parameters()),
+            "fine": list(self.fine.parameters()),
+            "grid": [self.grid],
+        }

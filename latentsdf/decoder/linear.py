@@ -1,0 +1,92 @@
+"""Principal components of truncated SDF lattices: the linear floor that a network has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .base import Decoder, check_bytes
+from .lookup import read_volumes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearConfig:
+    """Size of a linear space."""
+
+    code_size: int = 64
+    """Principal components kept."""
+    resolution: int = 64
+    """Lattice points per axis. Larger keeps thinner parts and costs bytes, cubically."""
+    max_bytes: int = 2_000_000_000
+    """Refuse to build a basis larger than this."""
+
+    def __post_init__(self):
+        if self.code_size < 1:
+            raise ValueError(f"code_size must be at least 1, got {self.code_size}")
+        if self.resolution < 2:
+            raise ValueError(f"resolution must be at least 2, got {self.resolution}")
+
+
+class Linear(Decoder):
+    """A mean lattice plus a code-weighted sum of lattices, read trilinearly.
+
+    It is fitted by `principal_components`, not by descent, and is a truncated SDF: beyond the truncation it is flat.
+    """
+
+    kind: ClassVar[str] = "linear"
+    branches: ClassVar[tuple[str, ...]] = ("sdf",)
+
+    def __init__(self, config: LinearConfig):
+        super().__init__()
+        cells = config.resolution**3
+        check_bytes(cells * (config.code_size + 1), config.max_bytes, "make resolution or code_size smaller")
+        self.config = config
+        self.code_size = config.code_size
+        self.mean = nn.Parameter(torch.zeros(cells))
+        self.basis = nn.Parameter(torch.zeros(config.code_size, cells))
+
+    def prepare(self, codes: Tensor) -> Any:
+        """The lattices of the codes, (S, R, R, R, 1)."""
+        return (self.mean + codes @ self.basis).view(len(codes), *[self.config.resolution] * 3, 1)
+
+    def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
+        """Truncated signed distances, (S, N)."""
+        return read_volumes(state, points)[..., 0]
+
+    def smooth(self, branch: str) -> bool:
+        """Never: a trilinear read bends only across cells."""
+        return False
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """One group: mean and basis."""
+        return {"network": [self.mean, self.basis]}
+
+
+def principal_components(lattices: Tensor, code_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, basis and codes of lattices, by the eigenvectors of their Gram matrix (exact, any number of cells).
+
+    Args:
+        lattices: (S, ...) one lattice a shape.
+        code_size: D; components beyond min(S - 1, cells) come back as zeros.
+
+    Returns:
+        mean (cells,), basis (D, cells) with orthonormal rows, codes (S, D): lattices ~ mean + codes @ basis.
+    """
+    flat = lattices.flatten(1)
+    mean = flat.mean(0)
+    centred = flat - mean
+    gram = (centred @ centred.T).double()
+    values, vectors = torch.linalg.eigh(gram)
+    keep = min(code_size, len(flat) - 1, flat.shape[1])
+    values, vectors = values.flip(0)[:keep].clamp_min(0.0), vectors.flip(1)[:, :keep]
+    root = values.sqrt()
+    usable = root > 1e-6 * root.max().clamp_min(1e-30) if keep else root > 0
+    codes = torch.zeros(len(flat), code_size, dtype=flat.dtype, device=flat.device)
+    basis = torch.zeros(code_size, flat.shape[1], dtype=flat.dtype, device=flat.device)
+    codes[:, :keep] = (vectors * root * usable).to(flat.dtype)
+    inverse = torch.where(usable, 1.0 / root.clamp_min(1e-30), torch.zeros_like(root))
+    basis[:keep] = ((vectors * inverse).T.to(flat.dtype)) @ centred
+    return mean, basis, codes

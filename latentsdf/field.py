@@ -1,0 +1,115 @@
+"""The one word everything speaks: a signed distance function, and its derivatives taken once.
+
+Shape legend for the whole package: N queries, M surface points, D code size, S shapes, R resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+SDF = Callable[[Tensor], Tensor]
+"""Points (N, 3) in, signed distances (N,) out: negative inside, zero on the surface, positive outside.
+
+One unit of distance is one unit of length of the frame the points live in.
+"""
+
+
+class Jet:
+    """Value and spatial derivatives of an SDF at points, each computed at most once.
+
+    Args:
+        sdf: the field, (N, 3) -> (N,).
+        points: (N, 3) query points, in the field's own frame. They are detached from any earlier graph.
+
+    Example:
+        >>> jet = Jet(lambda x: x.norm(dim=-1) - 1.0, torch.tensor([[2.0, 0.0, 0.0]]))
+        >>> jet.value, jet.gradient, jet.laplacian
+        (tensor([1.]), tensor([[1., 0., 0.]]), tensor([1.]))
+    """
+
+    def __init__(self, sdf: SDF, points: Tensor):
+        if points.ndim != 2 or points.shape[-1] != 3:
+            raise ValueError(f"points must have shape (N, 3), got {tuple(points.shape)}")
+        self.sdf = sdf
+        with torch.enable_grad():
+            self.points = points.detach().requires_grad_(True)
+            self._value = sdf(self.points)
+        if self._value.shape != points.shape[:1]:
+            raise ValueError(
+                f"an SDF must map (N, 3) to (N,); for points {tuple(points.shape)} this one returned "
+                f"{tuple(self._value.shape)}"
+            )
+
+    @property
+    def value(self) -> Tensor:
+        """Signed distance, (N,)."""
+        return self._value
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """Spatial gradient, (N, 3), differentiable."""
+        if not self._value.requires_grad:
+            return torch.zeros_like(self.points)
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(self._value.sum(), self.points, create_graph=True, materialize_grads=True)
+        return gradient
+
+    @cached_property
+    def hessian(self) -> Tensor:
+        """Matrix of second derivatives, (N, 3, 3), differentiable; zero where the field is linear.
+
+        Raises:
+            ValueError: the field says of itself (`smooth = False`) that it has none.
+        """
+        if not getattr(self.sdf, "smooth", True):
+            raise ValueError(
+                "this field has no second derivatives (a ReLU network or a trilinear lattice): its Hessian is zero "
+                "almost everywhere; use a decoder with activation 'softplus' or 'silu' for second-order terms"
+            )
+        if not self.gradient.requires_grad:
+            return torch.zeros(*self.points.shape, 3, dtype=self.points.dtype, device=self.points.device)
+        with torch.enable_grad():
+            rows = [
+                torch.autograd.grad(
+                    self.gradient[:, axis].sum(), self.points, create_graph=True, materialize_grads=True
+                )[0]
+                for axis in range(3)
+            ]
+        return torch.stack(rows, dim=1)
+
+    @cached_property
+    def laplacian(self) -> Tensor:
+        """Trace of the Hessian, (N,), differentiable."""
+        return self.hessian.diagonal(dim1=1, dim2=2).sum(-1)
+
+    @cached_property
+    def normal(self) -> Tensor:
+        """Unit gradient, (N, 3), pointing outward; the zero vector where the gradient vanishes."""
+        return self.gradient / self.gradient.norm(dim=-1, keepdim=True).clamp_min(
+            torch.finfo(self.points.dtype).tiny ** 0.5
+        )
+
+    def foot(self) -> Tensor:
+        """Projection of the points on the zero level set, (N, 3): points - value * unit gradient."""
+        return self.points - self.value[:, None] * self.normal
+
+
+def evaluate(sdf: SDF, points: Tensor, chunk: int = 65536) -> Tensor:
+    """Evaluate an SDF without a graph, a bounded number of points at a time.
+
+    Args:
+        sdf: the field, (N, 3) -> (N,).
+        points: (N, 3) query points.
+        chunk: the most points handed to the field at once; larger is faster until memory runs short.
+
+    Returns:
+        Signed distances, (N,).
+    """
+    with torch.no_grad():
+        if len(points) <= chunk:
+            return sdf(points)
+        return torch.cat([sdf(part) for part in points.split(chunk)])

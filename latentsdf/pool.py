@@ -1,0 +1,205 @@
+"""Worker processes that may be killed: each task under a time and a memory limit, a crash costs one task.
+
+`concurrent.futures` breaks as a whole when one worker dies and cannot stop a task that runs; here a worker is
+killed and replaced, and the others go on. Processes are spawned, so it works the same on every system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import types
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any, Generic, TypeVar
+
+import psutil
+import torch
+
+_POLL = 0.1
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one task may take: seconds, and GiB resident in its process."""
+
+    time: float
+    memory: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A task that has no answer, and why, in one line."""
+
+    reason: str
+    seconds: float
+
+
+def run_pool(
+    job: Callable[[Task], Answer], tasks: Iterable[Task], workers: int, limits: Limits
+) -> Generator[tuple[Task, Answer | Loss], None, None]:
+    """Do a job for each task in worker processes of one thread, and yield what came of it, in any order.
+
+    Closing the generator, or an exception at its yield, kills the workers.
+
+    Args:
+        job: a function of a module (it is found by name in the worker); it must not raise.
+        tasks: what it is called with; they and the answers must be picklable.
+        workers: processes at the same time.
+        limits: a task beyond them is lost, and its worker replaced.
+
+    Raises:
+        RuntimeError: worker processes do not come up at all.
+    """
+    queue, crew = deque(tasks), list[_Worker[Task]]()
+    workers = min(workers, 60) if sys.platform == "win32" else workers  # Windows waits for 63 handles at most
+    try:
+        while queue or any(worker.busy for worker in crew):
+            while len(crew) < min(workers, len(queue) + sum(worker.busy for worker in crew)):
+                crew.append(_Worker(job))
+            for worker in crew:
+                if worker.ready and not worker.busy and queue:
+                    worker.assign(queue.popleft())
+            for worker in [worker for worker in crew if worker.busy]:
+                if reason := worker.breach(limits):
+                    crew.remove(worker)
+                    worker.kill()
+                    yield worker.loss(reason)
+            waits = [worker.since + limits.time - time.monotonic() for worker in crew if worker.busy]
+            ready = connection.wait([worker.pipe for worker in crew], max(0.0, min([_POLL, *waits])))
+            for worker in [worker for worker in crew if worker.pipe in ready]:
+                try:
+                    answer = worker.pipe.recv()
+                except (EOFError, OSError):
+                    crew.remove(worker)
+                    cause = worker.bury()
+                    if not worker.ready:
+                        raise RuntimeError(f"a worker process could not start ({cause})") from None
+                    if worker.busy:
+                        yield worker.loss(f"the worker process died ({cause}); this input crashes a library")
+                    continue
+                if worker.busy:
+                    yield worker.tasks.pop(), answer
+                worker.ready = True
+                if worker.bloated(limits):
+                    crew.remove(worker)
+                    worker.kill()
+    finally:
+        for worker in crew:
+            worker.kill()
+
+
+class _Worker(Generic[Task]):
+    """A process that answers one task at a time and can be killed at any moment."""
+
+    def __init__(self, job: Callable[[Task], Any]):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, job), daemon=True)
+        with _bare_environment():
+            self.process.start()
+        other.close()
+        self.memory = psutil.Process(self.process.pid)
+        self.ready = False
+        self.resting = 0
+        self.tasks: list[Task] = []
+        self.since = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.tasks)
+
+    def assign(self, task: Task) -> None:
+        self.resting = self.resting or self.resident()
+        self.tasks, self.since = [task], time.monotonic()
+        with contextlib.suppress(OSError):  # a death between two tasks is noticed when the answer is awaited
+            self.pipe.send(task)
+
+    def breach(self, limits: Limits) -> str:
+        """The limit that the present task has run into, or an empty text."""
+        held = self.resident() / 2**30
+        if held > limits.memory:
+            return f"memory limit: {held:.2f} GiB held, the limit is {limits.memory:g} GiB; raise it or simplify"
+        if time.monotonic() - self.since > limits.time:
+            return f"time limit: not done after {limits.time:g} s; raise the limit or simplify"
+        return ""
+
+    def bloated(self, limits: Limits) -> bool:
+        """Whether it still holds so much of past tasks that the next one would be blamed for it."""
+        return self.resting > 0 and self.resident() - self.resting > limits.memory * 2**30 / 2
+
+    def loss(self, reason: str) -> tuple[Task, Loss]:
+        return self.tasks[0], Loss(reason=reason, seconds=time.monotonic() - self.since)
+
+    def resident(self) -> int:
+        try:
+            return self.memory.memory_info().rss
+        except psutil.Error:
+            return 0
+
+    def kill(self) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
+
+    def bury(self) -> str:
+        """Release a process that died by itself; how it ended, in words."""
+        self.process.join(1.0)
+        code = self.process.exitcode
+        self.kill()
+        if code is not None and code < 0:
+            with contextlib.suppress(ValueError):
+                return signal.Signals(-code).name
+        return f"exit code {code}"
+
+
+def _work(pipe: connection.Connection, job: Callable[[Any], Any]) -> None:
+    """The life of a worker: say hello, then answer tasks until the other end of the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        pipe.send(None)
+        while True:
+            pipe.send(job(pipe.recv()))
+
+
+@contextlib.contextmanager
+def _bare_environment() -> Iterator[None]:
+    """What a worker inherits: one thread for each numeric library, no interrupt key, no main module to run.
+
+    Libraries read their thread count while they are imported, so it must be in the environment before the
+    process starts. A worker needs nothing of the main module, and without it a script may start workers at
+    its top level.
+    """
+    main, before = sys.modules["__main__"], {key: os.environ.get(key) for key in _THREADS}
+    mask = None
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # it would unblock the signal again if it were started below
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)

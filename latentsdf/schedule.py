@@ -1,0 +1,152 @@
+"""What a training run does, as data: stages, presets, and the configuration stored in every space file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .decoder import DecoderConfig, DeepSDFConfig, DualConfig, decoder_from_dict, decoder_to_dict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stretch of a training run, as data: which fields are fitted to which samples, and what moves how fast."""
+
+    name: str
+    """Shown in logs."""
+    share: float
+    """Part of the whole schedule, in (0, 1]; the shares of a run are scaled to sum to 1."""
+    losses: Mapping[str, Mapping[str, float]]
+    """Branch of the decoder -> sample group of the dataset -> part of that branch's points."""
+    rates: Mapping[str, float]
+    """Parameter group, or `codes` -> learning rate at the start of the stage; a group that is not named rests."""
+
+    def __post_init__(self):
+        if not self.share > 0:
+            raise ValueError(f"the share of stage {self.name!r} must be positive, got {self.share}")
+        if not self.losses or not self.rates:
+            raise ValueError(f"stage {self.name!r} fits nothing or moves nothing")
+        if any(not rate > 0 for rate in self.rates.values()):
+            raise ValueError(f"the rates of stage {self.name!r} must be positive, got {dict(self.rates)}")
+
+
+_NEAR = {"near": 0.8, "uniform": 0.2}
+GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 2e-3, "codes": 2e-3})
+"""First the codes and the coarse branch, over all shapes."""
+OVERFIT = Stage(
+    name="overfit",
+    share=0.4,
+    losses={"coarse": _NEAR, "fine": {"band": 1.0}},
+    rates={"coarse": 1e-3, "codes": 1e-3, "fine": 2e-3, "grid": 1e-2},
+)
+"""Then the fine branch and the shared grid on band samples, everything else going on at half its rate."""
+JOINT = Stage(
+    name="joint",
+    share=1.0,
+    losses={"coarse": _NEAR, "fine": {"band": 1.0}},
+    rates={"coarse": 2e-3, "codes": 2e-3, "fine": 2e-3, "grid": 1e-2},
+)
+"""Everything from the first step, as in the Compact-SDF paper."""
+DEEPSDF = Stage(
+    name="deepsdf",
+    share=1.0,
+    losses={"sdf": {"near": 0.94, "uniform": 0.06}},
+    rates={"network": 5e-4, "codes": 1e-3},
+)
+"""DeepSDF's released rates and sample mix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a space is trained."""
+
+    decoder: DecoderConfig = field(default_factory=DualConfig)
+    """The network."""
+    stages: tuple[Stage, ...] | None = None
+    """What is fitted when; None takes the decoder's own: generalize then overfit, or DeepSDF's."""
+    shapes_per_batch: int = 16
+    """Shapes a step. Larger moves more codes at once and makes a step slower."""
+    points_per_shape: int = 4096
+    """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower."""
+    truncation: float = 0.1
+    """Distances are compared within about this. Larger cares more for far space, smaller for the surface."""
+    truncate: Literal["soft", "clamp"] = "soft"
+    """`soft`: tanh on both sides, gradients everywhere. `clamp`: hard on both sides, as DeepSDF released."""
+    far_weight: float = 0.05
+    """Weight of the distance error that is not truncated. Larger keeps the field a distance far from the surface."""
+    code_prior: float = 1e-4
+    """Weight of the mean squared code. Larger packs codes tighter and fits training shapes less."""
+    start: Literal["components", "random"] = "components"
+    """Codes start from principal components of the shapes' lattices, or at random."""
+    minutes: float = 10.0
+    """Time budget that the schedule is scaled to; used unless a run is given steps."""
+    schedule_steps: int = 20_000
+    """Length of the schedule in steps; used when a run is given steps."""
+    checkpoint_seconds: float = 60.0
+    """How often an unfinished run is written to its file."""
+    seed: int = 0
+    """Seed of the initial network, the order of shapes and the points drawn."""
+
+    def __post_init__(self):
+        if self.shapes_per_batch < 1 or self.points_per_shape < 1 or self.schedule_steps < 1:
+            raise ValueError("shapes_per_batch, points_per_shape and schedule_steps must be at least 1")
+        if not self.minutes > 0 or not math.isfinite(self.minutes):
+            raise ValueError(f"minutes must be positive, got {self.minutes}")
+        if not self.truncation > 0:
+            raise ValueError(f"truncation must be positive, got {self.truncation}")
+        if self.far_weight < 0 or self.code_prior < 0:
+            raise ValueError("far_weight and code_prior must not be negative")
+
+    def plan(self) -> tuple[Stage, ...]:
+        """The stages, with shares that sum to 1."""
+        stages = self.stages
+        if stages is None:
+            stages = (DEEPSDF,) if isinstance(self.decoder, DeepSDFConfig) else (GENERALIZE, OVERFIT)
+        total = sum(stage.share for stage in stages)
+        return tuple(replace(stage, share=stage.share / total) for stage in stages)
+
+
+def distance_loss(predicted: Tensor, true: Tensor, config: TrainConfig) -> Tensor:
+    """Mean absolute error of truncated distances, plus a little of the untruncated error.
+
+    The soft form compares tau * tanh(s / tau), which has a gradient however far the prediction is off; the clamped
+    form is DeepSDF's released loss, which has none where both sides lie beyond the clamp.
+
+    Args:
+        predicted, true: (S, N) signed distances.
+        config: truncation, its kind, and the weight of the untruncated error.
+
+    Returns:
+        A scalar.
+    """
+    tau = config.truncation
+    if config.truncate == "clamp":
+        return (predicted.clamp(-tau, tau) - true.clamp(-tau, tau)).abs().mean()
+    near = tau * (torch.tanh(predicted / tau) - torch.tanh(true / tau)).abs().mean()
+    return near + config.far_weight * (predicted - true).abs().mean() if config.far_weight else near
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """A training config as plain JSON values."""
+    plain = {name: value for name, value in asdict(config).items() if name not in ("decoder", "stages")}
+    plain["decoder"] = decoder_to_dict(config.decoder)
+    plain["stages"] = None if config.stages is None else [asdict(stage) for stage in config.stages]
+    return plain
+
+
+def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
+    """The config that `config_to_dict` wrote.
+
+    Raises:
+        TypeError, ValueError: an unknown field or a value out of range.
+    """
+    values = dict(plain)
+    values["decoder"] = decoder_from_dict(values["decoder"])
+    if values.get("stages") is not None:
+        values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
+    return TrainConfig(**values)
