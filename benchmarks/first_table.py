@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument("--joint", action="store_true")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--code-size", type=int, default=64)
-    parser.add_argument("--shapes", type=int, default=65, help="shapes judged of each side")
+    parser.add_argument("--shapes", type=int, default=33, help="training shapes judged")
+    parser.add_argument("--held-out", type=int, default=1000, help="held-out shapes judged")
     parser.add_argument("--fit-steps", type=int, default=400)
     parser.add_argument("--fit-points", type=int, default=2048)
     parser.add_argument("--branches", nargs="*", default=None)
@@ -86,12 +87,14 @@ def measure(options: argparse.Namespace) -> None:
         )
     space = load(path)
     files = dict(find_meshes(Path(options.mesh_dir))[0])
+    order = np.random.default_rng(1).permutation(len(unseen))[: options.held_out]
+    unseen_some = [unseen[i] for i in sorted(order)]
     some = list(np.random.default_rng(0).permutation(seen)[: options.shapes])
     fit = EncodeConfig(steps=options.fit_steps, points=options.fit_points)
     log = space.history.get("log") or [{}]
     for side, names in (
         ("seen", some),
-        ("unseen", unseen[:: max(1, len(unseen) // options.shapes)][: options.shapes]),
+        ("unseen", unseen_some),
     ):
         began = monotonic()
         rows, shapes = evaluate(

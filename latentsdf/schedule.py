@@ -36,20 +36,20 @@ class Stage:
 
 
 _NEAR = {"near": 0.8, "uniform": 0.2}
-GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 2e-3, "codes": 2e-3})
+GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 3e-3, "codes": 5e-3})
 """First the codes and the coarse branch, over all shapes."""
 OVERFIT = Stage(
     name="overfit",
     share=0.4,
     losses={"coarse": _NEAR, "fine": {"band": 1.0}},
-    rates={"coarse": 1e-3, "codes": 1e-3, "fine": 2e-3, "grid": 1e-2},
+    rates={"coarse": 1.5e-3, "codes": 2.5e-3, "fine": 2e-3, "grid": 1e-2},
 )
 """Then the fine branch and the shared grid on band samples, everything else going on at half its rate."""
 JOINT = Stage(
     name="joint",
     share=1.0,
     losses={"coarse": _NEAR, "fine": {"band": 1.0}},
-    rates={"coarse": 2e-3, "codes": 2e-3, "fine": 2e-3, "grid": 1e-2},
+    rates={"coarse": 3e-3, "codes": 5e-3, "fine": 2e-3, "grid": 1e-2},
 )
 """Everything from the first step, as in the Compact-SDF paper."""
 DEEPSDF = Stage(
@@ -71,7 +71,7 @@ class TrainConfig:
     """What is fitted when; None takes the decoder's own: generalize then overfit, or DeepSDF's."""
     shapes_per_batch: int = 16
     """Shapes a step. Larger moves more codes at once and makes a step slower."""
-    points_per_shape: int = 4096
+    points_per_shape: int = 1024
     """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower."""
     truncation: float = 0.1
     """Distances are compared within about this. Larger cares more for far space, smaller for the surface."""

@@ -59,7 +59,7 @@ def test_a_relu_field_refuses_second_derivatives() -> None:
     assert jet.gradient.shape == (5, 3)
     with pytest.raises(ValueError, match="softplus"):
         _ = jet.laplacian
-    smooth = build_decoder(DualConfig(code_size=8, coarse=CoarseMLP(width=16, depth=2)))
+    smooth = build_decoder(DualConfig(code_size=8, coarse=CoarseMLP(width=16, depth=2), grid_resolution=4))
     assert Jet(smooth.condition(code, "coarse"), torch.rand(5, 3)).hessian.abs().max() > 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import NoReturn
 
-DECODERS = ("dual", "dual-volumes", "deepsdf", "linear")
+DECODERS = ("dual", "dual-mlp", "deepsdf", "linear")
 
 
 class _Parser(argparse.ArgumentParser):

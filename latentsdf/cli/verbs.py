@@ -13,7 +13,7 @@ import trimesh
 
 from ..container import opened
 from ..dataset import Dataset
-from ..decoder import CoarseVolumes, DecoderConfig, DeepSDFConfig, DualConfig, LinearConfig
+from ..decoder import CoarseMLP, DecoderConfig, DeepSDFConfig, DualConfig, LinearConfig
 from ..evaluation import EvaluationRow, retrieval, summarize
 from ..evaluation import evaluate as evaluate_meshes
 from ..index import Index
@@ -363,8 +363,8 @@ def decoder_config(name: str, code_size: int) -> DecoderConfig:
         return DeepSDFConfig(code_size=code_size)
     if name == "linear":
         return LinearConfig(code_size=code_size)
-    if name == "dual-volumes":
-        return DualConfig(code_size=code_size, coarse=CoarseVolumes())
+    if name == "dual-mlp":
+        return DualConfig(code_size=code_size, coarse=CoarseMLP())
     return DualConfig(code_size=code_size)
 
 

@@ -20,8 +20,8 @@ class DualConfig:
 
     code_size: int = 64
     """Numbers a shape. Larger keeps more detail until it saturates; smaller is more compact."""
-    coarse: CoarseMLP | CoarseVolumes = field(default_factory=CoarseMLP)
-    """The generalising branch."""
+    coarse: CoarseMLP | CoarseVolumes = field(default_factory=CoarseVolumes)
+    """The generalising branch: volumes linear in the code (measured better), or the published kind of network."""
     grid_resolution: int = 32
     """Vertices per axis of the shared grid; 129 as published. Larger is finer and costs channels * resolution^3."""
     grid_channels: int = 16
@@ -111,7 +111,9 @@ class Dual(Decoder):
 
     def smooth(self, branch: str) -> bool:
         """Only the coarse network: what is read trilinearly from a lattice has no second derivatives in a cell."""
-        return branch == "coarse" and isinstance(self.config.coarse, CoarseMLP) and self.config.coarse.activation != "relu"
+        return (
+            branch == "coarse" and isinstance(self.config.coarse, CoarseMLP) and self.config.coarse.activation != "relu"
+        )
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Coarse branch, fine network, and the shared grid."""

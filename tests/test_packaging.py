@@ -1,0 +1,88 @@
+"""The wheel is built, installed apart from the source, and used; the tree passes its linters."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    source = tmp_path_factory.mktemp("source")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
+    for name in filter(None, tracked):
+        if (ROOT / name).is_file() and name.split("/")[0] in ("latentsdf", "pyproject.toml", "README.md", "LICENSE"):
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)]
+    subprocess.run(build, check=True, capture_output=True)
+    (found,) = out.glob("*.whl")
+    return found
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "latentsdf/py.typed" in names
+    assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"latentsdf"}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_wheel_installs_and_its_command_runs(wheel: Path, tmp_path: Path, space_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True, system_site_packages=False)
+    folder = "Scripts" if sys.platform == "win32" else "bin"
+    python = tmp_path / "venv" / folder / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", str(wheel)], check=True, capture_output=True)
+    # The dependencies are this environment's; only the package itself must come from the wheel.
+    (site,) = (tmp_path / "venv").rglob("site-packages")
+    (site / "dependencies.pth").write_text(str(next(p for p in sys.path if p.endswith("site-packages"))) + "\n")
+    where = subprocess.run(
+        [python, "-c", "import latentsdf; print(latentsdf.__file__)"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert Path(where).is_relative_to(tmp_path)
+    command = tmp_path / "venv" / folder / "latentsdf"
+    done = subprocess.run([command, "info", str(space_path)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "shapes: 9" in done.stdout
+
+
+def test_the_linters_pass() -> None:
+    subprocess.run([sys.executable, "-m", "ruff", "check", "."], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--check", "."], cwd=ROOT, check=True)
+
+
+def test_the_types_check() -> None:
+    done = subprocess.run([sys.executable, "-m", "pyright"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_function_takes_more_than_eight_parameters_and_public_ones_are_documented() -> None:
+    import ast
+
+    for path in (ROOT / "latentsdf").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                names = [a.arg for a in (*node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")]
+                assert len(names) <= 8, f"{path.name}:{node.name} takes {len(names)}"
+                if not node.name.startswith("_") and node.col_offset == 0:
+                    assert ast.get_docstring(node), f"{path.name}:{node.name} has no docstring"
+
+
+def test_the_readme_names_only_files_that_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_version_is_in_the_changelog() -> None:
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert version is not None
+    assert f"[{version.group(1)}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

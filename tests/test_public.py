@@ -1,0 +1,38 @@
+"""Every public name resolves, and importing the package loads nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import latentsdf as ls
+
+NAMES = (
+    "prepare train encode reconstruct save load evaluate Index Match Scan Shape LatentSpace Dataset TrainConfig Stage "
+    "EncodeConfig PrepareConfig Reconstruction extract_mesh compare view SDF Jet Frame primitives"
+).split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_resolves(name: str) -> None:
+    assert getattr(ls, name) is not None
+    assert name in dir(ls)
+
+
+def test_the_list_is_the_surface() -> None:
+    assert sorted(NAMES) == ls.__all__
+    with pytest.raises(AttributeError, match="tarin"):
+        _ = ls.tarin
+
+
+def test_importing_is_cheap_and_faiss_waits_for_its_use() -> None:
+    code = (
+        "import sys, latentsdf, latentsdf.index\n"
+        "heavy = {'torch', 'faiss', 'trimesh', 'skimage'} & set(sys.modules)\n"
+        "assert 'faiss' not in heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    only = "import sys, latentsdf\nassert not {'torch', 'faiss', 'trimesh', 'h5py'} & set(sys.modules)\n"
+    subprocess.run([sys.executable, "-c", only], check=True)

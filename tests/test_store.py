@@ -1,0 +1,139 @@
+"""One file, one consistent space: round trips, atomic replacement, and a pinned version 1."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from latentsdf.index import Index
+from latentsdf.store import append, load, load_resume, save
+
+PINNED = Path(__file__).parent / "data" / "space_v1.h5"
+
+
+def test_a_space_survives_its_file_to_the_bit(space_path: Path, tmp_path: Path) -> None:
+    space = load(space_path)
+    save(space, tmp_path / "again.h5")
+    again = load(tmp_path / "again.h5")
+    assert again.names == space.names
+    assert torch.equal(again.codes(), space.codes())
+    assert again.decoder.config == space.decoder.config
+    for (name, a), b in zip(space.decoder.state_dict().items(), again.decoder.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    for name in space:
+        np.testing.assert_array_equal(again[name].frame.center, space[name].frame.center)
+        assert again[name].frame.scale == space[name].frame.scale
+        assert again[name].info == space[name].info
+    assert again.history == space.history
+
+
+def test_half_precision_halves_the_decoder_and_keeps_codes(space_path: Path, tmp_path: Path) -> None:
+    space = load(space_path)
+    save(space, tmp_path / "half.h5", precision="float16")
+    half = load(tmp_path / "half.h5")
+    assert torch.equal(half.codes(), space.codes())
+    points = torch.rand(200, 3) * 2 - 1
+    name = space.names[0]
+    assert float((half[name].sdf(points) - space[name].sdf(points)).abs().max()) < 0.01
+
+
+def test_append_adds_rows_and_leaves_the_rest_alone(space_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(space_path, path)
+    space = load(path)
+    first = space[space.names[0]]
+    new = replace(first, name="new/shape", code=first.code + 1.0)
+    append(path, [new])
+    after = load(path)
+    assert after.names == (*space.names, "new/shape")
+    assert torch.equal(after.codes()[:-1], space.codes())
+    assert torch.equal(after["new/shape"].code, new.code)
+    with h5py.File(space_path) as a, h5py.File(path) as b:
+        for name in a["decoder"]:
+            if isinstance(a["decoder"][name], h5py.Dataset):
+                np.testing.assert_array_equal(a["decoder"][name][()], b["decoder"][name][()])
+    with pytest.raises(ValueError, match="already holds a shape named 'new/shape'"):
+        append(path, [new])
+    append(path, [replace(new, code=new.code * 2)], replace=True)
+    assert len(load(path)) == len(after)
+    assert torch.equal(load(path)["new/shape"].code, new.code * 2)
+
+
+def test_a_code_is_found_again_exactly(space_path: Path) -> None:
+    space = load(space_path)
+    for name in space:
+        match = Index(space).search(name, k=1)[0]
+        assert match.name == name
+        assert match.distance == 0.0
+
+
+def test_a_failing_write_leaves_the_old_file(space_path: Path, tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(space_path, path)
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    space = load(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py.Group, "create_dataset", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            save(space, path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(OSError, match="unchanged"):
+            append(path, [replace(space[space.names[0]], name="x")])
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["space.h5"]
+
+
+def test_files_that_are_not_ours_are_named_for_what_they_are(tmp_path: Path, space_path: Path, dataset_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(ValueError, match="not a readable HDF5 file"):
+        load(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="another program"):
+        load(tmp_path / "other.h5")
+    with pytest.raises(ValueError, match="it is a latentsdf-dataset"):
+        load(dataset_path)
+    shutil.copy(space_path, tmp_path / "future.h5")
+    with h5py.File(tmp_path / "future.h5", "r+") as file:
+        file.attrs["version"] = 99
+    with pytest.raises(ValueError, match="version 99.*upgrade"):
+        load(tmp_path / "future.h5")
+    whole = space_path.read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="truncated"):
+        load(tmp_path / "cut.h5")
+    shutil.copy(space_path, tmp_path / "damaged.h5")
+    with h5py.File(tmp_path / "damaged.h5", "r+") as file:
+        del file["shapes/code"]
+    with pytest.raises(ValueError, match="damaged"):
+        load(tmp_path / "damaged.h5")
+
+
+def test_a_finished_space_has_nothing_to_resume(space_path: Path) -> None:
+    assert load_resume(space_path) is None
+
+
+def test_the_committed_version_1_file_loads_for_ever() -> None:
+    space = load(PINNED)
+    assert space.names == ("ball/0", "ball/1", "box/0")
+    assert space.code_size == 4
+    np.testing.assert_allclose(space["ball/1"].frame.center, [1.0, 2.0, 3.0])
+    assert space["ball/1"].frame.scale == 2.5
+    values = space["box/0"].sdf(torch.tensor([[0.0, 0.0, 0.0], [0.5, -0.25, 0.75]]))
+    np.testing.assert_allclose(values.numpy(), [PINNED_VALUES[0], PINNED_VALUES[1]], rtol=1e-5)
+
+
+PINNED_VALUES = (-0.4922148585319519, -0.5367850065231323)
