@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import h5py
+import psutil
 
 
 @contextlib.contextmanager
@@ -21,6 +26,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    sweep(path)
     try:
         yield temporary
         with open(temporary, "rb+") as handle:
@@ -34,6 +40,81 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if isinstance(error, FileNotFoundError):
             raise OSError(f"could not write {path}: its folder {path.parent} does not exist") from error
         raise
+
+
+@contextlib.contextmanager
+def written(path: str | Path, *, start: str | Path | None = None) -> Iterator[Any]:
+    """An open HDF5 file that takes the place of `path` when the block ends well; Ctrl-C waits for the end.
+
+    Args:
+        path: the file.
+        start: a file whose content the new one begins with; None begins empty.
+
+    Raises:
+        OSError: the disk refused; `path` is as it was.
+    """
+    with _held_interrupt(), replacing(path) as temporary:
+        if start is not None:
+            shutil.copyfile(start, temporary)
+        with open(temporary, "wb+" if start is None else "rb+", buffering=0) as handle:
+            disk = _Disk(handle)
+            try:
+                with h5py.File(disk, "w" if start is None else "r+") as file:
+                    yield file
+            finally:
+                if disk.refusal is not None:
+                    raise disk.refusal
+
+
+@contextlib.contextmanager
+def _held_interrupt() -> Iterator[None]:
+    """Deliver a Ctrl-C of the block after it: one that comes up inside a write of HDF5 would crash it."""
+    caught: list[int] = []
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if caught:
+            signal.raise_signal(signal.SIGINT)
+
+
+class _Disk:
+    """A file under HDF5 that keeps the disk's refusal for later: HDF5 crashes when it cannot write what it holds."""
+
+    def __init__(self, handle: Any):
+        self.handle = handle
+        self.refusal: OSError | None = None
+        self.seek, self.tell, self.flush = handle.seek, handle.tell, handle.flush
+        self.read, self.readinto = handle.read, handle.readinto
+
+    def write(self, data: Any) -> int:
+        left = memoryview(data)
+        try:
+            while len(left) and self.refusal is None:
+                left = left[self.handle.write(left) :]
+        except OSError as error:
+            self.refusal = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        try:
+            return self.handle.truncate(size)
+        except OSError as error:
+            self.refusal = self.refusal or error
+            return size
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left half written beside a file."""
+    for litter in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = litter.name.split(".")[-2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            with contextlib.suppress(OSError):
+                litter.unlink()
 
 
 @contextlib.contextmanager
@@ -55,8 +136,9 @@ def opened(path: str | Path, form: str, newest: int) -> Iterator[Any]:
         raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
     with file:
         found = file.attrs.get("format")
-        if found != form:
-            kind = f"it is a {found}" if found else "it carries no 'format' mark, so another program wrote it"
+        if not isinstance(found, str) or found != form:
+            marked = isinstance(found, str) and found
+            kind = f"it is a {found}" if marked else "it carries no 'format' mark, so another program wrote it"
             raise ValueError(f"{path} is not a {form} file: {kind}")
         number = int(file.attrs.get("version", 0))
         if number > newest:

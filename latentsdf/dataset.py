@@ -32,7 +32,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .container import library_version, one_line, opened, replacing
+from .container import library_version, one_line, opened, written
 from .frame import Frame
 from .mesh import Audit
 from .sampling import QuerySamples, SamplingConfig
@@ -257,7 +257,7 @@ def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: in
     Raises:
         OSError: the disk refused.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         _write_header(file, config, seed)
         shape.write(file.create_group("shapes"), "00000000")
 
@@ -268,7 +268,7 @@ def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig
     Raises:
         OSError: the disk refused; the target is as it was.
     """
-    with replacing(target) as temporary, contextlib.ExitStack() as sources, h5py.File(temporary, "w") as file:
+    with written(target) as file, contextlib.ExitStack() as sources:
         _write_header(file, config, seed)
         group = file.create_group("shapes")
         kept: Any = None

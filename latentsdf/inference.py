@@ -177,11 +177,17 @@ def encode_all(
         meshes: (name, mesh or file) of each.
         config: how.
         on_step: called after every step of the fit.
+
+    Raises:
+        FileNotFoundError, ValueError: a mesh cannot be read or has no inside.
+        KeyboardInterrupt: Ctrl-C; codes that are only half fitted are not returned.
     """
     config = config or EncodeConfig()
     prepared = [_signed_samples(name, mesh, config) for name, mesh in meshes]
     targets = Targets(torch.stack([item[0] for item in prepared]), torch.stack([item[1] for item in prepared]))
     found = infer_codes(space.decoder, targets, space.codes(), config, on_step)
+    if found.stop is Stop.INTERRUPTED:
+        raise KeyboardInterrupt
     return [
         Shape(name, code, frame, space.decoder, {**info, "fit_error": float(error)})
         for (name, _), (_, _, frame, info), code, error in zip(meshes, prepared, found.codes, found.errors, strict=True)

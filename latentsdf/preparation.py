@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import trimesh
 
-from .container import one_line
+from .container import one_line, sweep
 from .dataset import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
 from .frame import Frame
 from .mesh import MESH_ENDINGS, Audit, MeshSDF, audit_mesh, load_mesh, repair_mesh
@@ -154,7 +154,7 @@ def prepare(
         raise ValueError(f"workers must be at least 1, got {workers}")
     meshes, nameless = find_meshes(source_dir)
     earlier = stored_shapes(target) if target.exists() else {}
-    _sweep(target)
+    sweep(target)
     parts = _parts_of(target)
     parts.mkdir(parents=True, exist_ok=True)
     rows: list[PrepareRow] = []
@@ -263,15 +263,6 @@ def _reusable(task: _Task, earlier: dict[str, StoredShape]) -> StoredShape | Non
     except OSError:
         return None
     return next((shape for shape in found if shape.fingerprint == fingerprint), None)
-
-
-def _sweep(target: Path) -> None:
-    """Remove what killed runs left half written beside the target."""
-    for litter in target.parent.glob(f".{target.name}.*.tmp"):
-        process = litter.name.split(".")[-2]
-        if process.isdigit() and not psutil.pid_exists(int(process)):
-            with contextlib.suppress(OSError):
-                litter.unlink()
 
 
 def _require_room(target: Path, shapes: list[StoredShape]) -> None:

@@ -7,7 +7,6 @@ rename: whoever reads sees the old file or the new one, never something between.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .container import library_version, one_line, opened, replacing
+from .container import library_version, one_line, opened, written
 from .decoder import build_decoder, decoder_from_dict, decoder_to_dict
 from .frame import Frame
 from .space import LatentSpace, Shape
@@ -55,7 +54,7 @@ def save(
     Raises:
         OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with written(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["library"] = library_version()
@@ -124,14 +123,12 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         if shape.name in rows and not replace:
             raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
     fresh = [shape for shape in shapes if shape.name not in rows]
-    with replacing(path) as temporary:
-        shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "r+") as file:
-            for shape in shapes:
-                if shape.name in rows:
-                    row = rows[shape.name]
-                    _write_rows(file["shapes"], slice(row, row + 1), [shape])
-            _extend(file, fresh)
+    with written(path, start=path) as file:
+        for shape in shapes:
+            if shape.name in rows:
+                row = rows[shape.name]
+                _write_rows(file["shapes"], slice(row, row + 1), [shape])
+        _extend(file, fresh)
 
 
 def load_resume(path: str | Path) -> ResumeState | None:

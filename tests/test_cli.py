@@ -14,6 +14,7 @@ import trimesh
 from conftest import primitive
 
 from latentsdf.cli import main
+from latentsdf.mesh import load_mesh
 from latentsdf.store import load
 
 
@@ -56,8 +57,7 @@ def test_mesh_writes_a_folder_or_a_file(tmp_path: Path, space: Path) -> None:
     for ending in ("glb", "obj", "stl", "off", "ply"):
         target = tmp_path / f"one.{ending}"
         run(tmp_path, "mesh", space, "ball/0", "-o", target, "--resolution", 32)
-        surface = trimesh.load(target, force="mesh")
-        surface.merge_vertices()
+        surface = load_mesh(target)
         assert surface.is_watertight
         np.testing.assert_allclose(surface.bounds, [[-0.8] * 3, [0.8] * 3], atol=0.1)
 
@@ -66,7 +66,7 @@ def test_interpolate_writes_the_steps(tmp_path: Path, space: Path) -> None:
     made = run(
         tmp_path, "interpolate", space, "ball/0", "ball/2", "--steps", 3, "-o", tmp_path / "m", "--resolution", 32
     )
-    volumes = [trimesh.load(item["path"]).volume for item in made["meshes"]]
+    volumes = [load_mesh(item["path"]).volume for item in made["meshes"]]
     assert [item["t"] for item in made["meshes"]] == [0.0, 0.5, 1.0]
     assert volumes[0] < volumes[1] < volumes[2]
 
@@ -102,7 +102,20 @@ def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> Non
         (folder / kind).mkdir(parents=True)
         primitive(kind, 1.1).export(str(folder / kind / "u.ply"))
     (folder / "ball" / "bad.ply").write_text("nonsense")
-    found = run(tmp_path, "evaluate", space, folder, "--resolution", 48, "--steps", 100, "--branch", "coarse", "--branch", "fused")
+    found = run(
+        tmp_path,
+        "evaluate",
+        space,
+        folder,
+        "--resolution",
+        48,
+        "--steps",
+        100,
+        "--branch",
+        "coarse",
+        "--branch",
+        "fused",
+    )
     rows = {(row["name"], row.get("branch")): row for row in found["rows"]}
     assert rows["ball/bad", "fused"]["reason"]
     assert 0 < rows["ring/u", "fused"]["chamfer_l1"] < 0.1
@@ -118,7 +131,7 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     trimesh.PointCloud(mesh.sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
     out = tmp_path / "out.ply"
     found = run(tmp_path, "reconstruct", tmp_path / "scan.ply", "-o", out, "--space", space, "--resolution", 64)
-    surface = trimesh.load(out)
+    surface = load_mesh(out)
     assert surface.is_watertight
     np.testing.assert_allclose(surface.bounds, mesh.bounds, atol=6.0)
     assert found["matches"][0]["name"].startswith("ring/")

@@ -11,7 +11,19 @@ import latentsdf
 PACKAGE = Path(latentsdf.__file__).parent
 FLOORS = [
     {"field", "frame", "primitives", "optimize", "pool"},
-    {"mesh", "mesh_distance", "repair", "audit", "scan", "sampling", "lattice", "meshing", "metrics", "decoder", "render"},
+    {
+        "mesh",
+        "mesh_distance",
+        "repair",
+        "audit",
+        "scan",
+        "sampling",
+        "lattice",
+        "meshing",
+        "metrics",
+        "decoder",
+        "render",
+    },
     {"container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
     {"schedule", "training", "inference", "reconstruction", "evaluation"},
     {"viewer", "cli", "__init__", "__main__"},

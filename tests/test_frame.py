@@ -11,7 +11,7 @@ from latentsdf.frame import UNIT_RADIUS, Frame
 
 def random_frame(seed: int) -> Frame:
     rng = np.random.default_rng(seed)
-    rotation = Rotation.random(random_state=seed).as_matrix()
+    rotation = Rotation.from_rotvec(rng.normal(size=3)).as_matrix()
     return Frame(rotation, float(np.exp(rng.normal())), rng.normal(size=3) * 100)
 
 

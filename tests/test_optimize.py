@@ -62,8 +62,8 @@ def test_a_loss_that_breaks_leaves_the_last_good_state() -> None:
 def test_pause_and_interrupt() -> None:
     x = torch.ones(1, requires_grad=True)
     optimizer = Adam([Group(name="x", parameters=[x], rate=0.1)])
-    arguments = {"progress": by_steps(10)}
-    assert minimize(lambda s: {"fit": x.sum()}, optimizer, on_step=lambda s: s.number == 4, **arguments) is Stop.PAUSED
+    ten = by_steps(10)
+    assert minimize(lambda s: {"fit": x.sum()}, optimizer, on_step=lambda s: s.number == 4, progress=ten) is Stop.PAUSED
     seen = []
 
     def press(step) -> None:
@@ -71,7 +71,7 @@ def test_pause_and_interrupt() -> None:
         if step.number == 6:
             os.kill(os.getpid(), signal.SIGINT)
 
-    assert minimize(lambda s: {"fit": x.sum()}, optimizer, on_step=press, start=4, **arguments) is Stop.INTERRUPTED
+    assert minimize(lambda s: {"fit": x.sum()}, optimizer, on_step=press, start=4, progress=ten) is Stop.INTERRUPTED
     assert seen == [5, 6]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     source = tmp_path_factory.mktemp("source")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split(
+        "\n"
+    )
     for name in filter(None, tracked):
         if (ROOT / name).is_file() and name.split("/")[0] in ("latentsdf", "pyproject.toml", "README.md", "LICENSE"):
             target = source / name
@@ -46,7 +48,11 @@ def test_the_wheel_installs_and_its_command_runs(wheel: Path, tmp_path: Path, sp
     (site,) = (tmp_path / "venv").rglob("site-packages")
     (site / "dependencies.pth").write_text(str(next(p for p in sys.path if p.endswith("site-packages"))) + "\n")
     where = subprocess.run(
-        [python, "-c", "import latentsdf; print(latentsdf.__file__)"], cwd=tmp_path, capture_output=True, text=True, check=True
+        [python, "-c", "import latentsdf; print(latentsdf.__file__)"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     assert Path(where).is_relative_to(tmp_path)
     command = tmp_path / "venv" / folder / "latentsdf"

@@ -9,10 +9,33 @@ import pytest
 
 import latentsdf as ls
 
-NAMES = (
-    "prepare train encode reconstruct save load evaluate Index Match Scan Shape LatentSpace Dataset TrainConfig Stage "
-    "EncodeConfig PrepareConfig Reconstruction extract_mesh compare view SDF Jet Frame primitives"
-).split()
+NAMES = [
+    "Dataset",
+    "EncodeConfig",
+    "Frame",
+    "Index",
+    "Jet",
+    "LatentSpace",
+    "Match",
+    "PrepareConfig",
+    "Reconstruction",
+    "SDF",
+    "Scan",
+    "Shape",
+    "Stage",
+    "TrainConfig",
+    "compare",
+    "encode",
+    "evaluate",
+    "extract_mesh",
+    "load",
+    "prepare",
+    "primitives",
+    "reconstruct",
+    "save",
+    "train",
+    "view",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

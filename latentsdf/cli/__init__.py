@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from . import verbs
 
     try:
+        _check_json(options.json)
         result = getattr(verbs, options.verb)(options)
         _write_json(options.json, result)
     except KeyboardInterrupt:
@@ -24,12 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except (ValueError, OSError, KeyError, ImportError, MemoryError, TypeError) as error:
+    except (ValueError, OSError, KeyError, ImportError, MemoryError, TypeError, RuntimeError) as error:
         if options.debug:
             raise
         sys.stderr.write(f"latentsdf {options.verb}: {_sentence(error)}\n")
         return 2
     return 130 if result.get("interrupted") else 0
+
+
+def _check_json(path: str | None) -> None:
+    """Find out before the work that its result could not be written."""
+    if path is not None and (Path(path).is_dir() or not Path(path).parent.is_dir()):
+        wrong = "it is a folder" if Path(path).is_dir() else f"its folder {Path(path).parent} does not exist; make it"
+        raise ValueError(f"cannot write --json {path}: {wrong}")
 
 
 def _write_json(path: str | None, result: dict[str, Any]) -> None:

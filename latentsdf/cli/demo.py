@@ -16,6 +16,7 @@ from ..index import Index
 from ..inference import EncodeConfig, encode_all
 from ..mesh import load_mesh
 from ..metrics import compare
+from ..optimize import Stop
 from ..preparation import PrepareConfig
 from ..preparation import prepare as prepare_meshes
 from ..primitives import FAMILIES
@@ -108,12 +109,15 @@ def _prepare(out: Path, meshes: Path, options: Namespace) -> None:
 def _train(out: Path, options: Namespace, used: float) -> LatentSpace:
     minutes = max(0.4 * options.minutes, 0.75 * options.minutes - used / 60.0)
     with Bar("train", options.quiet) as bar:
-        return train(
+        space = train(
             out / "dataset.h5",
             TrainConfig(minutes=minutes, seed=options.seed),
             path=out / "space.h5",
             on_event=lambda event: bar.update(event.progress, f"{event.stage}  loss {event.step.loss:.5f}"),
         )
+    if space.history["stop"] == Stop.INTERRUPTED.value:
+        raise KeyboardInterrupt
+    return space
 
 
 def _encode(space: LatentSpace, unseen: Path, options: Namespace) -> dict[str, Shape]:

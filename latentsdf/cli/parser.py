@@ -7,6 +7,8 @@ import math
 from typing import NoReturn
 
 DECODERS = ("dual", "dual-mlp", "deepsdf", "linear")
+CELLS = (4, 1024)
+"""What `extract_mesh` takes; written here again so that `--help` loads no numeric library."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,6 +25,13 @@ def _count(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _cells(text: str) -> int:
+    value = _count(text)
+    if not CELLS[0] <= value <= CELLS[1]:
+        raise argparse.ArgumentTypeError(f"must lie from {CELLS[0]} to {CELLS[1]}, got {value}")
     return value
 
 
@@ -143,7 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:
     parser.add_argument(
         "--resolution",
-        type=_count,
+        type=_cells,
         default=default,
         metavar="R",
         help=f"lattice cells an axis (default {default})",

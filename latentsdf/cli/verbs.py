@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from time import monotonic
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..evaluation import evaluate as evaluate_meshes
 from ..index import Index
 from ..inference import EncodeConfig, encode_all, encode_scan
 from ..mesh import MESH_ENDINGS, load_mesh
+from ..optimize import Stop
 from ..preparation import PrepareConfig, PrepareRow, find_meshes
 from ..preparation import prepare as prepare_meshes
 from ..reconstruction import reconstruct as reconstruct_scan
@@ -26,7 +28,7 @@ from ..sampling import SamplingConfig
 from ..scan import Scan
 from ..schedule import JOINT, TrainConfig
 from ..space import LatentSpace, Shape
-from ..store import append, load
+from ..store import append, load, load_resume
 from ..training import TrainEvent
 from ..training import train as train_space
 from .progress import Bar, say
@@ -132,6 +134,11 @@ def train(options: Namespace) -> Result:
 def encode(options: Namespace) -> Result:
     """`latentsdf encode`."""
     space = load(options.space)
+    if load_resume(options.space) is not None:
+        raise ValueError(
+            f"{options.space} is an unfinished training run, and its decoder may still change under new codes; "
+            f"finish it with `latentsdf train ... --resume` first"
+        )
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     for name in names:
         if names.count(name) > 1:
@@ -160,6 +167,8 @@ def encode(options: Namespace) -> Result:
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))
+    for item in failed:
+        say(f"skipped {item['name']}: {item['reason']}")
     return {
         "space": str(options.space),
         "added": added,
@@ -216,7 +225,7 @@ def mesh(options: Namespace) -> Result:
     space = load(options.space)
     shapes = [space[name] for name in options.names]
     out = Path(options.out)
-    single = out.suffix.lower() in MESH_ENDINGS
+    single = _is_mesh_file(options.out)
     if single and len(shapes) > 1:
         raise ValueError(f"{out} is one file, but {len(shapes)} shapes are asked for; give a folder")
     targets = [out] if single else [out / f"{shape.name}.{options.format}" for shape in shapes]
@@ -242,6 +251,7 @@ def mesh(options: Namespace) -> Result:
 
 def interpolate(options: Namespace) -> Result:
     """`latentsdf interpolate`."""
+    _folder(options.out)
     space = load(options.space)
     first, last = space[options.a], space[options.b]
     made = []
@@ -277,6 +287,7 @@ def reconstruct(options: Namespace) -> Result:
         raise ValueError(
             "this version reconstructs with a learned prior: give --space SPACE.h5 (made by `latentsdf train`)"
         )
+    _mesh_ending(Path(options.out))
     space = load(options.space)
     began = monotonic()
     found = reconstruct_scan(space, Scan.load(options.scan), config=EncodeConfig(seed=options.seed))
@@ -292,6 +303,7 @@ def reconstruct(options: Namespace) -> Result:
         "residual_p90": found.residual_p90,
         "units": "the scan's own",
         "stop": found.stop.value,
+        "interrupted": found.stop is Stop.INTERRUPTED,
         "seconds": monotonic() - began,
         "matches": [{"name": match.name, "distance": match.distance} for match in matches],
     }
@@ -300,6 +312,9 @@ def reconstruct(options: Namespace) -> Result:
 def evaluate(options: Namespace) -> Result:
     """`latentsdf evaluate`."""
     space = load(options.space)
+    for branch in options.branch or ():
+        if branch not in space.decoder.branches:
+            raise ValueError(f"no branch {branch!r} in {options.space}; it has {', '.join(space.decoder.branches)}")
     meshes, clashes = find_meshes(Path(options.mesh_dir))
     began = monotonic()
     with Bar("evaluate", options.quiet) as bar:
@@ -321,6 +336,9 @@ def evaluate(options: Namespace) -> Result:
         )
     branches = list(dict.fromkeys(row.branch for row in rows))
     summary = {branch: summarize([row for row in rows if row.branch == branch]) for branch in branches}
+    if not any(figures["shapes"] for figures in summary.values()):
+        name, reason = [*((row.name, row.reason) for row in rows), *clashes][0]
+        raise ValueError(f"none of the meshes in {options.mesh_dir} could be judged; the first: {name}: {reason}")
     scores = retrieval(space, shapes)
     for branch, figures in summary.items():
         if figures["shapes"]:
@@ -346,7 +364,7 @@ def view(options: Namespace) -> Result:
     """`latentsdf view`."""
     from ..viewer import view as view_space
 
-    view_space(load(options.space), port=options.port)
+    view_space(load(options.space), port=options.port, on_ready=say)
     return {"space": str(options.space)}
 
 
@@ -395,8 +413,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     Raises:
         ValueError: an ending that cannot be written.
     """
-    if target.suffix.lower() not in MESH_ENDINGS:
-        raise ValueError(f"cannot write {target.name}: its ending must be one of {', '.join(MESH_ENDINGS)}")
+    _mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     surface.export(str(target))
 
@@ -411,16 +428,19 @@ def _query(space: LatentSpace, options: Namespace) -> Shape:
     except ValueError as error:
         if "point cloud" not in str(error) and path.suffix.lower() in MESH_ENDINGS:
             raise
-        return encode_scan(space, Scan.load(path), config=config).shape
+        found = encode_scan(space, Scan.load(path), config=config)
+        if found.stop is Stop.INTERRUPTED:
+            raise KeyboardInterrupt from None
+        return found.shape
     return encode_all(space, [(path.stem, surface)], config=config)[0]
 
 
 def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = shorten(str(error), 120)
         raise ValueError(f"device {name!r} cannot be used ({reason}); use --device cpu") from None
     return device
 
@@ -433,6 +453,26 @@ def _is_dataset(path: str) -> bool:
         if "latentsdf-space" in str(error):
             return False
         raise
+
+
+def _is_mesh_file(out: str) -> bool:
+    """Whether `-o` names a mesh file rather than a folder; an ending that cannot be written is an error."""
+    path = Path(out)
+    if path.is_dir() or out.endswith(("/", "\\")) or not path.suffix[1:2].isalpha():
+        _folder(out)
+        return False
+    _mesh_ending(path, "; end the name of a folder with /")
+    return True
+
+
+def _mesh_ending(path: Path, hint: str = "") -> None:
+    if path.suffix.lower() not in MESH_ENDINGS:
+        raise ValueError(f"cannot write {path.name}: its ending must be one of {', '.join(MESH_ENDINGS)}{hint}")
+
+
+def _folder(out: str) -> None:
+    if Path(out).is_file():
+        raise ValueError(f"{out} is a file, a folder is wanted")
 
 
 def _no_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How space_v1.h5 was made, once, by format version 1. Never run it over the committed file: that file is the promise."""
+"""How space_v1.h5 was made, once, by format version 1. The committed file is the promise: never make it anew."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def main(target: Path) -> None:
         residual=False,
     )
     decoder = build_decoder(config).eval().requires_grad_(False)
-    decoder.grid.copy_(torch.randn_like(decoder.grid))
+    grid = decoder.get_parameter("grid")
+    grid.copy_(torch.randn_like(grid))
     shapes = []
     for i, name in enumerate(("ball/0", "ball/1", "box/0")):
         frame = Frame(np.eye(3), 1.5 + i, np.array([1.0, 2.0, 3.0]) * i)
