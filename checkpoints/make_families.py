@@ -6,6 +6,7 @@ python checkpoints/make_families.py [TARGET.h5] [--count 16] [--minutes 8]
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         meshes, dataset = Path(folder) / "meshes", Path(folder) / "families.h5"
-        write_families(meshes, options.count, 0, 80)
+        write_families(meshes, options.count, 0, 80, workers=os.cpu_count() or 1)
         sampling = SamplingConfig(near=60_000, uniform=16_000, band=32_000, lattice=32)
         print(prepare(meshes, dataset, config=PrepareConfig(sampling=sampling)))
         space = train(dataset, TrainConfig(decoder=DECODER, minutes=options.minutes))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from latentsdf.meshing import extract_mesh
+from latentsdf.pool import Limits, Loss, run_pool
 from latentsdf.primitives import FAMILIES
 
 OnMesh = Callable[[str, int, int], None]
@@ -21,6 +24,7 @@ def write_families(
     on_mesh: OnMesh | None = None,
     *,
     families: Sequence[str] | None = None,
+    workers: int = 1,
 ) -> list[Path]:
     """Write meshes of random members of the parametric families, and the parameters each was made from.
 
@@ -34,6 +38,7 @@ def write_families(
         resolution: cells along the side of the cube [-1, 1]^3 that the meshes are extracted on.
         on_mesh: called with (name, done, total) after each mesh.
         families: the classes to write; all of them by default.
+        workers: processes that mesh at the same time.
 
     Returns:
         The paths of the meshes, in order of name.
@@ -51,20 +56,41 @@ def write_families(
             raise ValueError(f"no family named {name!r}; known are {', '.join(FAMILIES)}")
     target = Path(out_dir)
     digits = max(3, len(str(count - 1)))
-    paths: list[Path] = []
-    shapes: dict[str, dict[str, float]] = {}
+    tasks = []
     for family in (FAMILIES[name] for name in chosen):
         (target / family.name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
-            values = family.sample((seed, index))
             name = f"{family.name}/{index:0{digits}d}"
-            mesh = extract_mesh(family.sdf(values), resolution, lipschitz=1.0)
-            path = target / f"{name}.ply"
-            mesh.export(path)
-            paths.append(path)
-            shapes[name] = values
+            tasks.append(_Member(family.name, name, target / f"{name}.ply", resolution, family.sample((seed, index))))
+    with contextlib.closing(_made(tasks, workers)) as made:
+        for done, (task, answer) in enumerate(made, 1):
+            if isinstance(answer, Loss):
+                raise RuntimeError(f"{task.name} could not be made: {answer.reason}")
             if on_mesh is not None:
-                on_mesh(name, len(paths), count * len(chosen))
+                on_mesh(task.name, done, len(tasks))
+    shapes = {task.name: task.values for task in tasks}
     record = {"seed": seed, "count": count, "resolution": resolution, "shapes": shapes}
     (target / "parameters.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return paths
+    return [task.path for task in tasks]
+
+
+class _Member(NamedTuple):
+    """One shape to make; all that a worker needs."""
+
+    family: str
+    name: str
+    path: Path
+    resolution: int
+    values: dict[str, float]
+
+
+def _made(tasks: list[_Member], workers: int) -> Generator[tuple[_Member, None | Loss], None, None]:
+    if workers > 1:
+        yield from run_pool(_make, tasks, workers, Limits(time=600.0, memory=4.0))
+    else:
+        for task in tasks:
+            yield task, _make(task)
+
+
+def _make(task: _Member) -> None:
+    extract_mesh(FAMILIES[task.family].sdf(task.values), task.resolution, lipschitz=1.0).export(task.path)

@@ -20,9 +20,9 @@ def fit_linear(dataset: Dataset, config: LinearConfig) -> tuple[Linear, Tensor]:
     Returns:
         The decoder, and the codes (S, D) of the dataset's shapes.
     """
+    decoder = Linear(config).requires_grad_(False).eval()
     lattices = _resampled(dataset, config.resolution)
     mean, basis, codes = principal_components(lattices, config.code_size)
-    decoder = Linear(config).requires_grad_(False).eval()
     with torch.no_grad():
         decoder.mean.copy_(mean)
         decoder.basis.copy_(basis)

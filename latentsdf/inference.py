@@ -36,6 +36,9 @@ class EncodeConfig:
     """Weight of the mean squared code. Larger stays nearer the codes of the space and fits the data less."""
     truncation: float = 0.1
     """Distances are compared within about this, as in training."""
+    shortage: float = 0.5
+    """Scans: weight of a field nearer to zero than the data are. Larger grows no surface where the scan shows none,
+    smaller trusts the space in holes."""
     candidates: int = 256
     """Stored codes tried as the start, beside the mean code. Larger starts nearer and costs time."""
     samples: int = 60_000
@@ -46,8 +49,8 @@ class EncodeConfig:
     def __post_init__(self):
         if min(self.steps, self.points, self.samples) < 1 or self.candidates < 0:
             raise ValueError("steps, points and samples must be at least 1, candidates at least 0")
-        if not self.rate > 0 or self.prior < 0 or not self.truncation > 0:
-            raise ValueError("rate and truncation must be positive, prior not negative")
+        if not self.rate > 0 or min(self.prior, self.shortage) < 0 or not self.truncation > 0:
+            raise ValueError("rate and truncation must be positive, prior and shortage must be at least 0")
 
 
 class Targets(NamedTuple):
@@ -197,7 +200,10 @@ def encode_all(
 def encode_scan(
     space: LatentSpace, scan: Scan, *, config: EncodeConfig | None = None, name: str | None = None
 ) -> ScanCode:
-    """The code of a scan by its bare points: the field is zero on them and no farther from zero than they are.
+    """The code of a scan by its bare points: zero on them, and off them as far from zero as they are.
+
+    The distance to the scan bounds the size of the field from above; where the scan is complete it is its size
+    (sign-agnostic learning, Atzmon and Lipman 2020), so falling short of it costs too, but less.
 
     The frame is the scan's own bounding sphere, so a partial scan is placed only as well as its extent tells.
 
@@ -214,7 +220,9 @@ def encode_scan(
     frame = scan.frame()
     points = frame.apply(scan.subsampled(config.samples, config.seed).points)
     random = np.random.default_rng(config.seed)
-    free = random.uniform(-1.0, 1.0, (config.samples // 2, 3))
+    count = config.samples // 4
+    around = points[random.integers(len(points), size=count)] + random.normal(0.0, 0.1, (count, 3))
+    free = np.clip(np.concatenate([random.uniform(-1.0, 1.0, (count, 3)), around]), -1.0, 1.0)
     bounds, _ = KDTree(points).query(free)
     targets = Targets(
         _tensor(points)[None],
@@ -288,8 +296,9 @@ def _terms(decoder: Decoder, codes: Tensor, drawn: Targets, config: EncodeConfig
     predicted = decoder.query(state, drawn.points, branch)
     terms = {"distance": tau * (torch.tanh(predicted / tau) - torch.tanh(drawn.distances / tau)).abs().mean(1)}
     if drawn.free is not None and drawn.bounds is not None:
-        excess = decoder.query(state, drawn.free, branch).abs() - drawn.bounds
-        terms["free"] = tau * torch.tanh(excess.clamp_min(0.0) / tau).mean(1)
+        # Hidden surface may lie nearer than the data, never farther: the two sides of the bound weigh differently.
+        excess = torch.tanh(decoder.query(state, drawn.free, branch).abs() / tau) - torch.tanh(drawn.bounds / tau)
+        terms["free"] = tau * torch.where(excess > 0, excess, -config.shortage * excess).mean(1)
     terms["prior"] = config.prior * codes.square().mean(1)
     return terms
 

@@ -130,8 +130,8 @@ for match in index.search(name, k=5):
     "text",
     """## A morph
 
-Codes are mixed linearly; the frames (place and size) are carried along. Between shapes that have little in common,
-thin parts may vanish on the way.""",
+Codes are mixed linearly; the frames (place and size) are carried along. Between classes, after so short a training,
+the way leads through shapes that are neither, and parts vanish.""",
     "code",
     """times = (0.0, 0.25, 0.5, 0.75, 1.0)
 rows = []

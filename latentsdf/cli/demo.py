@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from pathlib import Path
 from time import monotonic
@@ -29,7 +30,7 @@ from ..space import LatentSpace, Shape
 from ..training import train
 from .progress import Bar, say
 
-UNSEEN = 5
+UNSEEN = 3
 """Shapes a family that are kept from training and used as queries."""
 _FIT = EncodeConfig(steps=150, points=1024, samples=20_000)
 
@@ -80,6 +81,7 @@ def run_demo(options: Namespace) -> dict[str, Any]:
 def _collection(out: Path, options: Namespace) -> tuple[Path, Path]:
     total = len(FAMILIES) * (options.shapes + UNSEEN)
     folders = out / "meshes" / "known", out / "meshes" / "unseen"
+    workers = os.cpu_count() or 1
     with Bar("families", options.quiet, total) as bar:
         before = 0
         for folder, count, seed in (
@@ -90,7 +92,7 @@ def _collection(out: Path, options: Namespace) -> tuple[Path, Path]:
             def tell(name: str, done: int, total: int, before: int = before) -> None:
                 bar.update(before + done, name)
 
-            before += len(write_families(folder, count, seed, 80, on_mesh=tell))
+            before += len(write_families(folder, count, seed, 64, on_mesh=tell, workers=workers))
     return folders
 
 

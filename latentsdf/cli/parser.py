@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = verb("demo", "the whole main job on the embedded collection")
     parser.add_argument("--out", default="demo", metavar="DIR", help="folder for everything it makes (default: demo)")
     parser.add_argument("--minutes", type=_positive, default=5.0, help="time budget (default 5)")
-    parser.add_argument("--shapes", type=_count, default=24, help="shapes a family to train on (default 24)")
+    parser.add_argument("--shapes", type=_count, default=12, help="shapes a family to train on (default 12)")
 
     parser = verb("prepare", "meshes -> query samples; the folder name is the class when meshes lie in sub-folders")
     parser.add_argument("mesh_dir", metavar="MESH_DIR")

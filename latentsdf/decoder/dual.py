@@ -68,7 +68,7 @@ class Dual(Decoder):
         check_bytes(
             numbers + config.fine_width**2 * config.fine_depth,
             config.max_bytes,
-            "make grid_resolution, grid_channels or the widths smaller",
+            "make code_size, grid_resolution, grid_channels or the widths smaller",
         )
         self.config = config
         self.code_size = config.code_size
