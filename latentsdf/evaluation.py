@@ -109,15 +109,19 @@ def summarize(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
 def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores | None:
     """Scores of finding the class of unseen shapes among those stored, by Euclidean distance of codes.
 
+    A stored shape of a query's own name may be the query itself, and is not counted as found.
+
     Returns:
         The scores, or None where the names carry no classes or there is nothing to compare.
     """
     labels = [shape.label for shape in space.values()]
-    kept = [shape for shape in queries if shape.label and shape.label in labels and shape.name not in space]
+    kept = [shape for shape in queries if shape.label and labels.count(shape.label) > (shape.name in space)]
     if not kept:
         return None
-    distances = torch.cdist(torch.stack([shape.code for shape in kept]), space.codes())
-    return retrieval_scores(distances.cpu().numpy(), [shape.label for shape in kept], labels)
+    distances = torch.cdist(torch.stack([shape.code for shape in kept]), space.codes()).cpu().numpy()
+    for row, shape in enumerate(kept):
+        distances[row, [name == shape.name for name in space]] = np.inf
+    return retrieval_scores(distances, [shape.label for shape in kept], labels)
 
 
 NO_SURFACE = "no surface"

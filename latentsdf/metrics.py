@@ -223,7 +223,8 @@ def retrieval_scores(
     """Score the ranking of items by distance against class labels.
 
     Args:
-        distances: (Q, S) from each query to each item; smaller is nearer, ties keep the order of items.
+        distances: (Q, S) from each query to each item; smaller is nearer, ties keep the order of items, and an
+            item at infinity is not there for that query.
         query_labels: class of each query.
         item_labels: class of each item.
         exclude_diagonal: query i is item i, and may not find itself.
@@ -237,7 +238,7 @@ def retrieval_scores(
         raise ValueError(f"distances {distances.shape} do not match {len(queries)} queries and {len(items)} items")
     if np.isnan(distances).any():
         raise ValueError(f"{int(np.isnan(distances).sum())} distances are NaN, so there is no ranking")
-    right = queries[:, None] == items[None, :]
+    right = (queries[:, None] == items[None, :]) & np.isfinite(distances)
     if exclude_diagonal:
         if len(queries) != len(items):
             raise ValueError(f"exclude_diagonal needs as many queries as items, got {len(queries)}, {len(items)}")

@@ -93,7 +93,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
             space.title = Path(path).name
             for shape in _read_shapes(file, decoder, device):
                 space.add(shape)
-        except (KeyError, OSError, RuntimeError, json.JSONDecodeError) as error:
+        except (KeyError, IndexError, TypeError, OSError, RuntimeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
     return space
 

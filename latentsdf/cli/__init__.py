@@ -25,10 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
-    except (ValueError, OSError, KeyError, ImportError, MemoryError, TypeError, RuntimeError) as error:
+    except Exception as error:
         if options.debug:
             raise
         sys.stderr.write(f"latentsdf {options.verb}: {_sentence(error)}\n")
+        return 2
+    if result.get("diverged"):
+        sys.stderr.write(f"latentsdf {options.verb}: {result['stop']}; check the data, or train with another seed\n")
         return 2
     return 130 if result.get("interrupted") else 0
 
@@ -50,4 +53,7 @@ def _plain(value: Any) -> Any:
 
 
 def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or f"{type(error).__name__} (run with --debug to see where)"
+    text = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError, KeyError, ImportError)) and text:
+        return text
+    return f"{type(error).__name__}: {text}; this is not expected, run with --debug to see where it comes from"

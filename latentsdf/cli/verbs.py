@@ -87,8 +87,12 @@ def train(options: Namespace) -> Result:
         raise ValueError("--resume goes on with the run as it was begun; leave --decoder, --code-size and --joint out")
     if path.exists() and not options.resume and not options.force:
         raise ValueError(f"{path} exists; use --resume to go on with it, --force to replace it, or another name")
-    if not options.resume:
-        path.parent.is_dir() or _no_folder(path)
+    if options.steps is not None and options.minutes is not None:
+        raise ValueError("--steps and --minutes are two budgets; give one of them")
+    if options.joint and options.decoder in ("deepsdf", "linear"):
+        raise ValueError(f"--joint is a schedule of the dual decoders; the {options.decoder} decoder has its own")
+    if not options.resume and not path.parent.is_dir():
+        raise ValueError(f"cannot write {path}: its folder {path.parent} does not exist; make it")
     device = _device(options.device)
     config = None
     if not options.resume:
@@ -127,7 +131,8 @@ def train(options: Namespace) -> Result:
         "loss": last[0].get("loss"),
         "samples_per_second": last[0].get("samples_per_second"),
         "stop": stop,
-        "interrupted": "interrupted" in stop,
+        "interrupted": stop == Stop.INTERRUPTED.value,
+        "diverged": stop == Stop.DIVERGED.value,
     }
 
 
@@ -473,10 +478,6 @@ def _mesh_ending(path: Path, hint: str = "") -> None:
 def _folder(out: str) -> None:
     if Path(out).is_file():
         raise ValueError(f"{out} is a file, a folder is wanted")
-
-
-def _no_folder(path: Path) -> None:
-    raise ValueError(f"cannot write {path}: its folder {path.parent} does not exist")
 
 
 def _counts(labels: Sequence[str]) -> dict[str, int]:
