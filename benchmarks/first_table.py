@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentsdf.cli.verbs import decoder_config, deepsdf_recipe
 from latentsdf.dataset import Dataset
-from latentsdf.decoder import DeepSDFConfig
 from latentsdf.evaluation import EvaluationRow, evaluate, retrieval, split, summarize
 from latentsdf.inference import EncodeConfig
 from latentsdf.preparation import find_meshes
-from latentsdf.schedule import JOINT, TrainConfig
+from latentsdf.schedule import named_config
 from latentsdf.store import load
 from latentsdf.training import train
 
@@ -64,10 +62,7 @@ def measure(options: argparse.Namespace) -> None:
     label = f"{options.decoder}{'-joint' if options.joint else ''}-{options.code_size}-{options.minutes:g}min"
     path = options.out / f"{label}.h5"
     if not path.exists():
-        decoder = decoder_config(options.decoder, options.code_size)
-        config = TrainConfig(decoder=decoder, minutes=options.minutes, stages=(JOINT,) if options.joint else None)
-        if isinstance(decoder, DeepSDFConfig):
-            config = deepsdf_recipe(decoder, 0)
+        config = named_config(options.decoder, options.code_size, joint=options.joint)
         last = [0.0]
 
         def tell(event: Any) -> None:

@@ -1,6 +1,6 @@
 """Make checkpoints/families.h5: a space of the embedded families, small enough to be committed.
 
-python checkpoints/make_families.py [TARGET.h5] [--count 16] [--minutes 8]
+python checkpoints/make_families.py [TARGET.h5] [--count 12] [--minutes 6]
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def main() -> None:
     """Collection, samples, training, and a file in half precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="?", type=Path, default=Path(__file__).with_name("families.h5"))
-    parser.add_argument("--count", type=int, default=16, help="shapes a family")
-    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--count", type=int, default=12, help="shapes a family")
+    parser.add_argument("--minutes", type=float, default=6.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         meshes, dataset = Path(folder) / "meshes", Path(folder) / "families.h5"

@@ -34,8 +34,8 @@ class EncodeConfig:
     """Learning rate at the start. Larger moves further from the starting code and may overshoot."""
     prior: float = 1e-4
     """Weight of the mean squared code. Larger stays nearer the codes of the space and fits the data less."""
-    truncation: float = 0.1
-    """Distances are compared within about this, as in training."""
+    truncation: float = 0.03
+    """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     shortage: float = 0.5
     """Scans: weight of a field nearer to zero than the data are. Larger grows no surface where the scan shows none,
     smaller trusts the space in holes."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from .decoder import DecoderConfig, DeepSDFConfig, DualConfig, decoder_from_dict, decoder_to_dict
+from .decoder import (
+    CoarseMLP,
+    DecoderConfig,
+    DeepSDFConfig,
+    DualConfig,
+    LinearConfig,
+    decoder_from_dict,
+    decoder_to_dict,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,3 +158,39 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     if values.get("stages") is not None:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
     return TrainConfig(**values)
+
+
+def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) -> TrainConfig:
+    """The training config of a decoder by its command-line name.
+
+    Args:
+        name: `dual` (coarse branch of volumes), `dual-mlp` (the published kind of coarse branch), `deepsdf` (released
+            network, loss and start, with batches that a CPU can step through), or `linear`.
+        code_size: D.
+        seed: of the run.
+        joint: one joint stage instead of generalize then overfit; for the dual decoders.
+
+    Raises:
+        ValueError: unknown name, or `joint` for a decoder that has no such schedule.
+    """
+    stages = (JOINT,) if joint else None
+    if joint and name in ("deepsdf", "linear"):
+        raise ValueError(f"the joint schedule is one of the dual decoders; the {name} decoder has its own")
+    if name == "deepsdf":
+        return TrainConfig(
+            decoder=DeepSDFConfig(code_size=code_size),
+            truncate="clamp",
+            far_weight=0.0,
+            start="random",
+            shapes_per_batch=8,
+            points_per_shape=1024,
+            seed=seed,
+        )
+    decoders: dict[str, Callable[[], DecoderConfig]] = {
+        "dual": lambda: DualConfig(code_size=code_size),
+        "dual-mlp": lambda: DualConfig(code_size=code_size, coarse=CoarseMLP()),
+        "linear": lambda: LinearConfig(code_size=code_size),
+    }
+    if name not in decoders:
+        raise ValueError(f"unknown decoder {name!r}; choose one of {', '.join(decoders)}, deepsdf")
+    return TrainConfig(decoder=decoders[name](), stages=stages, seed=seed)

@@ -77,5 +77,5 @@ def test_imports_go_down_and_make_no_circle() -> None:
 
 def test_the_reader_of_imports_sees_what_is_there() -> None:
     assert {"decoder", "frame", "meshing"} <= imports(PACKAGE / "space.py")
-    assert "training" in imports(PACKAGE / "cli" / "verbs.py")
-    assert "viewer" in imports(PACKAGE / "cli" / "verbs.py")
+    assert "training" in imports(PACKAGE / "cli" / "learning.py")
+    assert "viewer" in imports(PACKAGE / "cli" / "using.py")

@@ -14,11 +14,11 @@ from .parser import build_parser
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     options = build_parser().parse_args(arguments)
-    from . import verbs
+    from .verbs import VERBS
 
     try:
         _check_json(options.json)
-        result = getattr(verbs, options.verb)(options)
+        result = VERBS[options.verb](options)
         _write_json(options.json, result)
     except KeyboardInterrupt:
         sys.stderr.write("latentsdf: interrupted; finished work is kept\n")

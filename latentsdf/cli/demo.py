@@ -35,8 +35,8 @@ UNSEEN = 3
 _FIT = EncodeConfig(steps=150, points=1024, samples=20_000)
 
 
-def run_demo(options: Namespace) -> dict[str, Any]:
-    """Run every part of the library once and leave its files, a contact sheet and a report in a folder."""
+def demo(options: Namespace) -> dict[str, Any]:
+    """`latentsdf demo`: every part of the library once; leaves its files, a contact sheet and a report in a folder."""
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     began = monotonic()
@@ -128,8 +128,12 @@ def _encode(space: LatentSpace, unseen: Path, options: Namespace) -> dict[str, S
     with Bar("encode", options.quiet, len(files)) as bar:
         for start in range(0, len(files), 10):
             batch = files[start : start + 10]
+            begin, size = start, len(batch)
             shapes = encode_all(
-                space, batch, config=_FIT, on_step=lambda step, s=start: bar.update(s + 10 * step.progress)
+                space,
+                batch,
+                config=_FIT,
+                on_step=lambda step, begin=begin, size=size: bar.update(begin + size * step.progress),
             )
             found.update({shape.name: shape for shape in shapes})
     return found

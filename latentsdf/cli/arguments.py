@@ -1,0 +1,64 @@
+"""What verbs check and name alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+import torch
+import trimesh
+
+from ..mesh import MESH_ENDINGS
+
+Result = dict[str, Any]
+"""What a verb gives back: JSON-ready values."""
+
+
+def shape_name(mesh: Path) -> str:
+    """The name of a mesh: its path from the working folder without its ending, or its stem when it lies elsewhere."""
+    try:
+        return mesh.resolve().relative_to(Path.cwd()).with_suffix("").as_posix()
+    except ValueError:
+        return mesh.stem
+
+
+def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
+    """Export a mesh, making its folder; the format is the file's ending.
+
+    Raises:
+        ValueError: an ending that cannot be written.
+    """
+    check_mesh_ending(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    surface.export(str(target))
+
+
+def usable_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = shorten(str(error), 120)
+        raise ValueError(f"device {name!r} cannot be used ({reason}); use --device cpu") from None
+    return device
+
+
+def is_mesh_file(out: str) -> bool:
+    """Whether `-o` names a mesh file rather than a folder; an ending that cannot be written is an error."""
+    path = Path(out)
+    if path.is_dir() or out.endswith(("/", "\\")) or not path.suffix[1:2].isalpha():
+        check_folder(out)
+        return False
+    check_mesh_ending(path, "; end the name of a folder with /")
+    return True
+
+
+def check_mesh_ending(path: Path, hint: str = "") -> None:
+    if path.suffix.lower() not in MESH_ENDINGS:
+        raise ValueError(f"cannot write {path.name}: its ending must be one of {', '.join(MESH_ENDINGS)}{hint}")
+
+
+def check_folder(out: str) -> None:
+    if Path(out).is_file():
+        raise ValueError(f"{out} is a file, a folder is wanted")

@@ -1,0 +1,132 @@
+"""Verbs that use a space: mesh, interpolate, search, reconstruct, view."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from time import monotonic
+
+from ..index import Index
+from ..inference import EncodeConfig, encode_all, encode_scan
+from ..mesh import MESH_ENDINGS, load_mesh
+from ..optimize import Stop
+from ..reconstruction import reconstruct as reconstruct_scan
+from ..scan import Scan
+from ..space import LatentSpace, Shape
+from ..store import load
+from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
+from .progress import Bar, say
+
+
+def mesh(options: Namespace) -> Result:
+    """`latentsdf mesh`."""
+    space = load(options.space)
+    shapes = [space[name] for name in options.names]
+    out = Path(options.out)
+    single = is_mesh_file(options.out)
+    if single and len(shapes) > 1:
+        raise ValueError(f"{out} is one file, but {len(shapes)} shapes are asked for; give a folder")
+    targets = [out] if single else [out / f"{shape.name}.{options.format}" for shape in shapes]
+    made = []
+    with Bar("mesh", options.quiet, len(shapes)) as bar:
+        for done, (shape, target) in enumerate(zip(shapes, targets, strict=True), 1):
+            began = monotonic()
+            surface = shape.mesh(options.resolution)
+            write_mesh(surface, target)
+            made.append(
+                {
+                    "name": shape.name,
+                    "path": str(target),
+                    "faces": len(surface.faces),
+                    "seconds": monotonic() - began,
+                }
+            )
+            bar.update(done, shape.name)
+    for item in made:
+        say(f"{item['path']}  {item['faces']:,} faces  {item['seconds']:.1f} s")
+    return {"meshes": made}
+
+
+def interpolate(options: Namespace) -> Result:
+    """`latentsdf interpolate`."""
+    check_folder(options.out)
+    space = load(options.space)
+    first, last = space[options.a], space[options.b]
+    made = []
+    with Bar("interpolate", options.quiet, options.steps) as bar:
+        for i in range(options.steps):
+            t = i / (options.steps - 1) if options.steps > 1 else 0.5
+            target = Path(options.out) / f"{i:03d}.ply"
+            surface = space.interpolate(first, last, t).mesh(options.resolution)
+            write_mesh(surface, target)
+            made.append({"t": t, "path": str(target), "faces": len(surface.faces)})
+            bar.update(i + 1, f"t = {t:.2f}")
+    for item in made:
+        say(f"{item['path']}  t = {item['t']:.2f}  {item['faces']:,} faces")
+    return {"a": first.name, "b": last.name, "meshes": made}
+
+
+def search(options: Namespace) -> Result:
+    """`latentsdf search`."""
+    space = load(options.space)
+    query = _query(space, options)
+    matches = Index(space).search(query, k=options.k)
+    for match in matches:
+        say(f"{match.distance:.5f}  {match.name}")
+    return {
+        "query": options.query,
+        "matches": [{"name": match.name, "distance": match.distance} for match in matches],
+    }
+
+
+def reconstruct(options: Namespace) -> Result:
+    """`latentsdf reconstruct`."""
+    if options.space is None:
+        raise ValueError(
+            "this version reconstructs with a learned prior: give --space SPACE.h5 (made by `latentsdf train`)"
+        )
+    check_mesh_ending(Path(options.out))
+    space = load(options.space)
+    began = monotonic()
+    found = reconstruct_scan(space, Scan.load(options.scan), config=EncodeConfig(seed=options.seed))
+    surface = found.shape.mesh(options.resolution)
+    write_mesh(surface, Path(options.out))
+    matches = Index(space).search(found.shape, k=3)
+    say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {found.residual_mean:.5g}")
+    say("nearest: " + ", ".join(match.name for match in matches))
+    return {
+        "path": str(options.out),
+        "faces": len(surface.faces),
+        "residual_mean": found.residual_mean,
+        "residual_p90": found.residual_p90,
+        "units": "the scan's own",
+        "stop": found.stop.value,
+        "interrupted": found.stop is Stop.INTERRUPTED,
+        "seconds": monotonic() - began,
+        "matches": [{"name": match.name, "distance": match.distance} for match in matches],
+    }
+
+
+def view(options: Namespace) -> Result:
+    """`latentsdf view`."""
+    from ..viewer import view as view_space
+
+    view_space(load(options.space), port=options.port, on_ready=say)
+    return {"space": str(options.space)}
+
+
+def _query(space: LatentSpace, options: Namespace) -> Shape:
+    path = Path(options.query)
+    if options.query in space or not path.is_file():
+        return space[options.query]
+    config = EncodeConfig(seed=options.seed)
+    try:
+        surface = load_mesh(path)
+    except ValueError as error:
+        if "point cloud" not in str(error) and path.suffix.lower() in MESH_ENDINGS:
+            raise
+        found = encode_scan(space, Scan.load(path), config=config)
+        if found.stop is Stop.INTERRUPTED:
+            raise KeyboardInterrupt from None
+        return found.shape
+    return encode_all(space, [(path.stem, surface)], config=config)[0]
