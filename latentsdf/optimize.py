@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -26,13 +26,14 @@ class Stop(enum.Enum):
 
 
 class Step(NamedTuple):
-    """One step of a loop: its number, seconds since the start, progress in [0, 1], loss, and the loss's terms."""
+    """One step of a loop: number, seconds since the start, progress in [0, 1], loss, its terms, factor on the rates."""
 
     number: int
     seconds: float
     progress: float
     loss: float
     terms: dict[str, float]
+    scale: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +52,6 @@ class Group:
     parameters: Sequence[Tensor]
     rate: float
     sparse: bool = False
-
-
-@dataclass
-class Trace:
-    """What a loop logged, one row every so often."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Adam:
@@ -155,12 +149,13 @@ def minimize(
             loss = torch.stack([term.reshape(()) for term in terms.values()]).sum()
             if not torch.isfinite(loss):
                 return Stop.DIVERGED
-            optimizer.step(loss, scale(used))
+            factor = scale(used)
+            optimizer.step(loss, factor)
             number += 1
             seconds = time.monotonic() - began
             if on_step is not None:
                 values = {name: float(term.detach()) for name, term in terms.items()}
-                if on_step(Step(number, seconds, progress(number, seconds), float(loss.detach()), values)):
+                if on_step(Step(number, seconds, progress(number, seconds), float(loss.detach()), values, factor)):
                     return Stop.PAUSED
             if interrupted():
                 return Stop.INTERRUPTED

@@ -174,7 +174,7 @@ class _Run:
                 self.seconds = earlier + time.monotonic() - began
                 speed = samples / max(1e-9, time.monotonic() - began)
                 event = TrainEvent(stage.name, step, self.used, speed)
-                self._note(event)
+                self._note(event, stage)
                 if on_event is not None:
                     on_event(event)
                 if self.path is not None and time.monotonic() - saved > self.config.checkpoint_seconds:
@@ -292,7 +292,7 @@ class _Run:
             rows.append(order[low : min(count, first + batch - number * count)])
         return torch.cat(rows)
 
-    def _note(self, event: TrainEvent) -> None:
+    def _note(self, event: TrainEvent, stage: Stage) -> None:
         """Log about four hundred rows over a run, whatever its length."""
         if not self.log or event.progress - self.log[-1]["progress"] >= 0.0025 or event.stage != self.log[-1]["stage"]:
             self.log.append(
@@ -302,6 +302,7 @@ class _Run:
                     "progress": round(event.progress, 5),
                     "loss": event.step.loss,
                     "terms": event.step.terms,
+                    "rates": {name: rate * event.step.scale for name, rate in stage.rates.items()},
                     "samples_per_second": round(event.samples_per_second),
                 }
             )

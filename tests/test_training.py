@@ -69,6 +69,8 @@ def test_generalize_then_overfit_moves_the_branches_in_turn(dataset: Dataset, tm
     assert [row["stage"] for row in last.history["log"]][0] == "generalize"
     assert last.history["log"][-1]["stage"] == "overfit"
     assert set(last.history["log"][-1]["terms"]) == {"coarse", "fine", "prior"}
+    assert set(last.history["log"][-1]["rates"]) == {"coarse", "fine", "grid", "codes"}
+    assert last.history["log"][-1]["rates"]["grid"] < OVERFIT.rates["grid"]
 
 
 def test_the_tiny_space_has_learned_its_shapes(space_path: Path, mesh_dir: Path) -> None:

@@ -160,4 +160,5 @@ def encode(options: Namespace) -> Result:
 
 def _training_note(event: TrainEvent) -> str:
     terms = "  ".join(f"{name} {value:.5f}" for name, value in event.step.terms.items())
-    return f"{event.stage} step {event.step.number}  {terms}  {event.samples_per_second / 1e3:.0f}k samples/s"
+    speed = f"{event.samples_per_second / 1e3:.0f}k samples/s"
+    return f"{event.stage} step {event.step.number}  {terms}  rates x {event.step.scale:.2f}  {speed}"
