@@ -158,8 +158,8 @@ def _search(space: LatentSpace, queries: dict[str, Shape]) -> dict[str, Any]:
 
 
 def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Trimesh]:
-    first = next(name for name in space if name.startswith("chair/"))
-    last = next(name for name in space if name.startswith("table/"))
+    first = next(name for name in space if name.startswith("bottle/"))
+    last = next(name for name in space if name.startswith("vase/"))
     meshes = []
     with Bar("morph", options.quiet, 5) as bar:
         for i in range(5):
