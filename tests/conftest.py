@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ TINY_DECODER = DualConfig(
     fine_depth=2,
 )
 TINY = TrainConfig(decoder=TINY_DECODER, shapes_per_batch=4, points_per_shape=1024, schedule_steps=500)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heeded_interrupts() -> None:
+    """A shell starts background jobs with Ctrl-C ignored, and children inherit that; the tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def primitive(kind: str, size: float) -> trimesh.Trimesh:

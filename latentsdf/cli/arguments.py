@@ -35,6 +35,11 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
 
 
 def usable_device(name: str) -> torch.device:
+    """A device by its name, after one number was put there.
+
+    Raises:
+        ValueError: PyTorch does not know it or cannot use it here.
+    """
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).tolist()
@@ -55,10 +60,12 @@ def is_mesh_file(out: str) -> bool:
 
 
 def check_mesh_ending(path: Path, hint: str = "") -> None:
+    """Refuse a path whose ending is not that of a mesh format, with a ValueError that lists those that are."""
     if path.suffix.lower() not in MESH_ENDINGS:
         raise ValueError(f"cannot write {path.name}: its ending must be one of {', '.join(MESH_ENDINGS)}{hint}")
 
 
 def check_folder(out: str) -> None:
+    """Refuse a file where a folder is wanted, with a ValueError."""
     if Path(out).is_file():
         raise ValueError(f"{out} is a file, a folder is wanted")
