@@ -21,6 +21,7 @@ import torch
 from latentsdf.dataset import Dataset
 from latentsdf.evaluation import EvaluationRow, evaluate, retrieval, split, summarize
 from latentsdf.inference import EncodeConfig
+from latentsdf.optimize import Stop
 from latentsdf.preparation import find_meshes
 from latentsdf.schedule import named_config
 from latentsdf.store import load
@@ -81,6 +82,8 @@ def measure(options: argparse.Namespace) -> None:
             on_event=tell,
         )
     space = load(path)
+    if space.history["stop"] != Stop.FINISHED.value:
+        raise SystemExit(f"{path}: {space.history['stop']}; remove it and run again")
     files = dict(find_meshes(Path(options.mesh_dir))[0])
     order = np.random.default_rng(1).permutation(len(unseen))[: options.held_out]
     unseen_some = [unseen[i] for i in sorted(order)]
