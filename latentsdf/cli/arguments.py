@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import trimesh
 
+from ..container import replacing
 from ..mesh import MESH_ENDINGS
 
 Result = dict[str, Any]
@@ -24,14 +25,15 @@ def shape_name(mesh: Path) -> str:
 
 
 def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
-    """Export a mesh, making its folder; the format is the file's ending.
+    """Export a mesh in one step, making its folder; the format is the file's ending.
 
     Raises:
         ValueError: an ending that cannot be written.
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    surface.export(str(target))
+    with replacing(target) as temporary:
+        surface.export(str(temporary), file_type=target.suffix[1:].lower())
 
 
 def usable_device(name: str) -> torch.device:
