@@ -6,8 +6,6 @@ import contextlib
 import glob
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any
 
 import h5py
 import psutil
+
+from .interrupt import held_interrupt
 
 
 @contextlib.contextmanager
@@ -53,7 +53,7 @@ def written(path: str | Path, *, start: str | Path | None = None) -> Iterator[An
     Raises:
         OSError: the disk refused; `path` is as it was.
     """
-    with _held_interrupt(), replacing(path) as temporary:
+    with held_interrupt(), replacing(path) as temporary:
         if start is not None:
             shutil.copyfile(start, temporary)
         with open(temporary, "wb+" if start is None else "rb+", buffering=0) as handle:
@@ -64,22 +64,6 @@ def written(path: str | Path, *, start: str | Path | None = None) -> Iterator[An
             finally:
                 if disk.refusal is not None:
                     raise disk.refusal
-
-
-@contextlib.contextmanager
-def _held_interrupt() -> Iterator[None]:
-    """Deliver a Ctrl-C of the block after it: one that comes up inside a write of HDF5 would crash it."""
-    caught: list[int] = []
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if caught:
-            signal.raise_signal(signal.SIGINT)
 
 
 class _Disk:

@@ -14,6 +14,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from .audit import Audit, audit_mesh
+from .interrupt import held_interrupt
 from .mesh_distance import MeshSDF
 from .repair import repair_mesh
 
@@ -44,7 +45,8 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
     if path.stat().st_size == 0:
         raise ValueError(f"{path.name}: the file is empty (0 bytes); export the mesh again")
     try:
-        loaded = trimesh.load(path, process=False, skip_materials=True)
+        with held_interrupt():
+            loaded = trimesh.load(path, process=False, skip_materials=True)
         if isinstance(loaded, trimesh.Scene):
             loaded = _flattened(loaded)
     except Exception as error:

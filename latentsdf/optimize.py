@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from .interrupt import deferred_interrupt
 
 
 class Stop(enum.Enum):
@@ -159,28 +158,3 @@ def minimize(
                     return Stop.PAUSED
             if interrupted():
                 return Stop.INTERRUPTED
-
-
-@contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold the first Ctrl-C (or SIGTERM) back until the loop asks for it; a second Ctrl-C raises at once.
-
-    Outside the main thread, where handlers cannot be set, Ctrl-C acts as usual.
-    """
-    caught = False
-
-    def handler(number: int, frame: Any) -> None:
-        nonlocal caught
-        if caught:
-            raise KeyboardInterrupt
-        caught = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: caught
-    finally:
-        for number, action in previous.items():
-            signal.signal(number, action)

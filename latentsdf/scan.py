@@ -12,6 +12,7 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from .frame import Frame
+from .interrupt import held_interrupt
 from .mesh import MESH_ENDINGS, load_mesh, surface_samples
 
 SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
@@ -227,7 +228,8 @@ def _read(path: Path, ending: str) -> NDArray[np.float64] | None:
         return _columns(np.array([line.split() for line in rows], dtype=np.float64)) if rows else np.empty((0, 3))
     if ending == ".obj":
         return _read_obj(path)
-    loaded = trimesh.load(path, process=False)
+    with held_interrupt():
+        loaded = trimesh.load(path, process=False)
     if not isinstance(loaded, trimesh.PointCloud):
         return np.empty((0, 3)) if isinstance(loaded, trimesh.Scene) and not loaded.geometry else None
     points = np.asarray(loaded.vertices, dtype=np.float64)

@@ -10,7 +10,7 @@ import latentsdf
 
 PACKAGE = Path(latentsdf.__file__).parent
 FLOORS = [
-    {"field", "frame", "primitives", "optimize", "pool"},
+    {"field", "frame", "primitives", "interrupt", "optimize", "pool"},
     {
         "mesh",
         "mesh_distance",

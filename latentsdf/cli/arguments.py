@@ -10,6 +10,7 @@ import torch
 import trimesh
 
 from ..container import replacing
+from ..interrupt import held_interrupt
 from ..mesh import MESH_ENDINGS
 
 Result = dict[str, Any]
@@ -32,7 +33,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
+    with held_interrupt(), replacing(target) as temporary:
         surface.export(str(temporary), file_type=target.suffix[1:].lower())
 
 

@@ -28,6 +28,7 @@ from ..scan import virtual_scan
 from ..schedule import TrainConfig
 from ..space import LatentSpace, Shape
 from ..training import train
+from .arguments import write_mesh
 from .progress import Bar, say
 
 UNSEEN = 3
@@ -164,8 +165,7 @@ def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Tr
     with Bar("morph", options.quiet, 5) as bar:
         for i in range(5):
             meshes.append(space.interpolate(first, last, i / 4).mesh(96))
-            (out / "morph").mkdir(exist_ok=True)
-            meshes[-1].export(str(out / "morph" / f"{i:03d}.ply"))
+            write_mesh(meshes[-1], out / "morph" / f"{i:03d}.ply")
             bar.update(i + 1)
     return meshes
 
@@ -178,7 +178,7 @@ def _scan(space: LatentSpace, unseen: Path, out: Path, options: Namespace) -> di
     with Bar("reconstruct", options.quiet) as bar:
         found = reconstruct(space, scan, config=_FIT)
         surface = found.shape.mesh(96)
-        surface.export(str(out / "scan_reconstructed.ply"))
+        write_mesh(surface, out / "scan_reconstructed.ply")
         bar.update(1.0)
     figures = compare(surface, truth)
     return {
