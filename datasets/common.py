@@ -1,0 +1,103 @@
+"""What the recipes share: their options, the names to leave out, and meshes written only when they are closed."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import trimesh
+
+
+def options_parser(doc: str | None, count: int | None, what: str) -> argparse.ArgumentParser:
+    """Options that every recipe has; `count` is the default number of meshes, None for all there are."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out_dir", metavar="OUT_DIR", help=f"gets {what}")
+    shown = "all there are" if count is None else str(count)
+    parser.add_argument("--count", type=int, default=count, help=f"meshes to write (default {shown})")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other shapes or another choice")
+    parser.add_argument("--leave-out", metavar="FILE", help="names (without ending) not to write, one a line")
+    return parser
+
+
+def leave(name: str, message: object) -> NoReturn:
+    """End the recipe with one line on standard error."""
+    print(f"{name}: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def need(recipe: str, module: str, install: str) -> Any:
+    """The module, or one line that says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        leave(recipe, f"{module} cannot be imported ({error}); install it with: {install}")
+
+
+def names_in(path: str | None) -> set[str]:
+    """Names of a text file, one a line; empty without a file."""
+    if path is None:
+        return set()
+    return {line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()}
+
+
+def is_closed(mesh: trimesh.Trimesh) -> bool:
+    """Whether the mesh bounds a solid: closed, wound one way, of positive volume."""
+    return len(mesh.faces) > 3 and bool(mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0)
+
+
+def union(parts: list[trimesh.Trimesh], faces: int = 10_000) -> trimesh.Trimesh:
+    """The union of closed parts, by manifold3d, simplified by as little as brings it below the number of faces.
+
+    Raises:
+        ValueError: a part is not closed.
+    """
+    manifold = need("recipe", "manifold3d", "pip install manifold3d")
+    solids = []
+    for part in parts:
+        mesh = manifold.Mesh(np.asarray(part.vertices, np.float32), np.asarray(part.faces, np.uint32))
+        mesh.merge()
+        solids.append(manifold.Manifold(mesh))
+        if solids[-1].status() != manifold.Error.NoError:
+            raise ValueError(f"a part is no solid: {solids[-1].status()}")
+    whole = manifold.Manifold.batch_boolean(solids, manifold.OpType.Add)
+    box = np.reshape(whole.bounding_box(), (2, 3))
+    tolerance = 2e-4 * float(np.linalg.norm(box[1] - box[0]))
+    result = whole.simplify(tolerance)
+    while result.num_tri() > faces and tolerance < 0.01 * float(np.linalg.norm(box[1] - box[0])):
+        tolerance *= 1.5
+        result = whole.simplify(tolerance)
+    found = result.to_mesh()
+    return trimesh.Trimesh(found.vert_properties[:, :3], found.tri_verts, process=True)
+
+
+def write_mesh(mesh: trimesh.Trimesh, path: Path) -> bool:
+    """Write a binary PLY of the geometry alone, in one step; False, and no file, when the mesh is not closed."""
+    bare = trimesh.Trimesh(np.asarray(mesh.vertices, np.float32), mesh.faces, process=True)
+    if not is_closed(bare):
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(trimesh.exchange.ply.export_ply(bare, encoding="binary", vertex_normal=False))
+    os.replace(part, path)
+    return True
+
+
+def write_table(rows: list[dict[str, str]], path: Path) -> None:
+    """Write rows of the same keys as CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["file"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def show(done: int, total: int, name: str) -> None:
+    """Progress on one line of standard error, on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{done}/{total} {name:<60.60}", end="" if done < total else "\n", file=sys.stderr, flush=True)
