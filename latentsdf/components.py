@@ -21,7 +21,7 @@ def fit_linear(dataset: Dataset, config: LinearConfig) -> tuple[Linear, Tensor]:
         The decoder, and the codes (S, D) of the dataset's shapes.
     """
     decoder = Linear(config).requires_grad_(False).eval()
-    lattices = _resampled(dataset, config.resolution)
+    lattices = resampled(dataset, config.resolution)
     mean, basis, codes = principal_components(lattices, config.code_size)
     with torch.no_grad():
         decoder.mean.copy_(mean)
@@ -29,7 +29,8 @@ def fit_linear(dataset: Dataset, config: LinearConfig) -> tuple[Linear, Tensor]:
     return decoder, codes
 
 
-def _resampled(dataset: Dataset, resolution: int) -> Tensor:
+def resampled(dataset: Dataset, resolution: int) -> Tensor:
+    """The dataset's truncated lattices at another resolution, (S, R, R, R)."""
     lattices = dataset.lattices()
     if lattices.shape[-1] == resolution:
         return lattices
@@ -39,5 +40,5 @@ def _resampled(dataset: Dataset, resolution: int) -> Tensor:
 
 def component_codes(dataset: Dataset, code_size: int) -> Tensor:
     """Principal components of the shapes' 32^3 lattices, the first with unit deviation (S, D)."""
-    _, _, codes = principal_components(_resampled(dataset, 32), code_size)
+    _, _, codes = principal_components(resampled(dataset, 32), code_size)
     return codes / codes.std(0).max().clamp_min(1e-12)

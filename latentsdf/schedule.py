@@ -44,6 +44,8 @@ class Stage:
 
 
 _NEAR = {"near": 0.8, "uniform": 0.2}
+PLACE = Stage(name="place", share=0.05, losses={"coarse": _NEAR}, rates={"codes": 2e-2})
+"""Where a run starts from a trained space: the codes alone find their places in it."""
 GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 3e-3, "codes": 5e-3})
 """First the codes and the coarse branch, over all shapes."""
 OVERFIT = Stage(
@@ -89,8 +91,13 @@ class TrainConfig:
     """Weight of the distance error that is not truncated. Larger keeps the field a distance far from the surface."""
     code_prior: float = 1e-4
     """Weight of the mean squared code. Larger packs codes tighter and fits training shapes less."""
-    start: Literal["components", "random"] = "components"
-    """Codes start from principal components of the shapes' lattices, or at random."""
+    start: str = "components"
+    """What a run starts from: `components` (codes from principal components of the shapes' lattices), `random`,
+    `base` (the space that comes with the library), or the path of a space file to go on from."""
+    nested: tuple[int, ...] = ()
+    """Code lengths that shapes are to be readable at, beside the whole code. More of them cost some of its fidelity."""
+    nesting: float = 0.25
+    """Part of the steps' shapes that are read by a prefix of their code. Larger serves short codes better."""
     minutes: float = 10.0
     """Time budget that the schedule is scaled to; used unless a run is given steps."""
     schedule_steps: int = 20_000
@@ -107,6 +114,11 @@ class TrainConfig:
             raise ValueError(f"minutes must be positive, got {self.minutes}")
         if not self.truncation > 0:
             raise ValueError(f"truncation must be positive, got {self.truncation}")
+        if any(not 0 < size < self.decoder.code_size for size in self.nested) or not 0 <= self.nesting < 1:
+            raise ValueError(
+                f"nested code lengths must lie between 0 and the code size {self.decoder.code_size} and their part in "
+                f"[0, 1), got {self.nested} and {self.nesting}"
+            )
         if self.far_weight < 0 or self.code_prior < 0:
             raise ValueError("far_weight and code_prior must not be negative")
 
@@ -115,6 +127,8 @@ class TrainConfig:
         stages = self.stages
         if stages is None:
             stages = (DEEPSDF,) if isinstance(self.decoder, DeepSDFConfig) else (GENERALIZE, OVERFIT)
+            if self.start not in ("components", "random"):
+                stages = (PLACE, *stages)
         total = sum(stage.share for stage in stages)
         return tuple(replace(stage, share=stage.share / total) for stage in stages)
 
@@ -157,6 +171,7 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     values["decoder"] = decoder_from_dict(values["decoder"])
     if values.get("stages") is not None:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
+    values["nested"] = tuple(values.get("nested", ()))
     return TrainConfig(**values)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,23 @@ class Shape:
     def decoded(self, branch: str | None = None) -> Conditioned:
         """The field of one branch of the decoder, in the unit frame; None is the branch that users get."""
         return self.decoder.condition(self.code, branch)
+
+    def shortened(self, size: int) -> Shape:
+        """The same shape by the first numbers of its code alone, the others being zero (nested codes).
+
+        How much of the shape is left depends on training: `TrainConfig.nested` names the lengths that it cares for.
+
+        Args:
+            size: how many numbers are kept, from 1 to D.
+
+        Raises:
+            ValueError: size is out of range.
+        """
+        if not 1 <= size <= len(self.code):
+            raise ValueError(f"a code of {len(self.code)} numbers has no prefix of {size}; give 1 to {len(self.code)}")
+        code = self.code.clone()
+        code[size:] = 0.0
+        return replace(self, code=code)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in source units, of points (N, 3) in source units."""
@@ -126,6 +143,11 @@ class LatentSpace(Mapping[str, Shape]):
     def code_size(self) -> int:
         """Numbers a shape."""
         return self.decoder.code_size
+
+    @property
+    def nested(self) -> tuple[int, ...]:
+        """Shorter code lengths that the space was trained to be read at."""
+        return tuple(self.history.get("config", {}).get("nested", ()))
 
     def codes(self) -> Tensor:
         """All codes, (S, D)."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -20,11 +20,16 @@ from torch import Tensor
 from .container import library_version, one_line, opened, written
 from .decoder import build_decoder, decoder_from_dict, decoder_to_dict
 from .frame import Frame
+from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
 from .space import LatentSpace, Shape
 
 FORMAT = "latentsdf-space"
-VERSION = 1
-Precision = Literal["float32", "float16"]
+VERSION = 2
+"""The newest version read; a file is marked with the lowest one that can read it (2 where anything is in 8 bits)."""
+Precision = Literal["float32", "float16", "int8"]
+CodePrecision = Literal["float32", "int8"]
+SMALL = 4096
+"""Tensors of fewer numbers, and vectors, stay in half precision where the rest is kept in 8 bits."""
 _TEXT = h5py.string_dtype("utf-8")
 
 
@@ -42,6 +47,7 @@ def save(
     *,
     resume: ResumeState | None = None,
     precision: Precision = "float32",
+    codes: CodePrecision = "float32",
 ) -> None:
     """Write a space to one file, replacing what was there in one step.
 
@@ -49,21 +55,23 @@ def save(
         space: what to write.
         path: the file.
         resume: state of an unfinished training run, kept beside the space.
-        precision: of the decoder's weights in the file; float16 halves it. Codes are always float32.
+        precision: of the decoder's weights in the file: float16 halves it, int8 quarters it (one scale a row; small
+            tensors stay float16).
+        codes: of the codes; int8 keeps one byte a number and four a shape.
 
     Raises:
         OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
     """
     with written(path) as file:
         file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
+        file.attrs["version"] = 2 if "int8" in (precision, codes) else 1
         file.attrs["library"] = library_version()
         file.attrs["decoder"] = json.dumps(decoder_to_dict(space.decoder.config))
         file.attrs["history"] = json.dumps(space.history)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
             _put(weights, name, tensor, precision)
-        _create_shapes(file, space.code_size)
+        _create_shapes(file, code_unit(space.codes()) if codes == "int8" else None, space.code_size)
         _extend(file, space.values())
         if resume is not None:
             group = file.create_group("resume")
@@ -131,6 +139,25 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         _extend(file, fresh)
 
 
+class Sizes(NamedTuple):
+    """Bytes of a space as stored: of the decoder that all shapes share, and of one shape's code."""
+
+    decoder: int
+    code: int
+
+
+def stored_sizes(path: str | Path) -> Sizes:
+    """What the numbers of a space file take, names and frames apart."""
+    with opened(path, FORMAT, VERSION) as file:
+        decoder = 0
+        for item in file["decoder"].values():
+            decoder += item.size * item.dtype.itemsize + sum(value.nbytes for value in item.attrs.values())
+        code = file["shapes/code"]
+        step = file["shapes/code_step"].dtype.itemsize if "code_step" in file["shapes"] else 0
+        unit = file["shapes/code_unit"].nbytes if "code_unit" in file["shapes"] else 0
+        return Sizes(decoder + unit, code.shape[1] * code.dtype.itemsize + step)
+
+
 def load_resume(path: str | Path) -> ResumeState | None:
     """The state of an unfinished training run kept in a space file, or None when training was finished."""
     with opened(path, FORMAT, VERSION) as file:
@@ -156,9 +183,13 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
 }
 
 
-def _create_shapes(file: Any, code_size: int) -> None:
+def _create_shapes(file: Any, unit: Tensor | None, code_size: int) -> None:
     group = file.create_group("shapes")
-    group.create_dataset("code", (0, code_size), "f4", maxshape=(None, code_size), chunks=(64, code_size))
+    kind = "f4" if unit is None else "i1"
+    group.create_dataset("code", (0, code_size), kind, maxshape=(None, code_size), chunks=(64, code_size))
+    if unit is not None:
+        group.create_dataset("code_unit", data=unit.cpu().numpy())
+        group.create_dataset("code_step", (0,), "f4", maxshape=(None,), chunks=(64,))
     for key, (item, kind) in _ROWS.items():
         group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item))
 
@@ -166,14 +197,19 @@ def _create_shapes(file: Any, code_size: int) -> None:
 def _extend(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
     start = len(group["name"])
-    for key in ("code", *_ROWS):
+    for key in ("code", *_ROWS, *(("code_step",) if "code_step" in group else ())):
         group[key].resize(start + len(shapes), axis=0)
     if shapes:
         _write_rows(group, slice(start, None), shapes)
 
 
 def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
-    group["code"][rows] = np.stack([shape.code.detach().float().cpu().numpy() for shape in shapes])
+    codes = torch.stack([shape.code.detach().float().cpu() for shape in shapes])
+    if "code_unit" in group:
+        kept = quantize_codes(codes, torch.from_numpy(group["code_unit"][:]))
+        group["code"][rows], group["code_step"][rows] = kept.values.numpy(), kept.steps.numpy()
+    else:
+        group["code"][rows] = codes.numpy()
     group["rotation"][rows] = np.stack([shape.frame.rotation for shape in shapes])
     group["scale"][rows] = np.array([shape.frame.scale for shape in shapes])
     group["center"][rows] = np.stack([shape.frame.center for shape in shapes])
@@ -183,7 +219,11 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
 
 def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     group = file["shapes"]
-    codes = torch.from_numpy(group["code"][:]).to(device)
+    codes = torch.from_numpy(group["code"][:])
+    if "code_unit" in group:
+        kept = Rows(codes, torch.from_numpy(group["code_step"][:]))
+        codes = restore_codes(kept, torch.from_numpy(group["code_unit"][:]))
+    codes = codes.to(device)
     columns = {key: group[key][:] for key in _ROWS}
     for row, code in enumerate(codes):
         frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
@@ -192,8 +232,16 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
 
 
 def _put(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
-    group.create_dataset(name, data=tensor.detach().float().cpu().numpy().astype(np.dtype(precision)))
+    tensor = tensor.detach().float().cpu()
+    if precision == "int8" and tensor.ndim > 1 and tensor.numel() >= SMALL:
+        kept = quantize_rows(tensor)
+        group.create_dataset(name, data=kept.values.numpy()).attrs["steps"] = kept.steps.numpy()
+    else:
+        kind = "float16" if precision == "int8" else precision
+        group.create_dataset(name, data=tensor.numpy().astype(np.dtype(kind)))
 
 
 def _get(item: Any) -> Tensor:
+    if "steps" in item.attrs:
+        return restore_rows(Rows(torch.from_numpy(item[()]), torch.from_numpy(item.attrs["steps"])))
     return torch.from_numpy(np.asarray(item[()], dtype=np.float32))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .components import component_codes, fit_linear
+from .components import fit_linear
 from .dataset import Dataset
-from .decoder import LinearConfig, build_decoder
+from .decoder import LinearConfig
 from .optimize import Adam, Group, Step, Stop, cosine, minimize
 from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss
 from .space import LatentSpace, Shape
+from .starting import started
 from .store import ResumeState, load, load_resume, save
 
 
@@ -112,15 +112,8 @@ class _Run:
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            decoder = build_decoder(config.decoder).to(device)
-            codes = nn.Embedding(len(dataset), decoder.code_size, sparse=True)
-            nn.init.normal_(codes.weight, 0.0, 1.0 / math.sqrt(decoder.code_size))
-        if config.start == "components" and len(dataset) > 1:
-            with torch.no_grad():
-                codes.weight += component_codes(dataset, decoder.code_size)
-        return _Run(dataset, config, decoder, codes.to(device), path)
+        decoder, codes = started(dataset, config, device)
+        return _Run(dataset, config, decoder, codes, path)
 
     @staticmethod
     def resumed(dataset: Dataset, path: Path, device: torch.device, config: TrainConfig | None) -> _Run:
@@ -266,7 +259,7 @@ class _Run:
             rows = self._rows(step)
             random = torch.Generator().manual_seed(_mixed(self.config.seed, self.stage, step))
             codes = self.codes(rows.to(device))
-            state = self.decoder.prepare(codes)
+            state = self.decoder.prepare(self._nested(codes, random))
             terms = {}
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(_mixed(self.config.seed, self.stage, step))
@@ -279,6 +272,17 @@ class _Run:
             return terms
 
         return objective
+
+    def _nested(self, codes: Tensor, random: torch.Generator) -> Tensor:
+        """Codes (S, D), some of them cut to one of the lengths that they are to be readable at."""
+        sizes = self.config.nested
+        if not sizes:
+            return codes
+        lengths = torch.tensor([*sizes, self.decoder.code_size])
+        cut = torch.rand(len(codes), generator=random) < self.config.nesting
+        choice = torch.where(cut, torch.randint(len(sizes), (len(codes),), generator=random), len(sizes))
+        kept = torch.arange(self.decoder.code_size) < lengths[choice][:, None]
+        return codes * kept.to(codes)
 
     def _rows(self, step: int) -> Tensor:
         """Shapes of a step: a fresh random order every pass over the collection, the same whenever it is asked for."""

@@ -24,8 +24,8 @@ FLOORS = [
         "decoder",
         "render",
     },
-    {"container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
-    {"schedule", "training", "inference", "reconstruction", "evaluation"},
+    {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
+    {"schedule", "starting", "training", "inference", "reconstruction", "evaluation"},
     {"viewer", "cli", "__init__", "__main__"},
 ]
 FORBIDDEN = {

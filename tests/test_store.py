@@ -137,3 +137,28 @@ def test_the_committed_version_1_file_loads_for_ever() -> None:
 
 
 PINNED_VALUES = (-0.4922148585319519, -0.5367850065231323)
+
+
+def test_eight_bits_a_number_cost_a_byte_and_little_else(space_path: Path, tmp_path: Path) -> None:
+    space, path = load(space_path), tmp_path / "small.h5"
+    save(space, path, precision="int8", codes="int8")
+    small = load(path)
+    steps = (space.codes().abs() / space.codes().square().mean(0).sqrt()).amax(1) / 127
+    bound = 0.5001 * steps[:, None] * space.codes().square().mean(0).sqrt()
+    assert ((small.codes() - space.codes()).abs() <= bound).all()
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 2
+        assert file["shapes/code"].dtype == np.int8
+        assert file["decoder/grid"].dtype == np.float16  # small tensors are not worth eight bits
+    new = replace(small[small.names[0]], name="new", code=space.codes()[3] * 5)
+    append(path, [new])
+    again = load(path)
+    assert torch.equal(again.codes()[:-1], small.codes())
+    torch.testing.assert_close(again["new"].code, new.code, rtol=0, atol=float(bound.max()) * 6)
+
+
+def test_a_file_that_needs_no_new_reader_keeps_its_version(space_path: Path, tmp_path: Path) -> None:
+    for precision in ("float32", "float16"):
+        save(load(space_path), tmp_path / "space.h5", precision=precision)
+        with h5py.File(tmp_path / "space.h5") as file:
+            assert file.attrs["version"] == 1

@@ -13,7 +13,7 @@ from ..evaluation import EvaluationRow, retrieval, summarize
 from ..evaluation import evaluate as evaluate_meshes
 from ..inference import EncodeConfig
 from ..preparation import find_meshes
-from ..store import load
+from ..store import load, stored_sizes
 from .arguments import Result
 from .progress import Bar, say
 
@@ -32,6 +32,7 @@ def info(options: Namespace) -> Result:
     else:
         space = load(options.file)
         size = Path(options.file).stat().st_size
+        sizes = stored_sizes(options.file)
         result = {
             "kind": "space",
             "shapes": len(space),
@@ -40,9 +41,10 @@ def info(options: Namespace) -> Result:
             "decoder": space.decoder.kind,
             "parameters": space.decoder.parameter_count(),
             "bytes": size,
-            "bytes_per_shape": 4 * space.code_size,
-            "bytes_per_shape_with_decoder": 4 * space.code_size
-            + 4 * space.decoder.parameter_count() / max(1, len(space)),
+            "bytes_per_shape": sizes.code,
+            "decoder_bytes": sizes.decoder,
+            "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, len(space)),
+            "nested_code_sizes": [*space.nested, space.code_size],
             "stop": space.history.get("stop"),
             "progress": space.history.get("progress"),
             "names": list(space.names),

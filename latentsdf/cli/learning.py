@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -66,8 +67,11 @@ def prepare(options: Namespace) -> Result:
 def train(options: Namespace) -> Result:
     """`latentsdf train`."""
     path = Path(options.space)
-    if options.resume and (options.decoder or options.code_size is not None or options.joint):
-        raise ValueError("--resume goes on with the run as it was begun; leave --decoder, --code-size and --joint out")
+    fixed = {"--decoder": options.decoder, "--code-size": options.code_size, "--joint": options.joint or None,
+             "--start": options.start, "--nested": options.nested}  # fmt: skip
+    given = [name for name, value in fixed.items() if value is not None]
+    if options.resume and given:
+        raise ValueError(f"--resume goes on with the run as it was begun; leave {' and '.join(given)} out")
     if path.exists() and not options.resume and not options.force:
         raise ValueError(f"{path} exists; use --resume to go on with it, --force to replace it, or another name")
     if options.steps is not None and options.minutes is not None:
@@ -79,6 +83,10 @@ def train(options: Namespace) -> Result:
     if not options.resume:
         code_size = 64 if options.code_size is None else options.code_size
         config = named_config(options.decoder or "dual", code_size, options.seed, options.joint)
+        if options.start is not None:
+            config = replace(config, start=options.start)
+        if options.nested is not None:
+            config = replace(config, nested=tuple(sorted(set(options.nested))))
     began = monotonic()
     with Bar("train", options.quiet) as bar:
         space = train_space(

@@ -91,6 +91,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=_count, help="take this many steps of the schedule instead of a time budget")
     parser.add_argument("--code-size", type=int, metavar="D", help="numbers a shape (default 64)")
     parser.add_argument("--decoder", choices=DECODERS, help="network (default: dual)")
+    parser.add_argument(
+        "--start",
+        metavar="base|components|random|SPACE.h5",
+        help="what the network starts from (default: base, the space that comes with the library, where it fits)",
+    )
+    parser.add_argument(
+        "--nested",
+        type=_count,
+        nargs="*",
+        metavar="K",
+        help="shorter code lengths that are to work too",
+    )
     parser.add_argument("--joint", action="store_true", help="one joint stage, as in the Compact-SDF paper")
     parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in SPACE.h5")
     parser.add_argument("--force", action="store_true", help="replace SPACE.h5 when it exists")
@@ -112,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         "-o", "--out", required=True, metavar="DIR_OR_FILE", help="a folder, or a mesh file for one NAME"
     )
     _resolution(parser, 256)
+    parser.add_argument("--code-size", type=_count, metavar="K", help="read only the first K numbers of each code")
     parser.add_argument("--format", default="ply", choices=("ply", "obj", "stl", "off", "glb"), help="in a folder")
 
     parser = verb("interpolate", "morph one shape into another")

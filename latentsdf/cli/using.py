@@ -21,7 +21,7 @@ from .progress import Bar, say
 def mesh(options: Namespace) -> Result:
     """`latentsdf mesh`."""
     space = load(options.space)
-    shapes = [space[name] for name in options.names]
+    shapes = [_shortened(space, space[name], options.code_size) for name in options.names]
     out = Path(options.out)
     single = is_mesh_file(options.out)
     if single and len(shapes) > 1:
@@ -113,6 +113,18 @@ def view(options: Namespace) -> Result:
 
     view_space(load(options.space), port=options.port, on_ready=say)
     return {"space": str(options.space)}
+
+
+def _shortened(space: LatentSpace, shape: Shape, size: int | None) -> Shape:
+    if size is None or size == space.code_size:
+        return shape
+    if size not in space.nested:
+        known = ", ".join(str(length) for length in (*space.nested, space.code_size))
+        raise ValueError(
+            f"{space.title} was not trained to be read at {size} of {space.code_size} numbers; it can be at {known} "
+            f"(train with --nested {size} for more)"
+        )
+    return shape.shortened(size)
 
 
 def _query(space: LatentSpace, options: Namespace) -> Shape:

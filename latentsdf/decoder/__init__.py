@@ -66,6 +66,8 @@ def decoder_from_dict(plain: dict[str, Any]) -> DecoderConfig:
     config = _choose(configs, values.pop("kind", None), "decoder")
     if config is DualConfig and isinstance(values.get("coarse"), dict):
         inner = dict(values["coarse"])
+        if inner.get("kind") == "volumes":
+            inner.setdefault("warp", 0)  # files of version 0.1 have no warp and do not say so
         values["coarse"] = _filled(_choose(_COARSE, inner.pop("kind", None), "coarse branch"), inner)
     return _filled(config, values)
 

@@ -55,8 +55,13 @@ class CoarseVolumes:
     """Hidden layers of the head."""
     activation: str = "silu"
     """`silu`, `softplus`, `sine` or `relu`."""
+    warp: int = 5
+    """Vertices per axis of a lattice of displacements, linear in the code, that points pass first; 0 is none. Larger
+    bends shapes more locally and costs 3 * code_size * warp^3."""
 
     def __post_init__(self):
+        if self.warp < 0 or self.warp == 1:
+            raise ValueError(f"warp is a number of vertices, 0 or at least 2, got {self.warp}")
         if len(self.resolutions) != len(self.channels) or not self.resolutions:
             raise ValueError(
                 f"resolutions and channels must be as many, got {len(self.resolutions)} and {len(self.channels)}"
@@ -68,7 +73,7 @@ class CoarseVolumes:
     def numbers(self, code_size: int) -> int:
         """Parameters that this branch will hold, roughly."""
         cells = sum(c * r**3 for r, c in zip(self.resolutions, self.channels, strict=True))
-        return cells * (code_size + 1) + self.width**2 * self.depth
+        return cells * (code_size + 1) + 3 * self.warp**3 * code_size + self.width**2 * self.depth
 
     def build(self, code_size: int) -> CoarseBranch:
         """The branch itself."""
@@ -110,6 +115,9 @@ class _VolumeBranch(CoarseBranch):
             cells = resolution**3 * channels
             self.mean.append(nn.Parameter(torch.randn(cells) * 0.1))
             self.basis.append(nn.Parameter(torch.randn(code_size, cells) * (0.5 / code_size**0.5)))
+        self.side = config.warp
+        if self.side:
+            self.warp = nn.Parameter(torch.randn(code_size, 3 * self.side**3) * 0.01)
         self.network = ModulatedMLP(3 + sum(config.channels), code_size, config.width, config.depth, config.activation)
 
     def prepare(self, codes: Tensor) -> Any:
@@ -117,9 +125,13 @@ class _VolumeBranch(CoarseBranch):
             (mean + codes @ basis).view(len(codes), r, r, r, c)
             for mean, basis, r, c in zip(self.mean, self.basis, self.resolutions, self.channels, strict=True)
         ]
-        return volumes, self.network.shifts(codes)
+        warp = (codes @ self.warp).view(len(codes), *[self.side] * 3, 3) if self.side else None
+        return volumes, warp, self.network.shifts(codes)
 
     def query(self, state: Any, points: Tensor) -> Tensor:
-        volumes, shifts = state
-        features = [points, *(read_volumes(volume, points) for volume in volumes)]
+        volumes, warp, shifts = state
+        repeatable = points.requires_grad
+        if warp is not None:
+            points = points + read_volumes(warp, points, repeatable)
+        features = [points, *(read_volumes(volume, points, repeatable) for volume in volumes)]
         return self.network(torch.cat(features, dim=-1), shifts)

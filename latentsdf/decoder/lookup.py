@@ -7,15 +7,16 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def read_volumes(volumes: Tensor, points: Tensor) -> Tensor:
+def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None) -> Tensor:
     """Read feature volumes over [-1, 1]^3 at points, trilinearly, border values continued outside.
 
-    Without a gradient in the points it is one weighted `embedding_bag` (channels-last gathers: several times faster
-    on a CPU than `grid_sample`); with one it is a plain gather, whose derivatives exist to every order.
+    By default one weighted `embedding_bag` (channels-last gathers: several times faster on a CPU than `grid_sample`),
+    which can be differentiated once; or a plain gather, whose derivatives exist to every order.
 
     Args:
         volumes: (S, R, R, R, C), the vertex (i, j, k) at -1 + 2 (i, j, k) / (R - 1), first index along x.
         points: (S, N, 3).
+        repeatable: whether derivatives of derivatives will be asked for; None: where points require a gradient.
 
     Returns:
         (S, N, C).
@@ -41,7 +42,7 @@ def read_volumes(volumes: Tensor, points: Tensor) -> Tensor:
     along_z = torch.stack([low[..., 2], high[..., 2]], -1)
     weight = (along_x[..., :, None, None] * along_y[..., None, :, None] * along_z[..., None, None, :]).flatten(-3)
     table = volumes.reshape(-1, channels)
-    if not points.requires_grad:
+    if not (points.requires_grad if repeatable is None else repeatable):
         flat = functional.embedding_bag(
             index.view(-1, 8), table, per_sample_weights=weight.view(-1, 8).to(table.dtype), mode="sum"
         )

@@ -1,0 +1,124 @@
+"""What a training run starts from: a fresh network, or a space that was trained before."""
+
+from __future__ import annotations
+
+import math
+from importlib.resources import as_file, files
+
+import torch
+from torch import Tensor, nn
+
+from .components import component_codes, resampled
+from .dataset import Dataset
+from .decoder import Decoder, build_decoder
+from .schedule import TrainConfig
+from .space import LatentSpace
+from .store import load
+
+BASE = "base_space.h5"
+"""Name of the packaged base space."""
+COARSE = 12
+"""Lattice vertices per axis at which fields are compared to find a first code."""
+CANDIDATES = 512
+"""Most shapes of the space that are compared."""
+
+
+def base_space() -> LatentSpace:
+    """The space that comes with the library: a general start for training, made by `benchmarks/make_base.py`."""
+    with as_file(files("latentsdf") / BASE) as path:
+        return load(path)
+
+
+def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tuple[Decoder, nn.Embedding]:
+    """The decoder and the table of codes that a run begins with, as `TrainConfig.start` says.
+
+    Raises:
+        ValueError: the start's decoder is of another form than the config's, or the start is no known word or file.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        decoder = build_decoder(config.decoder).to(device)
+        codes = nn.Embedding(len(dataset), decoder.code_size, sparse=True)
+        nn.init.normal_(codes.weight, 0.0, 1.0 / math.sqrt(decoder.code_size))
+    if config.start == "components":
+        if len(dataset) > 1:
+            with torch.no_grad():
+                codes.weight += component_codes(dataset, decoder.code_size)
+    elif config.start != "random":
+        space = base_space() if config.start == "base" else load(config.start)
+        take_over(decoder, space.decoder)
+        with torch.no_grad():
+            found = nearest_codes(space, dataset)[:, : decoder.code_size]
+            codes.weight.zero_()
+            codes.weight[:, : found.shape[1]] = found
+    return decoder, codes.to(device)
+
+
+def take_over(decoder: Decoder, trained: Decoder) -> None:
+    """Copy a trained decoder's weights into one of the same form, whose code may be shorter or longer.
+
+    A shorter code keeps the first numbers (which carry most where the space was trained nested); the numbers that a
+    longer code has beyond the trained ones act as weakly as a tenth of their fresh weights.
+
+    Raises:
+        ValueError: the decoders differ in more than the code size.
+    """
+    weights, fresh = trained.state_dict(), decoder.state_dict()
+    if type(decoder) is not type(trained) or set(weights) != set(fresh):
+        raise ValueError(_unlike(decoder, trained))
+    taken = {}
+    for name, own in fresh.items():
+        other = weights[name].to(own)
+        if own.shape != other.shape:
+            other = _resized(other, own, trained.code_size, decoder.code_size)
+        if other is None:
+            raise ValueError(_unlike(decoder, trained))
+        taken[name] = other
+    decoder.load_state_dict(taken)
+
+
+def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
+    """For every shape of a dataset the code of the space whose field is nearest to its lattice (S, D).
+
+    Fields are compared on a coarse lattice, truncated.
+
+    Raises:
+        ValueError: the space holds no shapes, or the dataset was prepared without lattices.
+    """
+    if len(space) == 0:
+        raise ValueError(f"{space.title} holds no shapes to start from")
+    tau = dataset.truncation
+    axis = torch.linspace(-1.0, 1.0, COARSE)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
+    codes = space.codes()
+    codes = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]]
+    with torch.no_grad():
+        fields = torch.cat(
+            [
+                space.decoder(chunk, points.expand(len(chunk), -1, -1), space.decoder.branches[0])
+                for chunk in codes.split(16)
+            ]
+        )
+        lattices = resampled(dataset, COARSE).flatten(1)
+        best = torch.cdist(lattices.clamp(-tau, tau), fields.clamp(-tau, tau).cpu(), p=1).argmin(1)
+    return codes[best]
+
+
+def _resized(other: Tensor, own: Tensor, trained: int, wanted: int) -> Tensor | None:
+    """A trained tensor whose one axis of code numbers is cut or lengthened; None where it is another difference."""
+    if other.ndim != own.ndim:
+        return None
+    axes = [axis for axis in range(own.ndim) if own.shape[axis] != other.shape[axis]]
+    if len(axes) != 1 or (other.shape[axes[0]], own.shape[axes[0]]) != (trained, wanted):
+        return None
+    axis, kept = axes[0], min(trained, wanted)
+    out = 0.1 * own
+    out.narrow(axis, 0, kept).copy_(other.narrow(axis, 0, kept))
+    return out
+
+
+def _unlike(decoder: Decoder, trained: Decoder) -> str:
+    return (
+        f"the space to start from has a {trained.kind} decoder of another form than the {decoder.kind} decoder to be "
+        f"trained; leave its sizes as they are (only the code size may differ), or start from 'components'"
+    )
