@@ -1,170 +1,242 @@
-"""Decoders trained for the same time on the same split, judged on training shapes and on held-out shapes.
+"""Decoders x code sizes x minutes on one fixed 80/20 split by shape: fidelity per byte and per second.
 
-    python benchmarks/first_table.py DATASET.h5 MESH_DIR OUT_DIR --decoder dual --minutes 20
-    python benchmarks/first_table.py DATASET.h5 MESH_DIR OUT_DIR --table      # the rows so far, as Markdown
+    python benchmarks/fidelity.py DATASET.h5 MESH_DIR OUT_DIR --decoder dual linear --code-size 16 64 --minutes 10 30
+    python benchmarks/fidelity.py DATASET.h5 MESH_DIR OUT_DIR --precision int8 --code-bits 8 --prefix 0 16
+    python benchmarks/fidelity.py DATASET.h5 MESH_DIR OUT_DIR --table      # the rows so far, as Markdown
 
-A decoder's space is kept in OUT_DIR and trained once; its rows go to OUT_DIR/rows.json as they come, so that a run
-that was stopped goes on where it was.
+A trained space is kept in OUT_DIR and trained once, one that was stopped half way is trained on. One row a (label,
+side of the split, branch of the decoder) goes to OUT_DIR/rows.json as soon as it is there; rows that are there are not
+made again. Figures of each single shape are beside it, in LABEL.SIDE.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import numpy as np
 import torch
+from fidelity_table import table
+from judging import (
+    FIGURES,
+    Encoded,
+    by_class,
+    by_kind,
+    costs,
+    encode_in_chunks,
+    in_8_bits,
+    judge_shape,
+    overlap,
+    prefixed,
+    read_json,
+    solid,
+    summarize,
+    true_mesh,
+    write_json,
+)
 
 from latentsdf.dataset import Dataset
-from latentsdf.evaluation import EvaluationRow, evaluate, retrieval, split, summarize
+from latentsdf.evaluation import retrieval, split
 from latentsdf.inference import EncodeConfig
 from latentsdf.optimize import Stop
 from latentsdf.preparation import find_meshes
-from latentsdf.schedule import named_config
-from latentsdf.store import load
-from latentsdf.training import train
-
-PSB = "psb_"
-"""Classes of the Princeton benchmark, whose members share no pose."""
+from latentsdf.quantize import code_unit
+from latentsdf.schedule import TrainConfig, named_config
+from latentsdf.space import LatentSpace
+from latentsdf.store import load, load_resume, save
+from latentsdf.training import TrainEvent, train
 
 
 def main() -> None:
     """Train, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    parser.add_argument("mesh_dir")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--decoder", default="dual")
-    parser.add_argument("--joint", action="store_true")
-    parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--code-size", type=int, default=64)
-    parser.add_argument("--shapes", type=int, default=33, help="training shapes judged")
-    parser.add_argument("--held-out", type=int, default=1000, help="held-out shapes judged")
-    parser.add_argument("--fit-steps", type=int, default=400)
-    parser.add_argument("--fit-points", type=int, default=2048)
-    parser.add_argument("--branches", nargs="*", default=None)
-    parser.add_argument("--resolution", type=int, default=128)
-    parser.add_argument("--table", action="store_true")
-    options = parser.parse_args()
+    options = parsed()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     if not options.table:
-        measure(options)
+        for decoder, size, minutes in product(options.decoder, options.code_size, options.minutes):
+            measure(argparse.Namespace(**{**vars(options), "decoder": decoder, "code_size": size, "minutes": minutes}))
     print(table(options.out / "rows.json"))
 
 
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("mesh_dir", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--decoder", nargs="+", default=["dual"], help="names that `latentsdf train --decoder` takes")
+    parser.add_argument("--code-size", nargs="+", type=int, default=[64])
+    parser.add_argument("--minutes", nargs="+", type=float, default=[20.0])
+    parser.add_argument("--joint", action="store_true", help="one joint stage; dual decoders")
+    parser.add_argument("--base", default="none", help="space file that training starts from, or none")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=["float32", "float16", "int8"], default="float32", help="of the decoder")
+    parser.add_argument("--code-bits", type=int, choices=[32, 8], default=32)
+    parser.add_argument("--prefix", nargs="+", type=int, default=[0], help="first numbers of the code used; 0 is all")
+    parser.add_argument("--shapes", type=int, default=33, help="training shapes judged")
+    parser.add_argument("--held-out", type=int, default=1000, help="held-out shapes judged")
+    parser.add_argument("--fit-steps", type=int, default=None)
+    parser.add_argument("--fit-points", type=int, default=None)
+    parser.add_argument("--branches", nargs="*", default=None, help="fields judged; all of the decoder's if left out")
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="of training and code inference")
+    parser.add_argument("--table", action="store_true")
+    return parser.parse_args()
+
+
+def config_of(options: argparse.Namespace) -> TrainConfig:
+    """The training config of one measurement: THE PLACE TO ADAPT when `named_config` learns of a base space."""
+    if options.base != "none":
+        raise SystemExit("--base: named_config takes no base space yet")
+    config = named_config(options.decoder, options.code_size, seed=options.seed, joint=options.joint)
+    return replace(config, minutes=options.minutes)
+
+
+def label_of(options: argparse.Namespace) -> str:
+    """Name of a training run: decoder, code size, minutes, and what else was not as usual."""
+    parts = [options.decoder]
+    parts += ["joint"] if options.joint else []
+    parts += [Path(options.base).stem] if options.base != "none" else []
+    parts += [str(options.code_size), f"{options.minutes:g}min"]
+    parts += [f"seed{options.seed}"] if options.seed else []
+    return "-".join(parts)
+
+
 def measure(options: argparse.Namespace) -> None:
-    """Train one decoder and judge it on both sides of the split."""
+    """Train one decoder, store it as asked, and judge what was stored on both sides of the split."""
+    label = label_of(options)
+    trained(options, options.out / f"{label}.h5")
+    stored, label = stored_as(options, label)
+    space = load(stored)
+    files = dict(find_meshes(options.mesh_dir)[0])
+    for side, names in judged_names(options).items():
+        done = {row["label"] for row in read_json(options.out / "rows.json", []) if row["side"] == side}
+        labels = {f"{label}-first{size}" if size else label: size for size in options.prefix}
+        if not names or set(labels) <= done:
+            continue
+        if side == "seen":
+            found = Encoded([space[name] for name in names], 0.0, 0.0)
+        else:
+            fitted = load(stored, options.device) if options.device != "cpu" else space
+            found = encode_in_chunks(fitted, [(name, files[name]) for name in names], encode_config(options))
+        for name, size in labels.items():
+            if name not in done:
+                judged(options, space, stored, name, side, found, size, files)
+
+
+def trained(options: argparse.Namespace, path: Path) -> None:
+    """Train the space of a measurement into its file, unless it is there; go on where it was stopped."""
+    resume = path.exists()
+    if resume and load_resume(path) is None:
+        return
     dataset = Dataset(options.dataset)
-    seen, unseen = split(dataset.names)
     rows_of = {name: row for row, name in enumerate(dataset.names)}
-    label = f"{options.decoder}{'-joint' if options.joint else ''}-{options.code_size}-{options.minutes:g}min"
-    path = options.out / f"{label}.h5"
-    if not path.exists():
-        config = named_config(options.decoder, options.code_size, joint=options.joint)
-        last = [0.0]
+    seen, _ = split(dataset.names)
+    last = [0.0]
 
-        def tell(event: Any) -> None:
-            if monotonic() - last[0] > 20:
-                last[0] = monotonic()
-                print(
-                    f"{event.progress:.3f} {event.stage} {event.step.loss:.5f} {event.samples_per_second:.0f}/s",
-                    flush=True,
-                )
+    def tell(event: TrainEvent) -> None:
+        if monotonic() - last[0] > 20:
+            last[0] = monotonic()
+            speed = f"{event.samples_per_second:.0f}/s"
+            print(f"{event.progress:.3f} {event.stage} {event.step.loss:.5f} {speed}", flush=True)
 
-        train(
-            dataset.subset([rows_of[name] for name in seen]),
-            config,
-            path=path,
-            minutes=options.minutes,
-            on_event=tell,
-        )
-    space = load(path)
+    space = train(
+        dataset.subset([rows_of[name] for name in seen]),
+        config_of(options),
+        path=path,
+        resume=resume,
+        device=options.device,
+        on_event=tell,
+    )
+    dataset.close()
     if space.history["stop"] != Stop.FINISHED.value:
-        raise SystemExit(f"{path}: {space.history['stop']}; remove it and run again")
-    files = dict(find_meshes(Path(options.mesh_dir))[0])
+        raise SystemExit(f"{path}: {space.history['stop']}; run again to go on")
+
+
+def stored_as(options: argparse.Namespace, label: str) -> tuple[Path, str]:
+    """The file that is judged, saved at the precision asked for, and the label of its rows."""
+    source = options.out / f"{label}.h5"
+    if (options.precision, options.code_bits) == ("float32", 32):
+        return source, label
+    label = f"{label}-{options.precision}-codes{options.code_bits}"
+    path = options.out / f"{label}.h5"
+    if not path.exists() or path.stat().st_mtime < source.stat().st_mtime:
+        save(load(source), path, precision=options.precision, codes="int8" if options.code_bits == 8 else "float32")
+    return path, label
+
+
+def judged_names(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Shapes judged on each side of the split: a fixed draw of the training shapes and of the held-out ones."""
+    dataset = Dataset(options.dataset, memory=0.0)
+    seen, unseen = split(dataset.names)
+    dataset.close()
     order = np.random.default_rng(1).permutation(len(unseen))[: options.held_out]
-    unseen_some = [unseen[i] for i in sorted(order)]
-    some = list(np.random.default_rng(0).permutation(seen)[: options.shapes])
-    fit = EncodeConfig(steps=options.fit_steps, points=options.fit_points)
-    log = space.history.get("log") or [{}]
-    for side, names in (
-        ("seen", some),
-        ("unseen", unseen_some),
-    ):
-        began = monotonic()
-        rows, shapes = evaluate(
-            space,
-            [(name, files[name]) for name in names],
-            known=side == "seen",
-            branches=options.branches or list(space.decoder.branches),
-            resolution=options.resolution,
-            config=fit,
-            on_row=lambda row, done, total: print(f"{done}/{total} {row.to_dict()}", flush=True),
-        )
-        record = {
-            "label": label,
-            "side": side,
-            "parameters": space.decoder.parameter_count(),
-            "training_shapes": len(space),
-            "samples_per_second": log[-1].get("samples_per_second"),
-            "seconds": monotonic() - began,
-            "retrieval": getattr(retrieval(space, shapes), "__dict__", None),
-            "branches": {
-                branch: summarize([row for row in rows if row.branch == branch])
-                for branch in dict.fromkeys(row.branch for row in rows)
-            },
-            "common_pose": {
-                branch: summarize([r for r in rows if r.branch == branch and not r.name.startswith(PSB)])
-                for branch in dict.fromkeys(row.branch for row in rows)
-            },
-            "classes": per_class([row for row in rows if row.branch == rows[-1].branch]),
-            "threads": torch.get_num_threads(),
-        }
-        keep(options.out / "rows.json", record)
+    some = np.random.default_rng(0).permutation(seen)[: options.shapes]
+    return {"seen": [str(name) for name in some], "unseen": [unseen[i] for i in sorted(order)]}
 
 
-def per_class(rows: list[EvaluationRow]) -> dict[str, float]:
-    """Median F at 0.01 of each class."""
-    classes: dict[str, list[float]] = {}
-    for row in rows:
-        classes.setdefault(row.name.split("/")[0], []).append(row.comparison.f_scores[0.01] if row.comparison else 0.0)
-    return {name: float(np.median(values)) for name, values in sorted(classes.items())}
+def encode_config(options: argparse.Namespace) -> EncodeConfig:
+    """The library's own config of code inference, but for what the command line says."""
+    given = {"steps": options.fit_steps, "points": options.fit_points}
+    return EncodeConfig(**{name: value for name, value in given.items() if value})
 
 
-def keep(path: Path, record: dict[str, Any]) -> None:
-    """Put a record in the file, in place of an older one of the same label and side."""
-    rows = json.loads(path.read_text()) if path.exists() else []
-    rows = [row for row in rows if (row["label"], row["side"]) != (record["label"], record["side"])] + [record]
-    path.write_text(json.dumps(rows, indent=1) + "\n")
+def judged(
+    options: argparse.Namespace,
+    space: LatentSpace,
+    stored: Path,
+    label: str,
+    side: str,
+    found: Encoded,
+    size: int,
+    files: dict[str, Path],
+) -> None:
+    """Judge shapes in every branch and keep a row of each."""
+    shapes = [replace(shape, code=shape.code.cpu(), decoder=space.decoder) for shape in prefixed(found.shapes, size)]
+    if options.code_bits == 8 and side == "unseen":
+        shapes = in_8_bits(shapes, code_unit(space.codes()))
+    branches = options.branches or list(space.decoder.branches)
+    singles: dict[str, list[dict[str, Any]]] = {branch: [] for branch in branches}
+    for shape in shapes:
+        truth = true_mesh(files[shape.name])
+        whole = solid(truth, shape.frame)
+        for branch in branches:
+            row = judge_shape(shape, truth, branch, options.resolution)
+            singles[branch].append({**row, "iou": overlap(shape, whole, branch)})
+        print(f"{label} {side} {len(singles[branches[-1]])}/{len(shapes)} {singles[branches[-1]][-1]}", flush=True)
+    write_json(options.out / f"{label}.{side}.json", singles)
+    count = max(1, len(shapes))
+    per_shape = {"infer_seconds": found.seconds / count, "fit_seconds": found.fit_seconds / count}
+    common = {
+        "label": label,
+        "side": side,
+        **costs(space, stored, size or space.code_size, options.code_bits),
+        **(per_shape if side == "unseen" else {}),
+        "retrieval": getattr(retrieval(space, shapes), "__dict__", None) if side == "unseen" else None,
+        "resolution": options.resolution,
+        "threads": torch.get_num_threads(),
+        "device": options.device,
+    }
+    keep(options.out / "rows.json", [row_of(common, branch, rows) for branch, rows in singles.items()])
 
 
-def table(path: Path) -> str:
-    """The rows as a Markdown table."""
-    lines = [
-        "| decoder, code, time | field | side | shapes | CD-L1 median (mean) | F@0.01 | F@0.005 | normals "
-        "| parameters | samples/s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in json.loads(path.read_text()):
-        for branch, figures in row["branches"].items():
-            pairs = [
-                f"{figures[key]['median']:.{digits}f} ({figures[key]['mean']:.{digits}f})"
-                for key, digits in (
-                    ("chamfer_l1", 4),
-                    ("f_0.01", 3),
-                    ("f_0.005", 3),
-                    ("normal_consistency", 3),
-                )
-            ]
-            speed = f"{row['samples_per_second']:,}" if row["samples_per_second"] else "-"
-            lines.append(
-                f"| {row['label']} | {branch} | {row['side']} | {figures['shapes']} | {' | '.join(pairs)} | "
-                f"{row['parameters']:,} | {speed} |"
-            )
-    return "\n".join(lines)
+def row_of(common: dict[str, Any], branch: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One row of the table: figures over all shapes, by kind and by class."""
+    parts = {"figures": summarize(rows, FIGURES), "kinds": by_kind(rows, FIGURES), "classes": by_class(rows, FIGURES)}
+    return {**common, "branch": branch, **parts}
+
+
+def keep(path: Path, fresh: list[dict[str, Any]]) -> None:
+    """Put rows in the file, in place of older ones of the same label, side and branch."""
+    taken = {(row["label"], row["side"], row["branch"]) for row in fresh}
+    rows = [row for row in read_json(path, []) if (row["label"], row["side"], row["branch"]) not in taken]
+    write_json(path, rows + fresh)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""What the benchmarks share: codes in batches, one judgement of a surface, sizes as stored, rows kept in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+import trimesh
+from torch import Tensor
+
+from latentsdf.field import SDF
+from latentsdf.frame import Frame
+from latentsdf.inference import EncodeConfig, encode_all
+from latentsdf.mesh import MeshSDF, load_mesh, repair_mesh
+from latentsdf.metrics import compare, iou
+from latentsdf.quantize import quantize_codes, restore_codes
+from latentsdf.space import LatentSpace, Shape
+
+PSB = "psb_"
+"""Classes of the Princeton benchmark, whose members share no pose."""
+NOTHING = {"chamfer_l1": 1.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
+"""Figures of a shape that came out without a surface: counted as failure, never left out."""
+FIGURES = (*NOTHING, "iou")
+"""Figures of a field; a bare mesh has all but the last."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Shapes found for meshes, seconds for all of it (samples too), and seconds of the fit's steps alone."""
+
+    shapes: list[Shape]
+    seconds: float
+    fit_seconds: float
+
+
+def true_mesh(path: Path) -> trimesh.Trimesh:
+    """The mesh that a shape is held against, repaired as `prepare` does."""
+    return repair_mesh(load_mesh(path))[0]
+
+
+def encode_in_chunks(
+    space: LatentSpace, meshes: Sequence[tuple[str, Path]], config: EncodeConfig | None = None, chunk: int = 16
+) -> Encoded:
+    """Codes of unseen meshes, `chunk` of them fitted at once."""
+    shapes: list[Shape] = []
+    began, fit = monotonic(), 0.0
+    for start in range(0, len(meshes), chunk):
+        steps: list[float] = []
+        shapes += encode_all(
+            space, meshes[start : start + chunk], config=config, on_step=lambda _, to=steps: to.append(monotonic())
+        )
+        fit += monotonic() - steps[0] if steps else 0.0
+        print(f"encoded {len(shapes)}/{len(meshes)} {monotonic() - began:.0f} s", flush=True)
+    return Encoded(shapes, monotonic() - began, fit)
+
+
+def prefixed(shapes: Iterable[Shape], size: int) -> list[Shape]:
+    """The shapes with only the first `size` numbers of their codes, the rest zero; 0 keeps all."""
+    return [replace(s, code=torch.where(torch.arange(len(s.code)) < (size or len(s.code)), s.code, 0)) for s in shapes]
+
+
+def in_8_bits(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:
+    """The shapes with the codes that remain of theirs in 8 bits a number, by the unit of their space."""
+    if not shapes:
+        return []
+    codes = restore_codes(quantize_codes(torch.stack([shape.code for shape in shapes]), unit), unit)
+    return [replace(shape, code=code) for shape, code in zip(shapes, codes, strict=True)]
+
+
+def code_bytes(numbers: int, bits: int) -> int:
+    """Bytes of a code: four a number, or one a number and a step of four."""
+    return numbers + 4 if bits == 8 else 4 * numbers
+
+
+def decoder_bytes(path: Path) -> int:
+    """Bytes of a stored space's decoder: its weights, with the steps of those kept in 8 bits."""
+    with h5py.File(path) as file:
+        weights: Any = file["decoder"]
+        items: list[Any] = []
+        weights.visititems(lambda _, item: items.append(item) if isinstance(item, h5py.Dataset) else None)
+        return sum(item.nbytes + sum(np.asarray(value).nbytes for value in item.attrs.values()) for item in items)
+
+
+def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
+    """What a space takes: bytes as stored, numbers, training time and speed."""
+    decoder, code = decoder_bytes(stored), code_bytes(numbers, bits)
+    log = space.history.get("log") or [{}]
+    return {
+        "parameters": space.decoder.parameter_count(),
+        "training_shapes": len(space),
+        "decoder_bytes": decoder,
+        "code_bytes": code,
+        "bytes_per_shape": code + decoder / max(1, len(space)),
+        "training_minutes": round(space.history.get("seconds", 0.0) / 60, 2),
+        "samples_per_second": log[-1].get("samples_per_second"),
+    }
+
+
+def solid(mesh: trimesh.Trimesh, frame: Frame) -> SDF:
+    """Minus one inside a mesh and one outside, in the unit frame: all that a volume overlap asks."""
+    inner = MeshSDF(frame.apply(mesh.vertices), mesh.faces)
+    return lambda points: torch.where(torch.from_numpy(inner.inside(points.numpy())), -1.0, 1.0)
+
+
+def judge_mesh(candidate: trimesh.Trimesh, truth: trimesh.Trimesh, frame: Frame) -> dict[str, float]:
+    """Figures of a mesh against the true one, lengths in the unit frame."""
+    plain = compare(candidate, truth, frame=frame).to_dict()
+    return {key: plain[key] for key in NOTHING}
+
+
+def judge_shape(shape: Shape, truth: trimesh.Trimesh, branch: str | None, resolution: int) -> dict[str, Any]:
+    """Figures of a decoded shape against the true mesh; those of a failure where the field has no surface."""
+    try:
+        made = shape.mesh(resolution, branch)
+    except ValueError as error:
+        return {"name": shape.name, **NOTHING, "reason": f"no surface: {error}"}
+    return {"name": shape.name, **judge_mesh(made, truth, shape.frame)}
+
+
+def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:
+    """Volume IoU of a decoded field and the true solid; 0 where neither has a volume to speak of."""
+    try:
+        return iou(shape.decoded(branch), whole, samples=50_000)
+    except ValueError:
+        return 0.0
+
+
+def summarize(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """Median and mean of each figure, how many shapes, and how many of them had no surface."""
+    summary: dict[str, Any] = {"shapes": len(rows), "without_surface": sum("reason" in row for row in rows)}
+    for key in keys if rows else ():
+        values = [row[key] for row in rows]
+        summary[key] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
+    return summary
+
+
+def by_class(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """`summarize` for each class."""
+    keys, classes = list(keys), sorted({row["name"].split("/")[0] for row in rows})
+    return {name: summarize([row for row in rows if row["name"].split("/")[0] == name], keys) for name in classes}
+
+
+def by_kind(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """`summarize` for classes whose members share a pose, and for those of the Princeton benchmark."""
+    keys = list(keys)
+    return {
+        "common_pose": summarize([row for row in rows if not row["name"].startswith(PSB)], keys),
+        "psb": summarize([row for row in rows if row["name"].startswith(PSB)], keys),
+    }
+
+
+def read_json(path: Path, empty: Any) -> Any:
+    """What the file holds, or `empty` where there is none yet."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write in one step, so that a run that is killed leaves the old file."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
