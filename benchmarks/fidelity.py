@@ -73,7 +73,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--code-size", nargs="+", type=int, default=[64])
     parser.add_argument("--minutes", nargs="+", type=float, default=[20.0])
     parser.add_argument("--joint", action="store_true", help="one joint stage; dual decoders")
-    parser.add_argument("--base", default="none", help="space file that training starts from, or none")
+    parser.add_argument(
+        "--base", default="default", help="space file to start from, none, or default: as the library does"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=["float32", "float16", "int8"], default="float32", help="of the decoder")
     parser.add_argument("--code-bits", type=int, choices=[32, 8], default=32)
@@ -91,10 +93,12 @@ def parsed() -> argparse.Namespace:
 
 
 def config_of(options: argparse.Namespace) -> TrainConfig:
-    """The training config of one measurement: THE PLACE TO ADAPT when `named_config` learns of a base space."""
-    if options.base != "none":
-        raise SystemExit("--base: named_config takes no base space yet")
+    """The training config of one measurement: the place to adapt when training learns something new."""
     config = named_config(options.decoder, options.code_size, seed=options.seed, joint=options.joint)
+    if options.base == "none" and config.start not in ("components", "random"):
+        config = replace(config, start="components")
+    elif options.base not in ("none", "default"):
+        config = replace(config, start=options.base)
     return replace(config, minutes=options.minutes)
 
 
@@ -102,7 +106,7 @@ def label_of(options: argparse.Namespace) -> str:
     """Name of a training run: decoder, code size, minutes, and what else was not as usual."""
     parts = [options.decoder]
     parts += ["joint"] if options.joint else []
-    parts += [Path(options.base).stem] if options.base != "none" else []
+    parts += [f"base-{Path(options.base).stem}"] if options.base != "default" else []
     parts += [str(options.code_size), f"{options.minutes:g}min"]
     parts += [f"seed{options.seed}"] if options.seed else []
     return "-".join(parts)
