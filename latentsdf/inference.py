@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +41,9 @@ class EncodeConfig:
     smaller trusts the space in holes."""
     candidates: int = 256
     """Stored codes tried as the start, beside the mean code. Larger starts nearer and costs time."""
+    nested: tuple[int, ...] = ()
+    """Code lengths that the code is to be readable at too; `encode` takes those of the space. A quarter of the steps
+    are theirs."""
     samples: int = 60_000
     """Signed samples taken of a mesh. Larger sees thinner parts and costs preparation time."""
     seed: int = 0
@@ -120,9 +123,8 @@ def infer_codes(
     optimizer = Adam([Group(name="codes", parameters=[codes], rate=config.rate)], clip=None)
 
     def objective(step: int) -> dict[str, Tensor]:
-        return {
-            name: term.sum() for name, term in _terms(decoder, codes, _drawn(targets, config, random), config).items()
-        }
+        terms = _terms(decoder, _nested(codes, step, config), _drawn(targets, config, random), config)
+        return {name: term.sum() for name, term in terms.items()}
 
     stop = minimize(
         objective,
@@ -185,7 +187,7 @@ def encode_all(
         FileNotFoundError, ValueError: a mesh cannot be read or has no inside.
         KeyboardInterrupt: Ctrl-C; codes that are only half fitted are not returned.
     """
-    config = config or EncodeConfig()
+    config = _for_space(config, space)
     prepared = [_signed_samples(name, mesh, config) for name, mesh in meshes]
     targets = Targets(torch.stack([item[0] for item in prepared]), torch.stack([item[1] for item in prepared]))
     found = infer_codes(space.decoder, targets, space.codes(), config, on_step)
@@ -216,7 +218,7 @@ def encode_scan(
     Returns:
         The shape, in the scan's own units, and why the fit ended.
     """
-    config = config or EncodeConfig()
+    config = _for_space(config, space)
     frame = scan.frame()
     points = frame.apply(scan.subsampled(config.samples, config.seed).points)
     random = np.random.default_rng(config.seed)
@@ -233,6 +235,11 @@ def encode_scan(
     found = infer_codes(space.decoder, targets, space.codes(), config)
     info = {"fit_error": float(found.errors[0]), "scan_points": len(scan.points)}
     return ScanCode(Shape(name or scan.name or "scan", found.codes[0], frame, space.decoder, info), found.stop)
+
+
+def _for_space(config: EncodeConfig | None, space: LatentSpace) -> EncodeConfig:
+    config = config or EncodeConfig()
+    return config if config.nested else replace(config, nested=space.nested)
 
 
 def _signed_samples(
@@ -273,6 +280,14 @@ def _starts(
             terms = _terms(decoder, candidate.expand(shapes, -1), few, config)
             errors.append(torch.stack([term for name, term in terms.items() if name != "prior"]).sum(0))
     return candidates[torch.stack(errors).argmin(0)]
+
+
+def _nested(codes: Tensor, step: int, config: EncodeConfig) -> Tensor:
+    """The codes, or in every fourth step one of their prefixes, in turn."""
+    if not config.nested or step % 4 != 3:
+        return codes
+    size = config.nested[(step // 4) % len(config.nested)]
+    return codes * (torch.arange(codes.shape[1], device=codes.device) < size)
 
 
 def _drawn(targets: Targets, config: EncodeConfig, random: torch.Generator, count: int | None = None) -> Targets:

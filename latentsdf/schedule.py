@@ -175,11 +175,16 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     return TrainConfig(**values)
 
 
+NESTED = (16, 32)
+"""Code lengths below the whole one that spaces of the default decoder can be read at."""
+
+
 def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) -> TrainConfig:
     """The training config of a decoder by its command-line name.
 
     Args:
-        name: `dual` (coarse branch of volumes), `dual-mlp` (the published kind of coarse branch), `deepsdf` (released
+        name: `dual` (coarse branch of volumes, started from the base space, nested codes), `dual-mlp` (the published
+            kind of coarse branch), `deepsdf` (released
             network, loss and start, with batches that a CPU can step through), or `linear`.
         code_size: D.
         seed: of the run.
@@ -189,6 +194,7 @@ def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) 
         ValueError: unknown name, or `joint` for a decoder that has no such schedule.
     """
     stages = (JOINT,) if joint else None
+    start = "base" if name == "dual" and not joint else "components"
     if joint and name in ("deepsdf", "linear"):
         raise ValueError(f"the joint schedule is one of the dual decoders; the {name} decoder has its own")
     if name == "deepsdf":
@@ -208,4 +214,5 @@ def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) 
     }
     if name not in decoders:
         raise ValueError(f"unknown decoder {name!r}; choose one of {', '.join(decoders)}, deepsdf")
-    return TrainConfig(decoder=decoders[name](), stages=stages, seed=seed)
+    nested = tuple(size for size in NESTED if size < code_size) if name == "dual" else ()
+    return TrainConfig(decoder=decoders[name](), stages=stages, seed=seed, start=start, nested=nested)

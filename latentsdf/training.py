@@ -16,7 +16,7 @@ from .components import fit_linear
 from .dataset import Dataset
 from .decoder import LinearConfig
 from .optimize import Adam, Group, Step, Stop, cosine, minimize
-from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss
+from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss, named_config
 from .space import LatentSpace, Shape
 from .starting import started
 from .store import ResumeState, load, load_resume, save
@@ -86,7 +86,9 @@ def train(
             raise ValueError("resume needs the path of the space file to go on with")
         run = _Run.resumed(dataset, Path(path), torch.device(device), config)
     else:
-        run = _Run.fresh(dataset, config or TrainConfig(), torch.device(device), Path(path) if path else None)
+        run = _Run.fresh(
+            dataset, config or named_config("dual", 64), torch.device(device), Path(path) if path else None
+        )
     run.go(steps, minutes, on_event)
     run.decoder.eval().requires_grad_(False)
     return run.space()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -25,7 +26,7 @@ from ..reconstruction import reconstruct
 from ..render import contact_sheet
 from ..sampling import SamplingConfig
 from ..scan import virtual_scan
-from ..schedule import TrainConfig
+from ..schedule import named_config
 from ..space import LatentSpace, Shape
 from ..training import train
 from .arguments import write_mesh
@@ -114,7 +115,7 @@ def _train(out: Path, options: Namespace, used: float) -> LatentSpace:
     with Bar("train", options.quiet) as bar:
         space = train(
             out / "dataset.h5",
-            TrainConfig(minutes=minutes, seed=options.seed),
+            replace(named_config("dual", 64, options.seed), minutes=minutes),
             path=out / "space.h5",
             on_event=lambda event: bar.update(event.progress, f"{event.stage}  loss {event.step.loss:.5f}"),
         )

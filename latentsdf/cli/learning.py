@@ -13,7 +13,7 @@ from ..preparation import PrepareConfig, PrepareRow
 from ..preparation import prepare as prepare_meshes
 from ..sampling import SamplingConfig
 from ..schedule import named_config
-from ..store import append, load, load_resume
+from ..store import append, load, load_resume, stored_sizes
 from ..training import TrainEvent
 from ..training import train as train_space
 from .arguments import Result, shape_name, usable_device
@@ -162,7 +162,7 @@ def encode(options: Namespace) -> Result:
         "space": str(options.space),
         "added": added,
         "skipped": failed,
-        "bytes_per_shape": 4 * space.code_size,
+        "bytes_per_shape": stored_sizes(options.space).code,
     }
 
 

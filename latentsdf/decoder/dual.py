@@ -24,7 +24,7 @@ class DualConfig:
     """The generalising branch: volumes linear in the code (measured better), or the published kind of network."""
     grid_resolution: int = 32
     """Vertices per axis of the shared grid; 129 as published. Larger is finer and costs channels * resolution^3."""
-    grid_channels: int = 16
+    grid_channels: int = 4
     """Features a grid vertex; 128 as published. Independent of the code size."""
     fine_width: int = 64
     """Units a hidden layer of the fine network; 512 as published."""

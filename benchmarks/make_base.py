@@ -1,0 +1,88 @@
+"""Make the base space that comes with the library, from meshes that the recipes in `datasets/` write.
+
+    python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2]
+
+The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
+furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, on which the default
+decoder is trained with nested codes; the space is written in eight bits a number to OUT_DIR/base_space.h5, without the
+shapes' file names, ready to be put in the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+
+from latentsdf.dataset import Dataset, assemble, stored_shapes
+from latentsdf.optimize import Stop
+from latentsdf.schedule import TrainConfig, named_config
+from latentsdf.space import LatentSpace
+from latentsdf.store import load, save, stored_sizes
+from latentsdf.training import train
+
+
+def main() -> None:
+    """Merge, train, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--datasets", type=Path, nargs="+", required=True)
+    parser.add_argument("--minutes", type=float, default=35.0)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    merged, full = options.out / "merged.h5", options.out / "base_full.h5"
+    if not merged.exists():
+        merge(options.datasets, merged)
+    config = replace(named_config("dual", 64), start="components")
+    train_to_the_end(merged, config, full, options.minutes)
+    small = options.out / "base_space.h5"
+    save(anonymous(load(full)), small, precision="int8", codes="int8")
+    print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
+
+
+def merge(sources: list[Path], target: Path) -> None:
+    """One dataset file of several."""
+    config = Dataset(sources[0], memory=0.0).config
+    shapes = [shape for source in sources for shape in stored_shapes(source).values()]
+    assemble(target, shapes, config, 0)
+    print(f"{target}: {len(shapes)} shapes", flush=True)
+
+
+def train_to_the_end(dataset: Path, config: TrainConfig, path: Path, minutes: float) -> None:
+    """Train, or go on with what an earlier call left; a finished space is left alone."""
+    resume = path.exists()
+    if resume and load(path).history["stop"] == Stop.FINISHED.value:
+        return
+    last = [0.0]
+
+    def tell(event: Any) -> None:
+        if monotonic() - last[0] > 20:
+            last[0] = monotonic()
+            terms = " ".join(f"{name} {value:.5f}" for name, value in event.step.terms.items())
+            print(f"{event.progress:.3f} {event.stage} {terms} {event.samples_per_second:.0f}/s", flush=True)
+
+    train(
+        dataset,
+        None if resume else config,
+        path=path,
+        resume=resume,
+        minutes=None if resume else minutes,
+        on_event=tell,
+    )
+
+
+def anonymous(space: LatentSpace) -> LatentSpace:
+    """The space without what only its makers need: sources and audits of shapes, the log of the training."""
+    kept = {name: value for name, value in space.history.items() if name != "log"}
+    shapes = [replace(shape, info={}) for shape in space.values()]
+    return LatentSpace(space.decoder, shapes, kept)
+
+
+if __name__ == "__main__":
+    main()
