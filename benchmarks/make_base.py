@@ -4,8 +4,8 @@
 
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
 furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, on which the default
-decoder is trained with nested codes; the space is written in eight bits a number to OUT_DIR/base_space.h5, without the
-shapes' file names, ready to be put in the package.
+decoder's generalising branch is trained with nested codes; its finer one is left to the collections that start from
+it. The space is written in eight bits a number to OUT_DIR/base_space.h5, with 512 of its shapes to start from.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import torch
 
 from latentsdf.dataset import Dataset, assemble, stored_shapes
 from latentsdf.optimize import Stop
-from latentsdf.schedule import TrainConfig, named_config
+from latentsdf.schedule import GENERALIZE, TrainConfig, named_config
 from latentsdf.space import LatentSpace
+from latentsdf.starting import CANDIDATES
 from latentsdf.store import load, save, stored_sizes
 from latentsdf.training import train
 
@@ -39,10 +41,10 @@ def main() -> None:
     merged, full = options.out / "merged.h5", options.out / "base_full.h5"
     if not merged.exists():
         merge(options.datasets, merged)
-    config = replace(named_config("dual", 64), start="components")
+    config = replace(named_config("dual", 64), start="components", stages=(replace(GENERALIZE, share=1.0),))
     train_to_the_end(merged, config, full, options.minutes)
     small = options.out / "base_space.h5"
-    save(anonymous(load(full)), small, precision="int8", codes="int8")
+    save(trimmed(load(full)), small, precision="int8", codes="int8")
     print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
 
 
@@ -77,11 +79,12 @@ def train_to_the_end(dataset: Path, config: TrainConfig, path: Path, minutes: fl
     )
 
 
-def anonymous(space: LatentSpace) -> LatentSpace:
-    """The space without what only its makers need: sources and audits of shapes, the log of the training."""
+def trimmed(space: LatentSpace) -> LatentSpace:
+    """The space with as many of its shapes as a start looks at, and without what only its makers need."""
     kept = {name: value for name, value in space.history.items() if name != "log"}
-    shapes = [replace(shape, info={}) for shape in space.values()]
-    return LatentSpace(space.decoder, shapes, kept)
+    order = np.random.default_rng(0).permutation(len(space))[:CANDIDATES]
+    shapes = [replace(space[space.names[i]], info={}) for i in sorted(order)]
+    return LatentSpace(space.decoder, shapes, {**kept, "trained_on": len(space)})
 
 
 if __name__ == "__main__":

@@ -66,8 +66,12 @@ class Adam:
         self.clip = clip
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for group in self.groups:
-            kind = torch.optim.SparseAdam if group.sparse else torch.optim.Adam
-            self._optimizers[group.name] = kind(list(group.parameters), lr=group.rate)
+            parameters = list(group.parameters)
+            self._optimizers[group.name] = (
+                torch.optim.SparseAdam(parameters, lr=group.rate)
+                if group.sparse
+                else torch.optim.Adam(parameters, lr=group.rate, fused=_fusible(parameters))
+            )
 
     def step(self, loss: Tensor, scale: float) -> None:
         """Move every group down the gradient of loss, at scale times its rate."""
@@ -105,6 +109,11 @@ class Adam:
                     state.setdefault(int(index), {})[key] = int(value) if sparse and key == "step" else value.clone()
             settings = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": settings})
+
+
+def _fusible(parameters: Sequence[Tensor]) -> bool:
+    """Whether torch has one kernel for the whole step of Adam."""
+    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
 
 
 def cosine(progress: float, floor: float = 0.02) -> float:

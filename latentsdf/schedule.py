@@ -79,7 +79,7 @@ class TrainConfig:
     """The network."""
     stages: tuple[Stage, ...] | None = None
     """What is fitted when; None takes the decoder's own: generalize then overfit, or DeepSDF's."""
-    shapes_per_batch: int = 16
+    shapes_per_batch: int = 32
     """Shapes a step. Larger moves more codes at once and makes a step slower."""
     points_per_shape: int = 1024
     """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower."""

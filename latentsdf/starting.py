@@ -91,7 +91,8 @@ def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
     axis = torch.linspace(-1.0, 1.0, COARSE)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
     codes = space.codes()
-    codes = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]]
+    if len(codes) > CANDIDATES:
+        codes = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]]
     with torch.no_grad():
         fields = torch.cat(
             [

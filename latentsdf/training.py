@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from .components import fit_linear
 from .dataset import Dataset
 from .decoder import LinearConfig
 from .optimize import Adam, Group, Step, Stop, cosine, minimize
+from .parallel import terms_of_parts, workers
 from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss, named_config
 from .space import LatentSpace, Shape
 from .starting import started
@@ -89,7 +92,9 @@ def train(
         run = _Run.fresh(
             dataset, config or named_config("dual", 64), torch.device(device), Path(path) if path else None
         )
-    run.go(steps, minutes, on_event)
+    run.workers = _cores(run.decoder, torch.device(device))
+    with workers(run.workers) as run.pool:
+        run.go(steps, minutes, on_event)
     run.decoder.eval().requires_grad_(False)
     return run.space()
 
@@ -111,6 +116,8 @@ class _Run:
     log: list[dict[str, Any]] = field(default_factory=list)
     optimizer: Adam | None = None
     moments: dict[str, Tensor] = field(default_factory=dict)
+    workers: int = 1
+    pool: ThreadPoolExecutor | None = None
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
@@ -256,19 +263,32 @@ class _Run:
             branch: {group: round(part * self.config.points_per_shape) for group, part in groups.items()}
             for branch, groups in stage.losses.items()
         }
+        dense = [p for name, tensors in self.decoder.groups().items() if name in stage.rates for p in tensors]
+
+        def part(rows: Tensor, seed: int, codes: Tensor) -> dict[str, Tensor]:
+            random = torch.Generator().manual_seed(seed)
+            state = self.decoder.prepare(self._nested(codes, random))
+            terms = {}
+            for branch, groups in counts.items():
+                points, distances = self.dataset.draw(rows, groups, random)
+                predicted = self.decoder.query(state, points.to(device), branch)
+                terms[branch] = distance_loss(predicted, distances.to(device), self.config)
+            return terms
 
         def objective(step: int) -> dict[str, Tensor]:
             rows = self._rows(step)
-            random = torch.Generator().manual_seed(_mixed(self.config.seed, self.stage, step))
             codes = self.codes(rows.to(device))
-            state = self.decoder.prepare(self._nested(codes, random))
-            terms = {}
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                torch.manual_seed(_mixed(self.config.seed, self.stage, step))
-                for branch, groups in counts.items():
-                    points, distances = self.dataset.draw(rows, groups, random)
-                    predicted = self.decoder.query(state, points.to(device), branch)
-                    terms[branch] = distance_loss(predicted, distances.to(device), self.config)
+            pieces = torch.tensor_split(rows, min(self.workers, len(rows)))
+            parts = [
+                partial(part, piece, _mixed(self.config.seed, self.stage, step, number))
+                for number, piece in enumerate(pieces)
+            ]
+            if self.pool is not None and len(parts) > 1:
+                terms = terms_of_parts(parts, codes, dense, self.pool)
+            else:
+                with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                    torch.manual_seed(_mixed(self.config.seed, self.stage, step))
+                    terms = parts[0](codes)
             if self.config.code_prior and "codes" in stage.rates:
                 terms["prior"] = self.config.code_prior * codes.square().mean()
             return terms
@@ -312,6 +332,12 @@ class _Run:
                     "samples_per_second": round(event.samples_per_second),
                 }
             )
+
+
+def _cores(decoder: nn.Module, device: torch.device) -> int:
+    """Threads that a step is spread over: torch's own count on a CPU; one where random state would be shared."""
+    drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in decoder.modules())
+    return 1 if drops or device.type != "cpu" else torch.get_num_threads()
 
 
 def _held(progress: float) -> float:

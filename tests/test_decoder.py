@@ -144,3 +144,17 @@ def test_principal_components_reconstruct_low_rank_data_exactly() -> None:
     _, short, padded = principal_components(data[:3], 8)
     assert padded.shape == (3, 8)
     assert float(short[2:].abs().max()) == 0.0
+
+
+def test_fast_volume_reads_have_the_gradients_of_plain_gathers() -> None:
+    volumes = torch.randn(2, 5, 5, 5, 3, dtype=torch.float64, requires_grad=True)
+    points = (torch.rand(2, 60, 3, dtype=torch.float64) * 2.4 - 1.2).requires_grad_(True)
+    weights = torch.randn(2, 60, 3, dtype=torch.float64)
+    fast, plain = (read_volumes(volumes, points, repeatable) for repeatable in (False, True))
+    torch.testing.assert_close(fast, plain)
+    for a, b in zip(
+        torch.autograd.grad((fast * weights).sum(), (volumes, points)),
+        torch.autograd.grad((plain * weights).sum(), (volumes, points)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)

@@ -10,7 +10,7 @@ import latentsdf
 
 PACKAGE = Path(latentsdf.__file__).parent
 FLOORS = [
-    {"field", "frame", "primitives", "interrupt", "optimize", "pool"},
+    {"field", "frame", "primitives", "interrupt", "optimize", "parallel", "pool"},
     {
         "mesh",
         "mesh_distance",
