@@ -34,7 +34,7 @@ def test_its_codes_are_whole_shapes(base: LatentSpace) -> None:
         assert base[name].shortened(16).mesh(32).volume > 0, name
 
 
-@pytest.mark.parametrize("size", [8, 64, 80])
+@pytest.mark.parametrize("size", [8, 80])
 def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, base: LatentSpace) -> None:
     config = replace(named_config("dual", size), shapes_per_batch=2, points_per_shape=64)
     assert config.start == "base"
