@@ -97,8 +97,7 @@ def test_fusion_trusts_the_fine_field_inside_the_band_only(config) -> None:
     codes, points = torch.randn(4, 6), torch.rand(4, 4000, 3) * 2 - 1
     coarse = decoder(codes, points, "coarse")
     with torch.no_grad():  # a random field need not have a surface: shift it to its own median
-        network = decoder.coarse.network
-        network.out.bias -= coarse.median()
+        dict(decoder.named_parameters())["coarse.network.out.bias"].sub_(coarse.median())
     coarse, fine, fused = (decoder(codes, points, branch) for branch in ("coarse", "fine", "fused"))
     band = config.band
     inside, outside = coarse.abs() < 0.8 * band, coarse.abs() >= band

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -146,6 +147,7 @@ def test_eight_bits_a_number_cost_a_byte_and_little_else(space_path: Path, tmp_p
     steps = (space.codes().abs() / space.codes().square().mean(0).sqrt()).amax(1) / 127
     bound = 0.5001 * steps[:, None] * space.codes().square().mean(0).sqrt()
     assert ((small.codes() - space.codes()).abs() <= bound).all()
+    file: Any
     with h5py.File(path) as file:
         assert file.attrs["version"] == 2
         assert file["shapes/code"].dtype == np.int8
