@@ -64,7 +64,7 @@ def encode_in_chunks(
 
 def prefixed(shapes: Iterable[Shape], size: int) -> list[Shape]:
     """The shapes with only the first `size` numbers of their codes, the rest zero; 0 keeps all."""
-    return [replace(s, code=torch.where(torch.arange(len(s.code)) < (size or len(s.code)), s.code, 0)) for s in shapes]
+    return [shape.shortened(size or len(shape.code)) for shape in shapes]
 
 
 def in_8_bits(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 import typing
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,18 @@ def slug(text: str) -> str:
     return text.replace("/", "-").replace(" ", "")
 
 
+def part(module: Any, kinds: Sequence[str], rng: np.random.Generator) -> tuple[Any, str, str, str]:
+    """A random kind, a standard that it comes in, a size of that, and the three as a file name."""
+    kind = getattr(module, str(rng.choice(kinds)))
+    standard = str(rng.choice(sorted(kind.types())))
+    size = str(rng.choice(sorted(kind.sizes(standard))))
+    return kind, standard, size, slug(f"{kind.__name__}_{standard}_{size}")
+
+
 def screws(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
     """Random sizes of random types, lengths of 1.5 to 6 diameters."""
     while True:
-        kind = getattr(module, str(rng.choice(SCREWS)))
-        standard = str(rng.choice(sorted(kind.types())))
-        size = str(rng.choice(sorted(kind.sizes(standard))))
-        key = slug(f"{kind.__name__}_{standard}_{size}")
+        kind, standard, size, key = part(module, SCREWS, rng)
         try:
             diameter = float(size[1:].split("-")[0]) if size.startswith("M") else 6.0
         except ValueError:
@@ -67,20 +72,14 @@ def screws(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
 def nuts(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
     """Random sizes of random types."""
     while True:
-        kind = getattr(module, str(rng.choice(NUTS)))
-        standard = str(rng.choice(sorted(kind.types())))
-        size = str(rng.choice(sorted(kind.sizes(standard))))
-        key = slug(f"{kind.__name__}_{standard}_{size}")
+        kind, standard, size, key = part(module, NUTS, rng)
         yield key, key, lambda k=kind, a=(size, standard): k(*a, simple=True)
 
 
 def bearings(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
     """Random sizes of random types."""
     while True:
-        kind = getattr(module, str(rng.choice(BEARINGS)))
-        standard = str(rng.choice(sorted(kind.types())))
-        size = str(rng.choice(sorted(kind.sizes(standard))))
-        key = slug(f"{kind.__name__}_{standard}_{size}")
+        kind, standard, size, key = part(module, BEARINGS, rng)
         yield key, key, lambda k=kind, a=(size, standard): k(*a)
 
 

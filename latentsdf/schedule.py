@@ -126,8 +126,9 @@ class TrainConfig:
         """The stages, with shares that sum to 1."""
         stages = self.stages
         if stages is None:
-            stages = (DEEPSDF,) if isinstance(self.decoder, DeepSDFConfig) else (GENERALIZE, OVERFIT)
-            if self.start not in ("components", "random"):
+            one_field = isinstance(self.decoder, DeepSDFConfig)
+            stages = (DEEPSDF,) if one_field else (GENERALIZE, OVERFIT)
+            if not one_field and self.start not in ("components", "random"):
                 stages = (PLACE, *stages)
         total = sum(stage.share for stage in stages)
         return tuple(replace(stage, share=stage.share / total) for stage in stages)
@@ -184,8 +185,8 @@ def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) 
 
     Args:
         name: `dual` (coarse branch of volumes, started from the base space, nested codes), `dual-mlp` (the published
-            kind of coarse branch), `deepsdf` (released
-            network, loss and start, with batches that a CPU can step through), or `linear`.
+            kind of coarse branch), `deepsdf` (released network, loss and start, with batches that a CPU can step
+            through), or `linear`.
         code_size: D.
         seed: of the run.
         joint: one joint stage instead of generalize then overfit; for the dual decoders.

@@ -487,6 +487,8 @@ def test_train_does_not_run_over_what_is_there(
     before = space.read_bytes()
     assert "use --resume to go on with it, --force to replace it" in refused(capsys, "train", dataset_path, space)
     assert "nothing to resume" in refused(capsys, "train", dataset_path, space, "--resume")
+    linear = ("train", dataset_path, tmp_path / "new.h5", "--decoder", "linear")
+    assert "leave --start and --nested out" in refused(capsys, *linear, "--start", "base")
     assert "leave --code-size out" in refused(capsys, "train", dataset_path, space, "--resume", "--code-size", 8)
     assert space.read_bytes() == before
     assert "no such file" in refused(capsys, "train", dataset_path, tmp_path / "new.h5", "--resume")

@@ -48,7 +48,7 @@ def test_another_form_is_refused(space_path: Path) -> None:
         take_over(other, load(space_path).decoder)
 
 
-def test_a_start_gives_a_better_field_in_the_same_few_steps(dataset: Dataset, space_path: Path, tmp_path: Path) -> None:
+def test_a_start_gives_a_better_field_in_the_same_few_steps(dataset: Dataset, space_path: Path) -> None:
     losses = []
     for start in (str(space_path), "random"):
         space = train(dataset, replace(TINY, start=start, schedule_steps=60), steps=60)

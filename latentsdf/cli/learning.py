@@ -83,6 +83,8 @@ def train(options: Namespace) -> Result:
     if not options.resume:
         code_size = 64 if options.code_size is None else options.code_size
         config = named_config(options.decoder or "dual", code_size, options.seed, options.joint)
+        if options.decoder == "linear" and (options.start or options.nested is not None):
+            raise ValueError("the linear decoder is computed, not trained; leave --start and --nested out")
         if options.start is not None:
             config = replace(config, start=options.start)
         if options.nested is not None:
