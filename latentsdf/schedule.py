@@ -98,6 +98,9 @@ class TrainConfig:
     """Code lengths that shapes are to be readable at, beside the whole code. More of them cost some of its fidelity."""
     nesting: float = 0.25
     """Part of the steps' shapes that are read by a prefix of their code. Larger serves short codes better."""
+    rehearsal: float = 0.25
+    """Part of the steps' shapes that are stored shapes of the space that the run starts from, as that space decodes
+    them. Larger keeps more of what it knew, for unseen shapes, and leaves less for the collection."""
     minutes: float = 10.0
     """Time budget that the schedule is scaled to; used unless a run is given steps."""
     schedule_steps: int = 20_000
@@ -119,6 +122,8 @@ class TrainConfig:
                 f"nested code lengths must lie between 0 and the code size {self.decoder.code_size} and their part in "
                 f"[0, 1), got {self.nested} and {self.nesting}"
             )
+        if not 0 <= self.rehearsal < 1:
+            raise ValueError(f"rehearsal must lie in [0, 1), got {self.rehearsal}")
         if self.far_weight < 0 or self.code_prior < 0:
             raise ValueError("far_weight and code_prior must not be negative")
 
@@ -173,6 +178,7 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     if values.get("stages") is not None:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
     values["nested"] = tuple(values.get("nested", ()))
+    values.setdefault("rehearsal", 0.0)
     return TrainConfig(**values)
 
 

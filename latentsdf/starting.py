@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .components import component_codes, resampled
 from .dataset import Dataset
 from .decoder import Decoder, build_decoder
+from .rehearsal import Rehearsal, fingerprint
 from .schedule import TrainConfig
 from .space import LatentSpace
 from .store import load
@@ -29,29 +30,54 @@ def base_space() -> LatentSpace:
         return load(path)
 
 
+def start_space(config: TrainConfig) -> LatentSpace | None:
+    """The trained space that a run starts from; None where it starts afresh.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is not there or holds no space.
+    """
+    if config.start in ("components", "random"):
+        return None
+    return base_space() if config.start == "base" else load(config.start)
+
+
 def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tuple[Decoder, nn.Embedding]:
     """The decoder and the table of codes that a run begins with, as `TrainConfig.start` says.
 
     Raises:
         ValueError: the start's decoder is of another form than the config's, or the start is no known word or file.
     """
+    decoder = _fresh(config)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        decoder = build_decoder(config.decoder).to(device)
+        torch.manual_seed(config.seed + 1)
         codes = nn.Embedding(len(dataset), decoder.code_size, sparse=True)
         nn.init.normal_(codes.weight, 0.0, 1.0 / math.sqrt(decoder.code_size))
     if config.start == "components":
         if len(dataset) > 1:
             with torch.no_grad():
                 codes.weight += component_codes(dataset, decoder.code_size)
-    elif config.start != "random":
-        space = base_space() if config.start == "base" else load(config.start)
+    elif (space := start_space(config)) is not None:
         take_over(decoder, space.decoder)
         with torch.no_grad():
-            found = nearest_codes(space, dataset)[:, : decoder.code_size]
-            codes.weight.zero_()
-            codes.weight[:, : found.shape[1]] = found
-    return decoder, codes.to(device)
+            codes.weight.copy_(_of_size(nearest_codes(space, dataset), decoder.code_size))
+    return decoder.to(device), codes.to(device)
+
+
+def rehearsal_of(config: TrainConfig, device: torch.device) -> tuple[Rehearsal, str] | None:
+    """Samples of the shapes that the run's start can decode already, and the start's fingerprint; None without them.
+
+    Raises:
+        FileNotFoundError, ValueError: as `start_space` and `take_over`.
+    """
+    space = start_space(config) if config.rehearsal else None
+    if space is None or len(space) == 0:
+        return None
+    decoder = _fresh(config)
+    take_over(decoder, space.decoder)
+    codes = _of_size(space.codes(), decoder.code_size)
+    return Rehearsal(decoder.to(device).eval().requires_grad_(False), codes.to(device), seed=config.seed), fingerprint(
+        space
+    )
 
 
 def take_over(decoder: Decoder, trained: Decoder) -> None:
@@ -103,6 +129,19 @@ def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
         lattices = resampled(dataset, COARSE).flatten(1)
         best = torch.cdist(lattices.clamp(-tau, tau), fields.clamp(-tau, tau).cpu(), p=1).argmin(1)
     return codes[best]
+
+
+def _fresh(config: TrainConfig) -> Decoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_decoder(config.decoder)
+
+
+def _of_size(codes: Tensor, size: int) -> Tensor:
+    """Codes cut, or lengthened by zeros, to `size` numbers."""
+    out = codes.new_zeros(len(codes), size)
+    out[:, : codes.shape[1]] = codes[:, :size]
+    return out
 
 
 def _resized(other: Tensor, own: Tensor, trained: int, wanted: int) -> Tensor | None:

@@ -19,9 +19,10 @@ from .dataset import Dataset
 from .decoder import LinearConfig
 from .optimize import Adam, Group, Step, Stop, cosine, minimize
 from .parallel import terms_of_parts, workers
+from .rehearsal import Rehearsal
 from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss, named_config
 from .space import LatentSpace, Shape
-from .starting import started
+from .starting import rehearsal_of, started
 from .store import ResumeState, load, load_resume, save
 
 
@@ -92,6 +93,7 @@ def train(
         run = _Run.fresh(
             dataset, config or named_config("dual", 64), torch.device(device), Path(path) if path else None
         )
+    run.recall(torch.device(device))
     run.workers = _cores(run.decoder, torch.device(device))
     with workers(run.workers) as run.pool:
         run.go(steps, minutes, on_event)
@@ -118,6 +120,8 @@ class _Run:
     moments: dict[str, Tensor] = field(default_factory=dict)
     workers: int = 1
     pool: ThreadPoolExecutor | None = None
+    rehearsal: Rehearsal | None = None
+    begun_from: str | None = None
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
@@ -142,8 +146,22 @@ class _Run:
         run = _Run(dataset, stored, space.decoder.requires_grad_(True), codes.to(device), path)
         run.stage, run.step = facts["stage"], facts["step"]
         run.seconds, run.used, run.log = facts["seconds"], facts["used"], facts["log"]
+        run.begun_from = facts.get("begun_from")
         run.moments = {k.removeprefix("adam/"): v.to(device) for k, v in state.tensors.items() if k.startswith("adam/")}
         return run
+
+    def recall(self, device: torch.device) -> None:
+        """Set up the rehearsal of the space that the run starts, or was started, from."""
+        found = rehearsal_of(self.config, device)
+        if found is None:
+            return
+        self.rehearsal, begun_from = found
+        if self.begun_from not in (None, begun_from):
+            raise ValueError(
+                f"{self.config.start} is not the space any more that this run was begun from; put that one back, or "
+                f"train afresh"
+            )
+        self.begun_from = begun_from
 
     def go(self, steps: int | None, minutes: float | None, on_event: Callable[[TrainEvent], None] | None) -> None:
         plan = self.config.plan()
@@ -171,7 +189,7 @@ class _Run:
             def seen(step: Step, stage: Stage = stage, low: float = low, share: float = share) -> bool:
                 nonlocal samples, taken, saved
                 taken += 1
-                samples += self._batch() * self.config.points_per_shape * len(stage.losses)
+                samples += (self._batch() + self._again()) * self.config.points_per_shape * len(stage.losses)
                 self.step, self.used = step.number, min(1.0, low + share * min(1.0, step.progress))
                 self.seconds = earlier + time.monotonic() - began
                 speed = samples / max(1e-9, time.monotonic() - began)
@@ -215,6 +233,7 @@ class _Run:
                 "used": self.used,
                 "log": self.log,
                 "names": list(self.dataset.names),
+                "begun_from": self.begun_from,
                 "config": config_to_dict(self.config),
             }
             moments = self.optimizer.state() if self.optimizer is not None else self.moments
@@ -238,7 +257,20 @@ class _Run:
         return _space_of(self.decoder, self.codes.weight.detach(), self.dataset, history)
 
     def _batch(self) -> int:
-        return min(self.config.shapes_per_batch, len(self.dataset))
+        """Shapes of the collection in a step."""
+        room = self.config.shapes_per_batch
+        return min(room if self.rehearsal is None else max(1, room - self._again()), len(self.dataset))
+
+    def _again(self) -> int:
+        """Shapes rehearsed in a step."""
+        return 0 if self.rehearsal is None else round(self.config.rehearsal * self.config.shapes_per_batch)
+
+    def _known(self, step: int) -> Tensor:
+        """Rows of the shapes rehearsed in a step."""
+        if self.rehearsal is None:
+            return torch.arange(0)
+        random = torch.Generator().manual_seed(_mixed(self.config.seed, self.stage, step, 2, 0))
+        return torch.randint(len(self.rehearsal.codes), (self._again(),), generator=random)
 
     def _optimizer(self, stage: Stage) -> Adam:
         tensors = {**self.decoder.groups(), "codes": [self.codes.weight]}
@@ -265,12 +297,17 @@ class _Run:
         }
         dense = [p for name, tensors in self.decoder.groups().items() if name in stage.rates for p in tensors]
 
-        def part(rows: Tensor, seed: int, codes: Tensor) -> dict[str, Tensor]:
+        def part(rows: Tensor, known: Tensor, seed: int, codes: Tensor) -> dict[str, Tensor]:
             random = torch.Generator().manual_seed(seed)
+            if self.rehearsal is not None and len(known):
+                codes = torch.cat([codes, self.rehearsal.codes[known.to(device)]])
             state = self.decoder.prepare(self._nested(codes, random))
             terms = {}
             for branch, groups in counts.items():
                 points, distances = self.dataset.draw(rows, groups, random)
+                if self.rehearsal is not None and len(known):
+                    again = self.rehearsal.draw(known, points.shape[1], random)
+                    points, distances = torch.cat([points, again[0]]), torch.cat([distances, again[1]])
                 predicted = self.decoder.query(state, points.to(device), branch)
                 terms[branch] = distance_loss(predicted, distances.to(device), self.config)
             return terms
@@ -278,10 +315,12 @@ class _Run:
         def objective(step: int) -> dict[str, Tensor]:
             rows = self._rows(step)
             codes = self.codes(rows.to(device))
-            pieces = torch.tensor_split(rows, min(self.workers, len(rows)))
+            count = min(self.workers, len(rows))
+            known = self._known(step) if dense else torch.arange(0)
+            pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(known, count), strict=True)
             parts = [
-                partial(part, piece, _mixed(self.config.seed, self.stage, step, number))
-                for number, piece in enumerate(pieces)
+                partial(part, piece, again, _mixed(self.config.seed, self.stage, step, number))
+                for number, (piece, again) in enumerate(pieces)
             ]
             if self.pool is not None and len(parts) > 1:
                 terms = terms_of_parts(parts, codes, dense, self.pool)

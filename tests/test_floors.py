@@ -25,7 +25,7 @@ FLOORS = [
         "render",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
-    {"schedule", "starting", "training", "inference", "reconstruction", "evaluation"},
+    {"schedule", "starting", "rehearsal", "training", "inference", "reconstruction", "evaluation"},
     {"viewer", "cli", "__init__", "__main__"},
 ]
 FORBIDDEN = {
