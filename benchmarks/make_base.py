@@ -23,9 +23,11 @@ from latentsdf.dataset import Dataset, assemble, stored_shapes
 from latentsdf.optimize import Stop
 from latentsdf.schedule import GENERALIZE, TrainConfig, named_config
 from latentsdf.space import LatentSpace
-from latentsdf.starting import CANDIDATES
 from latentsdf.store import load, save, stored_sizes
 from latentsdf.training import train
+
+KEPT = 1000
+"""Shapes whose codes stay in the file."""
 
 
 def main() -> None:
@@ -80,9 +82,9 @@ def train_to_the_end(dataset: Path, config: TrainConfig, path: Path, minutes: fl
 
 
 def trimmed(space: LatentSpace) -> LatentSpace:
-    """The space with as many of its shapes as a start looks at, and without what only its makers need."""
+    """The space with some of its shapes, and without what only its makers need."""
     kept = {name: value for name, value in space.history.items() if name != "log"}
-    order = np.random.default_rng(0).permutation(len(space))[:CANDIDATES]
+    order = np.random.default_rng(0).permutation(len(space))[:KEPT]
     shapes = [replace(space[space.names[i]], info={}) for i in sorted(order)]
     return LatentSpace(space.decoder, shapes, {**kept, "trained_on": len(space)})
 
