@@ -106,29 +106,41 @@ def take_over(decoder: Decoder, trained: Decoder) -> None:
 def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
     """For every shape of a dataset the code of the space whose field is nearest to its lattice (S, D).
 
-    Fields are compared on a coarse lattice, truncated.
+    Fields are compared on a coarse lattice, truncated: those of some of the space's shapes, and that of its shape of
+    the same name where it has one.
 
     Raises:
         ValueError: the space holds no shapes, or the dataset was prepared without lattices.
     """
     if len(space) == 0:
         raise ValueError(f"{space.title} holds no shapes to start from")
-    tau = dataset.truncation
+    codes = space.codes()
+    row_of = {name: row for row, name in enumerate(space.names)}
+    own = [row_of.get(name, -1) for name in dataset.names]
+    some = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]
+    tau, lattices = dataset.truncation, resampled(dataset, COARSE).flatten(1)
+    lattices = lattices.clamp(-tau, tau)
+    apart = torch.cdist(lattices, _fields(space, codes[some], tau), p=1)
+    error, best = apart.min(1)
+    found = codes[some][best]
+    known = [row for row, at in enumerate(own) if at >= 0]
+    if known:
+        mine = codes[[own[row] for row in known]]
+        nearer = (_fields(space, mine, tau) - lattices[known]).abs().sum(1) <= error[known]
+        found[torch.tensor(known)[nearer]] = mine[nearer]
+    return found
+
+
+def _fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:
+    """Fields of codes on the coarse lattice, truncated, (K, COARSE^3)."""
     axis = torch.linspace(-1.0, 1.0, COARSE)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
-    codes = space.codes()
-    if len(codes) > CANDIDATES:
-        codes = codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]]
     with torch.no_grad():
-        fields = torch.cat(
-            [
-                space.decoder(chunk, points.expand(len(chunk), -1, -1), space.decoder.branches[0])
-                for chunk in codes.split(16)
-            ]
-        )
-        lattices = resampled(dataset, COARSE).flatten(1)
-        best = torch.cdist(lattices.clamp(-tau, tau), fields.clamp(-tau, tau).cpu(), p=1).argmin(1)
-    return codes[best]
+        parts = [
+            space.decoder(chunk, points.expand(len(chunk), -1, -1), space.decoder.branches[0])
+            for chunk in codes.split(16)
+        ]
+    return torch.cat(parts).cpu().clamp(-tau, tau)
 
 
 def _fresh(config: TrainConfig) -> Decoder:

@@ -22,6 +22,21 @@ def test_every_shape_finds_a_code_of_its_class(dataset: Dataset, space_path: Pat
     assert [space[space.names[int(row)]].label for row in rows] == list(dataset.classes)
 
 
+def test_a_shape_that_the_space_holds_begins_at_its_own_code_if_it_still_fits(
+    dataset: Dataset, space_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = load(space_path)
+    monkeypatch.setattr("latentsdf.starting.CANDIDATES", 1)
+    assert torch.equal(nearest_codes(space, dataset), space.codes())
+    monkeypatch.undo()
+    ball, ring = space["ball/0"].code, space["ring/0"].code
+    mixed = type(space)(
+        space.decoder, [replace(space["ring/0"], code=ball), replace(space["ring/0"], name="new", code=ring)]
+    )
+    row = dataset.names.index("ring/0")
+    assert torch.equal(nearest_codes(mixed, dataset)[row], ring)
+
+
 def test_a_run_starts_with_the_weights_it_was_given(dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
     decoder, codes = started(dataset, replace(TINY, start=str(space_path)), torch.device("cpu"))
