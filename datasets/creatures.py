@@ -433,7 +433,7 @@ def placed(limbs: list[Limb], u: Draw) -> list[Limb]:
     reach = np.concatenate([[b.first, b.last] for b in limbs])
     middle = ((ends - reach[:, None]).min(0) + (ends + reach[:, None]).max(0)) / 2
     size = 0.93 / (np.linalg.norm(ends - middle, axis=1) + reach).max()
-    turn = Rotation.random(random_state=u.rng) if u(0, 1) < 1 / 3 else Rotation.create_group("O")[u.whole(0, 23)]
+    turn = Rotation.from_quat(u.rng.normal(size=4)) if u(0, 1) < 1 / 3 else Rotation.create_group("O")[u.whole(0, 23)]
     return [
         Limb(
             turn.apply((b.start - middle) * size),

@@ -98,7 +98,7 @@ class TrainConfig:
     """Code lengths that shapes are to be readable at, beside the whole code. More of them cost some of its fidelity."""
     nesting: float = 0.25
     """Part of the steps' shapes that are read by a prefix of their code. Larger serves short codes better."""
-    rehearsal: float = 0.25
+    rehearsal: float = 0.125
     """Part of the steps' shapes that are stored shapes of the space that the run starts from, as that space decodes
     them. Larger keeps more of what it knew, for unseen shapes, and leaves less for the collection."""
     minutes: float = 10.0
