@@ -23,7 +23,7 @@ class EncodeConfig:
     steps: int | None = None
     """Steps; None takes 24 of second order, 400 of Adam (DeepSDF: 800). Larger fits closer, up to a point."""
     points: int = 2048
-    """Samples a step. Larger gives smoother gradients and slower steps (DeepSDF: 8000)."""
+    """Samples a step (second order: from a quarter to twice as many). Larger is smoother and slower (DeepSDF: 8000)."""
     rate: float = 2e-2
     """Learning rate at the start. Larger moves further from the starting code and may overshoot."""
     prior: float = 1e-4
@@ -124,6 +124,8 @@ def infer_codes(
     return InferredCodes(codes, torch.as_tensor(errors), stop)
 
 
+_WIDE = 0.2
+"""Truncation that second-order fits begin with."""
 _FINAL = 16
 """Candidates for the start that are looked at more closely."""
 OnStep = Callable[[Step], bool | None] | None
@@ -152,18 +154,23 @@ def _by_adam(
 def _by_second_order(
     decoder: Decoder, targets: Targets, starts: Tensor, config: EncodeConfig, on_step: OnStep
 ) -> tuple[Tensor, Stop]:
-    """Four stages on fresh points, from far-reaching truncation to the config's."""
+    """Two iterations a stage, each stage on fresh points: few and looked at from afar first, many and close last.
+
+    Fresh points and a narrowing truncation do for these steps what noise does for Adam: with all points held fixed, or
+    with the last truncation from the start, the error of held-out shapes is 3 to 5 % higher.
+    """
     random = torch.Generator().manual_seed(config.seed + 1)
-    stages = [len(part) for part in torch.arange(config.count).tensor_split(min(4, config.count))]
-    wide = max(0.1, config.truncation)
+    stages = [len(part) for part in torch.arange(config.count).tensor_split(-(-config.count // 2))]
+    wide = max(_WIDE, config.truncation)
 
     def draw(stage: int) -> tuple[float, list[Residuals]]:
-        reach = min(1.0, stage / max(1, len(stages) - 2)) if len(stages) > 1 else 1.0
-        drawn = _drawn(targets, config, random)
+        done = stage / max(1, len(stages) - 1)
+        reach = min(1.0, 1.5 * done) if len(stages) > 1 else 1.0
+        drawn = _drawn(targets, config, random, max(1, round(config.points * 8.0**done / 4.0)))
         groups = [Residuals(drawn.points, drawn.distances)]
         if drawn.free is not None and drawn.bounds is not None:
             groups.append(Residuals(drawn.free, drawn.bounds, bounds=True, shortage=config.shortage))
-        some = max(1, config.points // 4)
+        some = max(1, drawn.points.shape[1] // 4)
         shorter = [
             Residuals(drawn.points[:, :some], drawn.distances[:, :some], kept=size, weight=0.25 / len(config.nested))
             for size in config.nested

@@ -14,7 +14,7 @@ from .decoder.linearize import Linearize
 from .interrupt import deferred_interrupt
 from .optimize import Step, Stop
 
-FLOOR = 1e-3
+FLOOR = 5e-3
 """Residuals below this, in the unit frame, are weighted as if they were this large (least squares from here on)."""
 TRIES = 3
 """Dampings tried an iteration before a shape waits for the next."""
