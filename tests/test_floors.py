@@ -25,7 +25,17 @@ FLOORS = [
         "render",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
-    {"schedule", "starting", "rehearsal", "training", "inference", "reconstruction", "evaluation"},
+    {
+        "schedule",
+        "starting",
+        "rehearsal",
+        "training",
+        "code_fit",
+        "second_order",
+        "inference",
+        "reconstruction",
+        "evaluation",
+    },
     {"viewer", "cli", "__init__", "__main__"},
 ]
 FORBIDDEN = {

@@ -112,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
-    parser.add_argument("--steps", type=_count, default=400, help="steps of the fit (default 400)")
+    parser.add_argument("--steps", type=_count, help="steps of the fit (default 24, of second order)")
 
     parser = verb("info", "what a dataset or space file holds")
     parser.add_argument("file", metavar="FILE.h5")
@@ -153,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--branch", action="append", metavar="NAME", help="field to judge: coarse, fine, fused (repeatable)"
     )
-    parser.add_argument("--steps", type=_count, default=400, help="steps of the fit (default 400)")
+    parser.add_argument("--steps", type=_count, help="steps of the fit (default 24, of second order)")
     _resolution(parser, 128)
 
     parser = verb("view", "look at a space in the browser")

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from .linearize import Linearize, by_copies
+
 
 class Conditioned:
     """The SDF of one code: (N, 3) points of the unit frame -> (N,) signed distances.
@@ -58,6 +60,11 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the group names that stages give learning rates to."""
+
+    def linearizer(self, branch: str | None = None) -> Linearize:
+        """Codes (S, D), points (S, N, 3) -> fields and their derivatives in code and point; weights must not move."""
+        name = self._branch(branch)
+        return by_copies(lambda codes, points: self.query(self.prepare(codes), points, name))
 
     def forward(self, codes: Tensor, points: Tensor, branch: str | None = None) -> Tensor:
         """Signed distances of a batch of shapes.

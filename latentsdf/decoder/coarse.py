@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from .base import activation
+from .linearize import vertex_major
 from .lookup import read_volumes
 from .modulated import ModulatedMLP, positional_encoding
 
@@ -77,7 +78,7 @@ class CoarseVolumes:
 
     def build(self, code_size: int) -> CoarseBranch:
         """The branch itself."""
-        return _VolumeBranch(self, code_size)
+        return VolumeBranch(self, code_size)
 
 
 class CoarseBranch(nn.Module, ABC):
@@ -105,7 +106,9 @@ class _MLPBranch(CoarseBranch):
         return self.network(positional_encoding(points, self.octaves), state)
 
 
-class _VolumeBranch(CoarseBranch):
+class VolumeBranch(CoarseBranch):
+    """See `CoarseVolumes`."""
+
     def __init__(self, config: CoarseVolumes, code_size: int):
         super().__init__()
         self.resolutions, self.channels = config.resolutions, config.channels
@@ -135,3 +138,51 @@ class _VolumeBranch(CoarseBranch):
             points = points + read_volumes(warp, points, repeatable)
         features = [points, *(read_volumes(volume, points, repeatable) for volume in volumes)]
         return self.network(torch.cat(features, dim=-1), shifts)
+
+    def copies(self) -> VolumeCopies:
+        """What derivatives in the code need, made once."""
+        return VolumeCopies(self)
+
+
+class Copied(NamedTuple):
+    """A read of the field at points, with the tensors between code and value that each point has for itself."""
+
+    value: Tensor
+    inner: list[Tensor]
+    bases: Tensor | None
+    bent: Tensor
+
+
+class VolumeCopies:
+    """The field of a volume branch, taken apart so that one backward pass gives its derivatives in the code."""
+
+    def __init__(self, branch: VolumeBranch):
+        self.branch = branch
+        sizes = zip(branch.basis, branch.resolutions, branch.channels, strict=True)
+        self.tables = [vertex_major(basis, r, c) for basis, r, c in sizes]
+        self.warp = vertex_major(branch.warp, branch.side, 3) if branch.side else None
+
+    def at(self, codes: Tensor, points: Tensor) -> Copied:
+        """The field of codes (S, D) at points (S, N, 3) that require a gradient."""
+        volumes, _, shifts = self.branch.prepare(codes)
+        bases, bent = None, points
+        if self.warp is not None:
+            flat = read_volumes(self.warp, points.reshape(1, -1, 3), False)
+            bases = flat.view(*points.shape, -1)
+            bent = points + torch.einsum("snkd,sd->snk", bases, codes)
+        own = shifts.detach().expand(-1, -1, points.shape[1], -1).requires_grad_(True)
+        features = [read_volumes(volume.detach(), bent, False) for volume in volumes]
+        value = self.branch.network(torch.cat([bent, *features], dim=-1), own)
+        return Copied(value, [own, bent, *features], None if bases is None else bases.detach(), bent.detach())
+
+    def of_codes(self, copied: Copied, gradients: list[Tensor]) -> Tensor:
+        """Gradients in the inner tensors -> derivatives in the code, (S, N, D)."""
+        own, bent, *features = gradients
+        total = self.branch.network.shifts_to_code(own)
+        if copied.bases is not None:
+            total = total + torch.einsum("snk,snkd->snd", bent, copied.bases)
+        flat = copied.bent.reshape(1, -1, 3)
+        for gradient, table in zip(features, self.tables, strict=True):
+            basis = read_volumes(table, flat).view(*gradient.shape, -1)
+            total = total + torch.einsum("snc,sncd->snd", gradient, basis)
+        return total

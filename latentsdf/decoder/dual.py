@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .base import Decoder, activation, check_bytes
-from .coarse import CoarseMLP, CoarseVolumes
+from .coarse import CoarseMLP, CoarseVolumes, VolumeBranch
+from .linearize import Linearize, Linearized
 from .lookup import read_volumes
 from .modulated import ModulatedMLP
 
@@ -98,10 +99,36 @@ class Dual(Decoder):
             base = self.coarse.query(coarse_state, points) if self.config.residual else None
             return self._fine(fine_state, points, base)
         coarse = self.coarse.query(coarse_state, points)
-        fine = self._fine(fine_state, points, coarse if self.config.residual else None)
+        return self._fused(coarse, self._fine(fine_state, points, coarse if self.config.residual else None))
+
+    def _fused(self, coarse: Tensor, fine: Tensor) -> Tensor:
         band = self.config.band
         trust = ((band - coarse.detach().abs()) / (0.2 * band)).clamp(0.0, 1.0)
         return coarse + trust * (fine - coarse)
+
+    def linearizer(self, branch: str | None = None) -> Linearize:
+        """Derivatives by per-point copies of what the code becomes: shifts, and features read from its volumes."""
+        if not isinstance(self.coarse, VolumeBranch):
+            return super().linearizer(branch)
+        name, volumes = self._branch(branch), self.coarse.copies()
+
+        def linearize(codes: Tensor, points: Tensor) -> Linearized:
+            shifts = self.fine.shifts(codes.detach()).expand(-1, -1, points.shape[1], -1).detach().requires_grad_(True)
+            at = points.detach().requires_grad_(True)
+            with torch.enable_grad():
+                copied = volumes.at(codes.detach(), at)
+                value = copied.value
+                if name != "coarse":
+                    fine = self._fine(shifts, at, value if self.config.residual else None)
+                    value = self._fused(value, fine) if name == "fused" else fine
+                of_shifts, of_points, *others = torch.autograd.grad(
+                    value.sum(), [shifts, at, *copied.inner], allow_unused=True, materialize_grads=True
+                )
+            with torch.no_grad():
+                of_codes = volumes.of_codes(copied, others) + self.fine.shifts_to_code(of_shifts)
+            return Linearized(value.detach(), of_codes, of_points)
+
+        return linearize
 
     def _fine(self, shifts: Tensor, points: Tensor, base: Tensor | None) -> Tensor:
         flat = points.reshape(1, -1, 3)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import Decoder, check_bytes
+from .linearize import Linearize, Linearized, vertex_major
 from .lookup import read_volumes
 
 
@@ -55,6 +56,21 @@ class Linear(Decoder):
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
         """Truncated signed distances, (S, N)."""
         return read_volumes(state, points)[..., 0]
+
+    def linearizer(self, branch: str | None = None) -> Linearize:
+        """The field is linear in the code, so its derivative is the basis read at the points."""
+        table = vertex_major(self.basis, self.config.resolution, 1)
+
+        def linearize(codes: Tensor, points: Tensor) -> Linearized:
+            at = points.detach().requires_grad_(True)
+            with torch.enable_grad():
+                values = self.query(self.prepare(codes.detach()), at, "sdf")
+                (of_points,) = torch.autograd.grad(values.sum(), at)
+            with torch.no_grad():
+                of_codes = read_volumes(table, at.detach().reshape(1, -1, 3)).view(*points.shape[:2], -1)
+            return Linearized(values.detach(), of_codes, of_points)
+
+        return linearize
 
     def smooth(self, branch: str) -> bool:
         """Never: a trilinear read bends only across cells."""

@@ -43,6 +43,11 @@ class ModulatedMLP(nn.Module):
         """Codes (S, D) -> shifts (S, depth, 1, width)."""
         return self.shift(codes).view(len(codes), self.depth, 1, self.width)
 
+    def shifts_to_code(self, gradients: Tensor) -> Tensor:
+        """Gradients in per-point shifts (S, depth, N, width) -> in the code, per point (S, N, D)."""
+        weights = self.shift.weight.view(self.depth, self.width, -1)
+        return torch.einsum("slnw,lwd->snd", gradients, weights)
+
     def forward(self, features: Tensor, shifts: Tensor) -> Tensor:
         """Features (S, N, inputs) and shifts (S, depth, 1, width) -> (S, N)."""
         hidden = features

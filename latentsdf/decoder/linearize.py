@@ -1,0 +1,58 @@
+"""Fields and their derivatives in the code: what a Gauss-Newton step on codes asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Query = Callable[[Tensor, Tensor], Tensor]
+"""Codes (S, D) and points (S, N, 3) -> signed distances (S, N)."""
+
+
+class Linearized(NamedTuple):
+    """A batch of fields at points, and their first derivatives; nothing of it carries a graph.
+
+    Attributes:
+        values: (S, N) signed distances.
+        of_codes: (S, N, D) derivatives in the numbers of the shape's code.
+        of_points: (S, N, 3) derivatives in the point.
+    """
+
+    values: Tensor
+    of_codes: Tensor
+    of_points: Tensor
+
+
+Linearize = Callable[[Tensor, Tensor], Linearized]
+"""Codes (S, D) and points (S, N, 3) -> the fields there and their derivatives."""
+
+
+def by_copies(query: Query) -> Linearize:
+    """Derivatives of any field by giving every point a code of its own: one backward pass for all of them.
+
+    Right for decoders whose work on a code is small (networks that a code shifts); a decoder that turns a code into
+    volumes has a linearizer of its own.
+    """
+
+    def linearize(codes: Tensor, points: Tensor) -> Linearized:
+        shapes, count = points.shape[:2]
+        copies = codes.detach()[:, None].expand(-1, count, -1).reshape(shapes * count, -1).requires_grad_(True)
+        single = points.detach().reshape(shapes * count, 1, 3).requires_grad_(True)
+        with torch.enable_grad():
+            values = query(copies, single)
+            of_codes, of_points = torch.autograd.grad(values.sum(), (copies, single))
+        return Linearized(
+            values.detach().view(shapes, count), of_codes.view(shapes, count, -1), of_points.view(shapes, count, 3)
+        )
+
+    return linearize
+
+
+def vertex_major(basis: Tensor, resolution: int, channels: int) -> Tensor:
+    """A basis of volumes (D, R^3 * C) as one volume of all its members, (1, R, R, R, C * D)."""
+    size = len(basis)
+    side = [resolution] * 3
+    return basis.detach().view(size, *side, channels).permute(1, 2, 3, 4, 0).reshape(1, *side, channels * size)

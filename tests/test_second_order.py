@@ -1,0 +1,105 @@
+"""Second-order code inference: exact on linear fields, robust, never worse than its start, as good as Adam."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import primitive
+
+from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
+from latentsdf.decoder import LinearConfig, build_decoder
+from latentsdf.decoder.base import Decoder
+from latentsdf.inference import encode
+from latentsdf.optimize import Stop
+from latentsdf.second_order import Residuals, levenberg
+from latentsdf.store import load
+
+
+@pytest.fixture
+def linear() -> Decoder:
+    torch.manual_seed(0)
+    decoder = build_decoder(LinearConfig(code_size=6, resolution=5)).eval().requires_grad_(False)
+    decoder.mean.normal_(0.0, 0.3)
+    decoder.basis.normal_(0.0, 0.3)
+    return decoder
+
+
+def drawn(decoder: Decoder, codes: torch.Tensor, count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
+    points = 2.0 * torch.rand(len(codes), count, 3, generator=torch.Generator().manual_seed(1)) - 1.0
+    return points, decoder(codes, points)
+
+
+def test_codes_of_a_linear_field_are_found_exactly(linear: Decoder) -> None:
+    truth = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
+    points, distances = drawn(linear, truth)
+    codes, stop = levenberg(linear, lambda _: (5.0, [Residuals(points, distances)]), torch.zeros(4, 6), [12], 0.0)
+    assert stop is Stop.FINISHED
+    torch.testing.assert_close(codes, truth, rtol=1e-3, atol=1e-3)
+
+
+def test_a_third_of_wrong_distances_does_not_move_the_code(linear: Decoder) -> None:
+    truth = torch.randn(2, 6, generator=torch.Generator().manual_seed(3))
+    points, distances = drawn(linear, truth, 900)
+    wrong = distances.clone()
+    wrong[:, ::3] += 1.0
+    codes, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, wrong)]), torch.zeros(2, 6), [30], 0.0)
+    torch.testing.assert_close(codes, truth, rtol=0.02, atol=0.02)
+
+
+def test_bounds_ask_for_the_size_alone(linear: Decoder) -> None:
+    truth = torch.randn(1, 6, generator=torch.Generator().manual_seed(4))
+    points, distances = drawn(linear, truth, 900)
+    start = truth + 0.05
+    found, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, distances.abs(), bounds=True)]), start, [20], 0.0)
+    torch.testing.assert_close(found, truth, rtol=5e-3, atol=5e-3)
+
+
+def test_numbers_beyond_a_prefix_stay(linear: Decoder) -> None:
+    truth = torch.randn(1, 6, generator=torch.Generator().manual_seed(5))
+    truth[:, 2:] = 0.0
+    points, distances = drawn(linear, truth)
+    start = torch.full((1, 6), 0.3)
+    codes, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, distances, kept=2)]), start, [15], 0.0)
+    torch.testing.assert_close(codes[:, :2], truth[:, :2], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(codes[:, 2:], start[:, 2:])
+
+
+def test_a_loss_never_rises_and_a_stop_is_heard(linear: Decoder) -> None:
+    truth = 3.0 * torch.randn(3, 6, generator=torch.Generator().manual_seed(6))
+    points, distances = drawn(linear, truth)
+    losses: list[float] = []
+
+    def seen(step) -> bool:
+        losses.append(step.loss)
+        return len(losses) == 5
+
+    _, stop = levenberg(
+        linear, lambda _: (0.3, [Residuals(points, distances)]), torch.zeros(3, 6), [9], 1e-3, on_step=seen
+    )
+    assert stop is Stop.PAUSED
+    assert len(losses) == 5
+    assert all(after <= before for before, after in zip(losses[:-1], losses[1:], strict=True))
+
+
+def test_it_fits_an_unseen_mesh_as_well_as_adam(space_path: Path) -> None:
+    space = load(space_path)
+    mesh = primitive("ring", 1.1)
+    common = EncodeConfig(points=512, samples=8000)
+    second = encode(space, mesh, config=common)
+    first = encode(space, mesh, config=replace(common, method="adam"))
+    assert second.info["fit_error"] < 1.1 * first.info["fit_error"]
+
+
+def test_both_ways_take_the_steps_they_are_given(space_path: Path) -> None:
+    space = load(space_path)
+    targets = Targets(torch.rand(2, 300, 3), torch.rand(2, 300))
+    for method in ("second-order", "adam"):
+        taken: list[int] = []
+        config = EncodeConfig(method=method, steps=7, points=64)
+        infer_codes(space.decoder, targets, space.codes(), config, lambda step, to=taken: to.append(step.number))
+        assert taken == list(range(1, 8))
+    with pytest.raises(ValueError, match="method must be second-order or adam, got 'lbfgs'"):
+        EncodeConfig(method="lbfgs")  # type: ignore[arg-type]
