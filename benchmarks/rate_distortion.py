@@ -78,7 +78,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--spaces", nargs="+", type=Path, default=[])
     parser.add_argument("--prefix", nargs="+", type=int, default=[16, 32, 0], help="numbers of the code; 0 is all")
     parser.add_argument("--resolution", type=int, default=128, help="cells an axis of decoded shapes")
-    parser.add_argument("--fit-steps", type=int, default=EncodeConfig().steps)
+    parser.add_argument("--fit-steps", type=int, default=None)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--figure", type=Path, help="only print, and draw here")
