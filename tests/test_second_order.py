@@ -22,8 +22,8 @@ from latentsdf.store import load
 def linear() -> Decoder:
     torch.manual_seed(0)
     decoder = build_decoder(LinearConfig(code_size=6, resolution=5)).eval().requires_grad_(False)
-    decoder.mean.normal_(0.0, 0.3)
-    decoder.basis.normal_(0.0, 0.3)
+    for weights in decoder.parameters():
+        weights.normal_(0.0, 0.3)
     return decoder
 
 
