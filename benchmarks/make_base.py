@@ -1,6 +1,6 @@
 """Make the base space that comes with the library, from meshes that the recipes in `datasets/` write.
 
-    python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2]
+    python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2] [--start EARLIER.h5]
 
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
 furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, on which the default
@@ -21,7 +21,7 @@ import torch
 
 from latentsdf.dataset import Dataset, assemble, stored_shapes
 from latentsdf.optimize import Stop
-from latentsdf.schedule import GENERALIZE, TrainConfig, named_config
+from latentsdf.schedule import GENERALIZE, PLACE, TrainConfig, named_config
 from latentsdf.space import LatentSpace
 from latentsdf.store import load, save, stored_sizes
 from latentsdf.training import train
@@ -37,13 +37,16 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, nargs="+", required=True)
     parser.add_argument("--minutes", type=float, default=35.0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", default="components", help="an earlier OUT_DIR/base_full.h5 to go on from")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     merged, full = options.out / "merged.h5", options.out / "base_full.h5"
     if not merged.exists():
         merge(options.datasets, merged)
-    config = replace(named_config("dual", 64), start="components", stages=(replace(GENERALIZE, share=1.0),))
+    stages = (replace(GENERALIZE, share=0.95),)
+    stages = stages if options.start == "components" else (PLACE, *stages)
+    config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0)
     train_to_the_end(merged, config, full, options.minutes)
     small = options.out / "base_space.h5"
     save(trimmed(load(full)), small, precision="int8", codes="int8")
