@@ -5,7 +5,7 @@
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
 furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, on which the default
 decoder's generalising branch is trained with nested codes; its finer one is left to the collections that start from
-it. The space is written in eight bits a number to OUT_DIR/base_space.h5, with 512 of its shapes to start from.
+it. The space is written in eight bits a number to OUT_DIR/base_space.h5, with 1,000 of its shapes.
 """
 
 from __future__ import annotations
