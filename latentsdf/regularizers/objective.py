@@ -28,7 +28,7 @@ class Objective:
     Example:
         >>> objective = Objective([Term(name="surface", weight=100), Term(name="eikonal", knobs={"p": 2})])
         >>> losses = objective(lambda x: x.norm(dim=-1) - 1, Batch(surface=torch.eye(3), space=2 * torch.eye(3)))
-        >>> {name: float(value) for name, value in losses.items()}
+        >>> {name: float(value.detach()) for name, value in losses.items()}
         {'surface': 0.0, 'eikonal': 0.0}
     """
 
