@@ -188,14 +188,7 @@ def foot_gradient(jet: Jet, *, band: float = math.inf, detach_foot: bool = False
     if not near.any():
         return torch.zeros_like(jet.points.detach())
     with torch.enable_grad():
-        foot = jet.foot()[near]
-        if detach_foot:
-            found = Jet(jet.sdf, foot).gradient
-        else:
-            value = jet.sdf(foot)
-            if not value.requires_grad:
-                return torch.zeros_like(jet.points.detach())
-            (found,) = torch.autograd.grad(value.sum(), foot, create_graph=True, materialize_grads=True)
+        found = Jet(jet.sdf, jet.foot()[near], attached=not detach_foot).gradient
         return found.new_zeros(jet.points.shape).index_put((near.nonzero()[:, 0],), found)
 
 

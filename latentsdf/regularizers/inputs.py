@@ -22,10 +22,11 @@ class Reader:
     Args:
         sdf: the field, (N, 3) -> (N,).
         batch: the points and the data.
+        bent: sets of points where second derivatives will be asked for, as far as is known; it saves time.
     """
 
-    def __init__(self, sdf: SDF, batch: Batch):
-        self.sdf, self.batch = sdf, batch
+    def __init__(self, sdf: SDF, batch: Batch, bent: frozenset[str] = frozenset()):
+        self.sdf, self.batch, self.bent = sdf, batch, bent
         self._kept: dict[tuple[Any, ...], Any] = {}
 
     def once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
@@ -48,7 +49,8 @@ class Reader:
     def jet(self, at: str) -> Jet:
         """The jet at a set of points; `disks` are their centers."""
         points = self.fact(at)
-        return self.once(("jet", at), lambda: Jet(self.sdf, points.centers if at == "disks" else points))
+        places = points.centers if at == "disks" else points
+        return self.once(("jet", at), lambda: Jet(self.sdf, places, order=2 if at in self.bent else 1))
 
     def disks(self, at: str) -> Disks:
         """All disks at `disks`; at `near` the disk nearest to each of its points."""

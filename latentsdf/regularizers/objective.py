@@ -70,7 +70,7 @@ class Objective:
         rows = self.active(progress)
         if not rows:
             raise ValueError(f"no term weighs anything at progress {progress:g}")
-        reader = Reader(sdf, batch)
+        reader = Reader(sdf, batch, frozenset().union(*(term.bent(progress) for term in rows)))
         return {term.label: term.weight_at(progress) * _taken(term, reader, progress) for term in rows}
 
 

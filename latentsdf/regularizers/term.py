@@ -183,6 +183,14 @@ class Term:
             for name, value in values.items()
         }
 
+    def bent(self, progress: float) -> frozenset[str]:
+        """The sets of points where it asks for second derivatives."""
+        inputs = self.rule.inputs
+        if "space_hessian" in inputs:
+            return frozenset({"space"})
+        needed = "bend" in inputs or ("laplacian" in inputs and self.knobs_at(progress).get("epsilon") != 0)
+        return frozenset(self.places) if needed else frozenset()
+
     def needs(self) -> frozenset[str]:
         """The fields of a batch that it takes."""
         taken = [name for name, optional in self.rule.inputs.items() if not optional]
