@@ -22,6 +22,7 @@ from .network import NETWORKS, Field, NetworkConfig
 from .optimize import Adam, Group, Step, Stop, minimize
 from .regularizers import PRESETS, Batch, Disks, Objective, Term, preset, ray_points, terms_of
 from .scan import Scan
+from .sides import outward_normals, rough_distance
 
 __all__ = ["DEFAULT_PRESET", "LEAST_POINTS", "PAPER_NETWORK", "FitConfig", "Fitted", "fit"]
 
@@ -45,6 +46,9 @@ class FitConfig:
 
     network: str | NetworkConfig = "fast"
     """A name of `NETWORKS`, `paper` for the one of the preset's paper, or a network's own config."""
+    start: str = "rough"
+    """`rough`: the fast network starts as rough distances, signed by the winding number of the scan's normals or of
+    estimated ones. `ball`: it starts as a ball, as the other networks always do."""
     minutes: float = 2.0
     """Time budget, preparation included. Longer fits closer."""
     steps: int | None = None
@@ -137,7 +141,9 @@ def fit(
     frame = ready.frame()
     unit = ready.transformed(frame)
     random = torch.Generator().manual_seed(config.seed)
-    field = _network(config, name).build(random, torch.from_numpy(unit.points).float())
+    field = _network(config, name).build(
+        random, torch.from_numpy(unit.points).float(), _start(unit, config)
+    )
     source = _Source(unit, objective, config, random)
     optimizer = Adam([Group(name=n, parameters=p, rate=r) for n, (p, r) in field.groups().items()], clip=10.0)
     trace: list[dict[str, float]] = []
@@ -176,6 +182,13 @@ def _network(config: FitConfig, name: str) -> NetworkConfig:
     if not isinstance(config.network, str):
         return config.network
     return NETWORKS[PAPER_NETWORK.get(name, "sine") if config.network == "paper" else config.network]
+
+
+def _start(unit: Scan, config: FitConfig) -> Callable[[Tensor], Tensor] | None:
+    if config.start == "ball":
+        return None
+    normals = outward_normals(unit.points, seed=config.seed) if unit.normals is None else unit.normals
+    return lambda places: torch.from_numpy(rough_distance(unit.points, normals, places.double().numpy()))
 
 
 class _Source:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,10 @@ class FastConfig:
     """Hidden layers of the head; 0 adds the lattices up, which makes the field linear in every number."""
     sharpness: float = 10.0
     """Of the softplus of the head. Larger is nearer to ReLU."""
+    base: int = 32
+    """Which of the lattices also carries the field of the start, to which the head adds."""
     radius: float = 0.5
-    """Radius of the ball that the field starts as, in the unit frame."""
+    """Radius of the ball that the field starts as where nothing better is known, in the unit frame."""
     rate: float = 2e-3
     """Learning rate of the head."""
     lattice_rate: float = 1e-2
@@ -46,22 +48,37 @@ class FastConfig:
         if not min(self.sharpness, self.radius, self.rate, self.lattice_rate) > 0:
             raise ValueError(f"sharpness, radius and rates of a fast network must be positive, got {self}")
 
-    def build(self, random: torch.Generator, points: Tensor | None = None) -> FastField:
+        if self.base not in self.resolutions or self.base >= self.banded:
+            raise ValueError(f"the base of a fast network must be one of its whole lattices, got {self.base}")
+
+    def build(
+        self,
+        random: torch.Generator,
+        points: Tensor | None = None,
+        start: Callable[[Tensor], Tensor] | None = None,
+    ) -> FastField:
         """The network at its start.
 
         Args:
             random: of the first features.
             points: (M, 3) places near which fine coefficients exist; None has them everywhere.
+            start: about the field to start as, (N, 3) -> (N,); None is the ball.
         """
-        return FastField(self, random, points)
+        return FastField(self, random, points, start)
 
 
 class FastField(Field):
-    """See `FastConfig`; the field is that of the ball plus the head's output, which starts at zero."""
+    """See `FastConfig`; the field is that of the start plus the head's output, which is zero at the start."""
 
     kind: ClassVar[str] = "fast"
 
-    def __init__(self, config: FastConfig, random: torch.Generator, points: Tensor | None):
+    def __init__(
+        self,
+        config: FastConfig,
+        random: torch.Generator,
+        points: Tensor | None,
+        start: Callable[[Tensor], Tensor] | None,
+    ):
         super().__init__()
         self.config = config
         self.tables = nn.ParameterList()
@@ -70,15 +87,14 @@ class FastField(Field):
             count, rows = (resolution + 2) ** 3, None
             if points is not None and resolution >= config.banded:
                 cells = tap_cells(points, resolution)
-                # The last row of a lattice in a band stands for all that is outside, and stays zero.
+                # One row more stands for all that is outside of the band; it is never moved, by weights of zero.
                 rows = torch.full((count,), len(cells), dtype=torch.int32)
                 rows[cells] = torch.arange(len(cells), dtype=torch.int32)
                 count = len(cells) + 1
-            start = torch.randn(count, features, generator=random) * (0.01 if config.depth else 0.0)
-            if rows is not None:
-                start[-1] = 0
             self.register_buffer(f"rows_{resolution}", rows)
-            self.tables.append(nn.Parameter(start))
+            first = torch.randn(count, features, generator=random)
+            self.tables.append(nn.Parameter(first * (0.01 if config.depth else 0.0)))
+        self.register_buffer("base", _start_values(config, start))
         sizes = [3 + features * len(config.resolutions), *[config.width] * config.depth]
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
         for layer in self.hidden:
@@ -94,40 +110,34 @@ class FastField(Field):
 
     def forward(self, points: Tensor) -> Tensor:
         repeatable = points.requires_grad and torch.is_grad_enabled()
-        features = [points]
-        for table, (taps, index, kept) in zip(self.tables, self._taps(points), strict=True):
-            features.append(read(table, index, _masked(taps.value(), kept), repeatable)[0])
-        value = torch.cat(features, -1)
+        rows, base = self._read(self._taps(points), Taps.value, repeatable)
+        value = torch.cat([points, rows[0]], -1)
         for layer in self.hidden:
             value = self.activation.value(layer(value))
-        return self.out(value)[:, 0] + _ball(points, self.config.radius)
+        return self.out(value)[:, 0] + base[0]
 
     def expand(self, points: Tensor, order: int) -> Expansion:
         found = self._taps(points)
-        parts = [expand_points(points)]
-        for table, (taps, index, kept) in zip(self.tables, found, strict=True):
-            rows = read(table, index, _masked(taps.first(), kept), False)
-            parts.append(First(rows[0], rows[1:]))
-        start = First(torch.cat([part.value for part in parts], -1), torch.cat([part.slope for part in parts], -1))
-
-        def bends(which: Second) -> Tensor:
-            rows = [
-                read(table, index, _masked(taps.second(which), kept), False)
-                for table, (taps, index, kept) in zip(self.tables, found, strict=True)
-            ]
-            return torch.cat([rows[0].new_zeros(*rows[0].shape[:2], 3), *rows], -1)
-
+        rows, base = self._read(found, Taps.first)
+        place = expand_points(points)
+        start = First(torch.cat([place.value, rows[0]], -1), torch.cat([place.slope, rows[1:]], -1))
         stages: list[Stage] = []
         for layer in self.hidden:
             stages += [Dense(layer.weight, layer.bias), self.activation]
-        return _AroundBall(points, self.config.radius, start, [*stages, Dense(self.out.weight, self.out.bias)], bends)
+        stages.append(Dense(self.out.weight, self.out.bias))
+
+        def bends(which: Second) -> tuple[Tensor, Tensor]:
+            rows, base = self._read(found, lambda taps: taps.second(which))
+            return torch.cat([rows.new_zeros(*rows.shape[:2], 3), rows], -1), base
+
+        return _OnBase(start, stages, base, bends)
 
     def groups(self) -> dict[str, tuple[list[nn.Parameter], float]]:
-        head = [parameter for parameter in (*self.hidden.parameters(), *self.out.parameters())]
+        head = [*self.hidden.parameters(), *self.out.parameters()]
         found = {"lattices": (list(self.tables), self.config.lattice_rate)}
         return {**found, "head": (head, self.config.rate)} if self.config.depth else found
 
-    def _taps(self, points: Tensor) -> list[tuple[Taps, Tensor, Tensor | None]]:
+    def _taps(self, points: Tensor) -> list[_Found]:
         found = []
         for resolution in self.config.resolutions:
             taps = Taps(points, resolution)
@@ -135,43 +145,58 @@ class FastField(Field):
             rows = getattr(self, f"rows_{resolution}")
             if rows is not None:
                 index = rows[index]
-                kept = index < int(rows.max())
-            found.append((taps, index, kept))
+                kept = index + 1 < len(self.tables[len(found)])
+            found.append(_Found(taps, index, kept))
         return found
 
+    def _read(
+        self, found: list[_Found], weigh: Callable[[Taps], Tensor], repeatable: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Features (K, N, F) and the start's field (K, N), by some rows of weights."""
+        parts, base = [], None
+        for resolution, table, (taps, index, kept) in zip(self.config.resolutions, self.tables, found, strict=True):
+            weight = weigh(taps) if kept is None else weigh(taps) * kept
+            whole = torch.cat([table, self.base], -1) if resolution == self.config.base else table
+            rows = read(whole, index, weight, repeatable)
+            if resolution == self.config.base:
+                rows, base = rows[..., :-1], rows[..., -1]
+            parts.append(rows)
+        assert base is not None
+        return torch.cat(parts, -1), base
 
-def _masked(weight: Tensor, kept: Tensor | None) -> Tensor:
-    return weight if kept is None else weight * kept
+
+class _Found(NamedTuple):
+    """Where a lattice is read, and which of the taps it holds (None: all)."""
+
+    taps: Taps
+    index: Tensor
+    kept: Tensor | None
 
 
-SOFTENING = 0.2
-"""How round the tip of the ball's field is at its center, in units of length."""
+def _start_values(config: FastConfig, start: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """The start's field at the places of the coefficients of the base, (V, 1)."""
+    ticks = (torch.arange(config.base + 2) - 0.5) * (2 / config.base) - 1
+    places = torch.cartesian_prod(ticks, ticks, ticks)
+    values = places.norm(dim=-1) - config.radius if start is None else start(places)
+    return values.float()[:, None]
 
 
-def _ball(points: Tensor, radius: float) -> Tensor:
-    """About the distance to a ball, smooth at its center too."""
-    return (points.square().sum(-1) + SOFTENING**2).sqrt() - math.hypot(radius, SOFTENING)
+class _OnBase(Expansion):
+    """An expansion to which that of the start is added."""
 
-
-class _AroundBall(Expansion):
-    """An expansion to which that of the ball is added."""
-
-    def __init__(self, points: Tensor, radius: float, *rest):
-        super().__init__(*rest)
-        self._points = points
-        self._length = (points.square().sum(-1) + SOFTENING**2).sqrt()
-        self.value = self.value + self._length - math.hypot(radius, SOFTENING)
-        self.gradient = self.gradient + points / self._length[:, None]
+    def __init__(
+        self,
+        start: First,
+        stages: list[Stage],
+        base: Tensor,
+        bends: Callable[[Second], tuple[Tensor, Tensor]],
+    ):
+        super().__init__(start, stages)
+        self._both = bends
+        self.value = self.value + base[0]
+        self.gradient = self.gradient + base[1:].T
 
     def _second(self, which: Second) -> Tensor:
-        rows = super()._second(which)
-        unit = self._points / self._length[:, None]
-        eye = torch.eye(3, dtype=unit.dtype, device=unit.device)
-        matrix = (eye - unit[:, :, None] * unit[:, None]) / self._length[:, None, None]
-        if which.kind == "laplacian":
-            return rows + matrix.diagonal(dim1=1, dim2=2).sum(-1)
-        if which.kind == "hessian":
-            upper = torch.triu_indices(3, 3)
-            return rows + matrix[:, upper[0], upper[1]].T
-        assert which.direction is not None
-        return rows + torch.einsum("ni,nij,nj->n", which.direction, matrix, which.direction)
+        rows, base = self._both(which)
+        self._bends = lambda _: rows
+        return super()._second(which) + base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +36,8 @@ class SineConfig:
                 f"a sine network needs width >= 8, depth >= 2 and a positive frequency and radius, got {self}"
             )
 
-    def build(self, random: torch.Generator, points: Tensor | None = None) -> SineField:
-        """The network at its start; the points of the scan do not matter."""
+    def build(self, random: torch.Generator, points: Tensor | None = None, start: Any = None) -> SineField:
+        """The network at its start, which is the ball whatever is known of the scan."""
         return SineField(self, random)
 
 
@@ -140,8 +140,8 @@ class BallConfig:
         if self.skip is not None and not 1 <= self.skip < self.depth:
             raise ValueError(f"the skip must enter a hidden layer from 1 to {self.depth - 1}, got {self.skip}")
 
-    def build(self, random: torch.Generator, points: Tensor | None = None) -> BallField:
-        """The network at its start; the points of the scan do not matter."""
+    def build(self, random: torch.Generator, points: Tensor | None = None, start: Any = None) -> BallField:
+        """The network at its start, which is the ball whatever is known of the scan."""
         return BallField(self, random)
 
 
