@@ -6,21 +6,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 import trimesh
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
-from torch import Tensor
+from torch import Tensor, nn
 
 from .field import evaluate
 from .frame import Frame
 from .meshing import extract_mesh
 from .network import NETWORKS, Field, NetworkConfig
 from .optimize import Adam, Group, Step, Stop, minimize
-from .regularizers import PRESETS, Batch, Disks, Objective, Term, preset, ray_points, terms_of
+from .queries import Amounts, Queries
+from .regularizers import Objective, Term, preset, terms_of
 from .scan import Scan
 from .sides import outward_normals, rough_distance
 
@@ -36,6 +36,9 @@ PAPER_NETWORK: Mapping[str, str] = {
 }
 """The kind of network that each preset's paper uses."""
 
+CLIP = 10.0
+"""The largest norm of a step's gradient, as in the code of DiGS and ViscoReg."""
+
 LEAST_POINTS = 32
 """Fewer distinct points than this make no surface."""
 
@@ -46,7 +49,7 @@ class FitConfig:
 
     network: str | NetworkConfig = "fast"
     """A name of `NETWORKS`, `paper` for the one of the preset's paper, or a network's own config."""
-    start: str = "rough"
+    start: Literal["rough", "ball"] = "rough"
     """`rough`: the fast network starts as rough distances, signed by the winding number of the scan's normals or of
     estimated ones. `ball`: it starts as a ball, as the other networks always do."""
     minutes: float = 2.0
@@ -75,6 +78,8 @@ class FitConfig:
     def __post_init__(self):
         if isinstance(self.network, str) and self.network not in (*NETWORKS, "paper"):
             raise ValueError(f"unknown network {self.network!r}; known are {', '.join(NETWORKS)} and paper")
+        if self.start not in ("rough", "ball"):
+            raise ValueError(f"a fit starts 'rough' or as a 'ball', got {self.start!r}")
         if min(self.surface, self.near, self.space, self.rays, self.spread, self.pool, self.points) < 1:
             raise ValueError("surface, near, space, rays, spread, pool and points of a fit must be at least 1")
         if not (0 < self.minutes < math.inf) or (self.steps is not None and self.steps < 1) or not self.outliers >= 0:
@@ -86,16 +91,17 @@ class FitConfig:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A scan explained by a field of its own: an SDF in the scan's units.
+    """A scan explained by a field of its own: an SDF in the scan's own units.
 
     Attributes:
         sdf: the field in the unit frame.
         frame: the scan's units <-> unit frame.
         stop: why the descent ended.
-        trace: rows of progress, seconds, loss and weighted terms by name, at most some 200.
+        trace: rows of progress, seconds, loss and weighted terms by name; some 200 of them.
         steps: how many were taken.
         seconds: for all of it.
-        preset: the name of the objective, or "" for terms of one's own.
+        preset: the name of the objective; "" for terms of one's own.
+        network: the kind of network.
         notes: what was done to the scan and to the field, one line each.
     """
 
@@ -106,6 +112,7 @@ class Fitted:
     steps: int
     seconds: float
     preset: str
+    network: str
     notes: tuple[str, ...]
 
     def __call__(self, points: Tensor) -> Tensor:
@@ -117,6 +124,9 @@ class Fitted:
 
     def mesh(self, resolution: int = 256) -> trimesh.Trimesh:
         """The surface as a watertight triangle mesh in the scan's units.
+
+        Args:
+            resolution: lattice cells per axis; larger is finer, and slower about quadratically.
 
         Raises:
             ValueError: the field has no surface.
@@ -132,56 +142,120 @@ def fit(
     *,
     on_step: Callable[[Step], bool | None] | None = None,
 ) -> Fitted:
+    """Fit a field to a scan alone: no latent space, no learned prior.
+
+    Args:
+        scan: points in their own units; normals help but are not needed.
+        terms: a preset's name, weights by term name, or rows; None takes `DEFAULT_PRESET`. A preset leaves its term on
+            normals out where the scan has none.
+        config: how.
+        on_step: called after every step; returning True ends the fit.
+
+    Returns:
+        The field and what is known of the fit. On Ctrl-C it is the field so far, and `stop` says so.
+
+    Raises:
+        ValueError: too few distinct points, all of them in one plane or on one line, an unknown preset or term, or a
+            term that needs what the scan or the network does not have.
+
+    Example:
+        >>> found = fit(Scan.load("scan.ply"), "viscoreg", FitConfig(minutes=5))
+        >>> found.mesh(256).export("shape.ply"); print(found.stop.value)
+    """
     began = monotonic()
     config = config or FitConfig()
     ready = _prepared(scan, config)
-    name = DEFAULT_PRESET[ready.normals is not None] if terms is None else terms if isinstance(terms, str) else ""
-    rows = preset(name, normals=ready.normals is not None) if name else terms_of(terms)
-    objective = Objective(rows)
+    bare = ready.normals is None
+    name = DEFAULT_PRESET[not bare] if terms is None else terms if isinstance(terms, str) else ""
+    objective = Objective(preset(name, normals=not bare) if name else terms_of(terms or ()))
     frame = ready.frame()
     unit = ready.transformed(frame)
     random = torch.Generator().manual_seed(config.seed)
-    field = _network(config, name).build(
-        random, torch.from_numpy(unit.points).float(), _start(unit, config)
-    )
-    source = _Source(unit, objective, config, random)
-    optimizer = Adam([Group(name=n, parameters=p, rate=r) for n, (p, r) in field.groups().items()], clip=10.0)
-    trace: list[dict[str, float]] = []
-    count = [0, 0.0]
-
-    def progress(number: int, seconds: float) -> float:
-        return number / config.steps if config.steps else seconds / (60 * config.minutes)
-
-    def told(step: Step) -> bool | None:
-        count[0] = step.number
-        if not trace or step.progress - trace[-1]["progress"] >= 1 / 200:
-            trace.append({"progress": step.progress, "seconds": step.seconds, "loss": step.loss, **step.terms})
-        return None if on_step is None else on_step(step)
-
-    latest = [0.0]
-
-    def moment(number: int, seconds: float) -> float:
-        latest[0] = min(progress(number, seconds), 1.0)
-        return latest[0]
-
+    amounts = Amounts(config.surface, config.near, config.space, config.rays, config.spread, config.pool)
+    queries = Queries(unit, objective.needs(), amounts, random)
+    network = _network(config, name)
+    field = network.build(random, torch.from_numpy(unit.points).float(), _start(unit, config))
+    log = _Log(config, on_step)
     stop = minimize(
-        lambda step: objective(field, source.batch(latest[0]), latest[0]),
-        optimizer,
-        progress=moment,
-        on_step=told,
+        lambda step: objective(field, queries.batch(objective.needs(log.now)), log.now),
+        Adam([Group(name=key, parameters=p, rate=rate) for key, (p, rate) in field.groups().items()], CLIP),
+        progress=log.progress,
+        on_step=log.step,
         start_seconds=monotonic() - began,
     )
-    return Fitted(field, frame, stop, tuple(trace), int(count[0]), monotonic() - began, name, ready.notes)
+    found, notes = _outside_positive(field.requires_grad_(False))
+    kind = "" if isinstance(config.network, NetworkConfig) else _network_name(config, name)
+    notes = (*ready.notes, *notes)
+    return Fitted(found, frame, stop, tuple(log.rows), log.steps, monotonic() - began, name, kind or field.kind, notes)
 
 
-def _prepared(scan, config):
-    return scan.subsampled(config.points, config.seed)
+class _Log:
+    """Progress by steps or by time, and the rows of the trace."""
+
+    def __init__(self, config: FitConfig, on_step: Callable[[Step], bool | None] | None):
+        self._config, self._on_step = config, on_step
+        self.now, self.steps, self.rows = 0.0, 0, []
+
+    def progress(self, number: int, seconds: float) -> float:
+        """Fraction of the budget used up; `now` remembers it, cut at 1."""
+        steps = self._config.steps
+        used = seconds / (60 * self._config.minutes) if steps is None else number / steps
+        self.now = min(used, 1.0)
+        return used
+
+    def step(self, step: Step) -> bool | None:
+        """After every step."""
+        self.steps = step.number
+        if not self.rows or step.progress >= min(1.0, self.rows[-1]["progress"] + 1 / 200):
+            self.rows.append({"progress": step.progress, "seconds": step.seconds, "loss": step.loss, **step.terms})
+        return None if self._on_step is None else self._on_step(step)
 
 
-def _network(config: FitConfig, name: str) -> NetworkConfig:
+def _prepared(scan: Scan, config: FitConfig) -> Scan:
+    """The scan without repeated points, without far strays and no larger than asked, its points sorted.
+
+    Raises:
+        ValueError: no surface can be made of it.
+    """
+    label, notes = scan.name or "scan", list(scan.notes)
+    if len(scan) > config.points:
+        notes.append(f"{config.points:,} of {len(scan):,} points drawn at random")
+        scan = scan.subsampled(config.points, config.seed)
+    _, first = np.unique(scan.points, axis=0, return_index=True)
+    if len(first) < len(scan):
+        notes.append(f"{len(scan) - len(first):,} of {len(scan):,} points dropped: repeated")
+    if len(first) < LEAST_POINTS:
+        raise ValueError(
+            f"{label}: {len(first)} distinct points are too few for a surface; give at least {LEAST_POINTS}, or "
+            "reconstruct with a latent space"
+        )
+    scan = _rows_of(scan, first)
+    if config.outliers:
+        reach = np.asarray(KDTree(scan.points).query(scan.points, 9)[0])[:, -1]
+        kept = np.flatnonzero(reach <= config.outliers * np.median(reach))
+        if LEAST_POINTS <= len(kept) < len(scan):
+            notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
+            scan = _rows_of(scan, kept)
+    extent = np.linalg.svd(scan.points - scan.points.mean(0), compute_uv=False)
+    if not extent[2] > 1e-4 * extent[0]:
+        shape = "on one line" if not extent[1] > 1e-4 * extent[0] else "in one plane"
+        raise ValueError(f"{label}: all points lie {shape}, so they bound no solid; scan it from more sides")
+    return replace(scan, notes=tuple(notes))
+
+
+def _rows_of(scan: Scan, rows: np.ndarray) -> Scan:
+    return replace(scan, points=scan.points[rows], normals=None if scan.normals is None else scan.normals[rows])
+
+
+def _network_name(config: FitConfig, preset_name: str) -> str:
+    name = str(config.network)
+    return PAPER_NETWORK.get(preset_name, "sine") if name == "paper" else name
+
+
+def _network(config: FitConfig, preset_name: str) -> NetworkConfig:
     if not isinstance(config.network, str):
         return config.network
-    return NETWORKS[PAPER_NETWORK.get(name, "sine") if config.network == "paper" else config.network]
+    return NETWORKS[_network_name(config, preset_name)]
 
 
 def _start(unit: Scan, config: FitConfig) -> Callable[[Tensor], Tensor] | None:
@@ -191,40 +265,33 @@ def _start(unit: Scan, config: FitConfig) -> Callable[[Tensor], Tensor] | None:
     return lambda places: torch.from_numpy(rough_distance(unit.points, normals, places.double().numpy()))
 
 
-class _Source:
-    def __init__(self, unit: Scan, objective: Objective, config: FitConfig, random: torch.Generator):
-        self._config, self._random, self._objective = config, random, objective
-        self._points = torch.from_numpy(unit.points).float()
-        self._normals = None if unit.normals is None else torch.from_numpy(unit.normals).float()
-        self._sensor = None if unit.sensor is None else torch.from_numpy(unit.sensor).float()
-        needs = objective.needs()
-        if needs & {"near", "disks"}:
-            tree = KDTree(unit.points)
-            rank = min(config.spread, len(unit) - 1)
-            spread = np.asarray(tree.query(unit.points, [rank + 1])[0])[:, 0]
-            rng = np.random.default_rng(config.seed)
-            about = rng.permutation(np.resize(np.arange(len(unit)), config.pool))
-            near = unit.points[about] + spread[about, None] * rng.normal(size=(config.pool, 3))
-            self._nearest = torch.from_numpy(np.asarray(tree.query(near)[1]))
-            self._near = torch.from_numpy(near).float()
-        if "disks" in needs:
-            self._disks = Disks.of_scan(unit).to(torch.float32)
+class _Flipped(Field):
+    """A field with its sides exchanged."""
 
-    def batch(self, progress):
-        needs, config, random = self._objective.needs(progress), self._config, self._random
-        found: dict[str, Any] = {}
-        if needs & {"surface", "normals"}:
-            rows = torch.randint(len(self._points), (config.surface,), generator=random)
-            found["surface"] = self._points[rows]
-            if "normals" in needs and self._normals is not None:
-                found["normals"] = self._normals[rows]
-        if needs & {"near", "disks"}:
-            rows = torch.randint(len(self._near), (config.near,), generator=random)
-            found["near"] = self._near[rows]
-            found["nearest"] = self._points[self._nearest[rows]]
-            if "disks" in needs:
-                found["disks"] = self._disks[self._nearest[rows]]
-                found["near_disk"] = torch.arange(config.near)
-        if "space" in needs:
-            found["space"] = torch.rand(config.space, 3, generator=random) * 2 - 1
-        return Batch(**found)
+    kind = "flipped"
+
+    def __init__(self, field: Field):
+        super().__init__()
+        self.field, self.smooth = field, field.smooth
+
+    def forward(self, points: Tensor) -> Tensor:
+        return -self.field(points)
+
+    def expand(self, points: Tensor, order: int) -> None:
+        return None
+
+    def groups(self) -> dict[str, tuple[list[nn.Parameter], float]]:
+        return self.field.groups()
+
+
+def _outside_positive(field: Field) -> tuple[Field, tuple[str, ...]]:
+    """The field with the sign that makes the border of the cube outside, and what there is to say about it."""
+    ticks = torch.linspace(-1, 1, 17)
+    border = torch.cartesian_prod(ticks, ticks, ticks)
+    border = border[border.abs().amax(1) == 1]
+    negative = float((evaluate(field, border) < 0).float().mean())
+    if negative > 0.5:
+        return _Flipped(field), ("the field was negative outside; its sign was changed",)
+    if negative > 0:
+        return field, (f"the field is negative at {negative:.0%} of the cube's border; the scan may be open there",)
+    return field, ()

@@ -62,7 +62,7 @@ def rough_distance(
         (N,), about 0 where the winding number does not tell the sides apart.
     """
     tree = KDTree(points)
-    reach = np.asarray(tree.query(points, [7])[0])[:, 0]
+    reach = np.asarray(tree.query(points, 7)[0])[:, -1]
     areas = np.pi * reach**2 / 6
     winding = np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(queries)))
     return np.asarray(tree.query(queries)[0]) * np.clip(4 * (0.5 - winding), -1, 1)

@@ -24,9 +24,21 @@ FLOORS = [
         "decoder",
         "render",
         "regularizers",
+        "network",
+        "sides",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
-    {"schedule", "starting", "rehearsal", "training", "inference", "reconstruction", "evaluation"},
+    {
+        "schedule",
+        "starting",
+        "rehearsal",
+        "training",
+        "inference",
+        "reconstruction",
+        "evaluation",
+        "queries",
+        "fitting",
+    },
     {"viewer", "cli", "__init__", "__main__"},
 ]
 FORBIDDEN = {
@@ -42,7 +54,9 @@ FORBIDDEN = {
         "meshing",
         "metrics",
     },
+    "network": {"decoder", "regularizers", "mesh", "mesh_distance", "scan", "sampling", "meshing", "metrics", "sides"},
     "space": {"store", "index", "container"},
+    "fitting": {"training", "space", "decoder", "inference", "reconstruction"},
     "training": {"reconstruction", "inference"},
     "reconstruction": {"training"},
 }

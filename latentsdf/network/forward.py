@@ -67,7 +67,9 @@ class Dense(NamedTuple):
     bias: Tensor
 
     def first(self, given: First) -> First:
-        return First(functional.linear(given.value, self.weight, self.bias), functional.linear(given.slope, self.weight))
+        return First(
+            functional.linear(given.value, self.weight, self.bias), functional.linear(given.slope, self.weight)
+        )
 
     def second(self, rows: Tensor, given: First, which: Second) -> Tensor:
         return functional.linear(rows, self.weight)

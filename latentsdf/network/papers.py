@@ -1,4 +1,4 @@
-"""The networks of the papers: sine layers with a multi-frequency start, softplus or ReLU layers that start as a ball."""
+"""The papers' networks: sine layers with a multi-frequency start, softplus or ReLU layers that start as a ball."""
 
 from __future__ import annotations
 
@@ -51,15 +51,16 @@ class SineField(LayeredField):
         self.config, self.rate = config, config.rate
         self.activation = sine(config.frequency)
         sizes = [3, *[config.width] * (config.depth + 1), 1]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
-        shift = _multi_frequency_start(self.layers, config, random)
+        layers = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        shift = _multi_frequency_start(layers, config, random)
+        self.layers = nn.ModuleList(layers)
         self.output = _rooted(shift)
 
     def extra_repr(self) -> str:
         return str(self.config)
 
 
-def _multi_frequency_start(layers: nn.ModuleList, config: SineConfig, random: torch.Generator) -> float:
+def _multi_frequency_start(layers: list[nn.Linear], config: SineConfig, random: torch.Generator) -> float:
     """Set every weight; returns the root that the raw output takes at the radius of the ball.
 
     The layer before the last makes 1 - cos of low waves, about squares of coordinates, and the last sums them up.
@@ -88,7 +89,7 @@ def _multi_frequency_start(layers: nn.ModuleList, config: SineConfig, random: to
     return _root_at(layers, config, random)
 
 
-def _root_at(layers: nn.ModuleList, config: SineConfig, random: torch.Generator) -> float:
+def _root_at(layers: list[nn.Linear], config: SineConfig, random: torch.Generator) -> float:
     with torch.no_grad():
         value = torch.randn(1000, 3, generator=random)
         value = config.radius * value / value.norm(dim=-1, keepdim=True)
@@ -157,14 +158,15 @@ class BallField(LayeredField):
         self.activation = RELU if config.activation == "relu" else softplus(config.sharpness)
         ends = [config.width - 3 if layer + 1 == config.skip else config.width for layer in range(config.depth)]
         starts = [3, *[config.width] * config.depth]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(starts, [*ends, 1], strict=True))
-        for layer in self.layers:
+        layers = [nn.Linear(a, b) for a, b in zip(starts, [*ends, 1], strict=True)]
+        self.layers = nn.ModuleList(layers)
+        for layer in layers:
             spread = math.sqrt(2 / layer.out_features)
             layer.weight.data = torch.randn(layer.weight.shape, generator=random) * spread
             layer.bias.data.zero_()
         if config.skip is not None:
-            self.layers[config.skip].weight.data[:, -3:] = 0
-        last = self.layers[-1]
+            layers[config.skip].weight.data[:, -3:] = 0
+        last = layers[-1]
         mean = math.sqrt(math.pi / last.in_features)
         last.weight.data = mean + 1e-4 * torch.randn(last.weight.shape, generator=random)
         last.bias.data[:] = -config.radius
