@@ -26,7 +26,7 @@ from .sides import outward_normals, rough_distance
 
 __all__ = ["DEFAULT_PRESET", "LEAST_POINTS", "PAPER_NETWORK", "FitConfig", "Fitted", "fit"]
 
-DEFAULT_PRESET = {True: "igr", False: "neural-pull"}
+DEFAULT_PRESET = {True: "siren", False: "neural-pull"}
 """The preset that is taken when none is named, for scans with normals and without."""
 
 PAPER_NETWORK: Mapping[str, str] = {
@@ -70,7 +70,7 @@ class FitConfig:
     """Queries that are drawn, once, with their nearest scan points. Larger repeats them less and starts later."""
     points: int = 200_000
     """Scan points kept; a larger scan is subsampled."""
-    outliers: float = 6.0
+    outliers: float = 3.0
     """Points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps them all."""
     seed: int = 0
     """Seed of everything random."""
@@ -212,7 +212,7 @@ class _Log:
 
 
 def _prepared(scan: Scan, config: FitConfig) -> Scan:
-    """The scan without repeated points, without far strays and no larger than asked, its points sorted.
+    """The scan without repeated points, without strays and no larger than asked, its points sorted.
 
     Raises:
         ValueError: no surface can be made of it.

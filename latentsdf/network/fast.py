@@ -71,6 +71,7 @@ class FastField(Field):
     """See `FastConfig`; the field is that of the start plus the head's output, which is zero at the start."""
 
     kind: ClassVar[str] = "fast"
+    base: Tensor
 
     def __init__(
         self,
@@ -96,8 +97,9 @@ class FastField(Field):
             self.tables.append(nn.Parameter(first * (0.01 if config.depth else 0.0)))
         self.register_buffer("base", _start_values(config, start))
         sizes = [3 + features * len(config.resolutions), *[config.width] * config.depth]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
-        for layer in self.hidden:
+        self._hidden = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.hidden = nn.ModuleList(self._hidden)
+        for layer in self._hidden:
             layer.weight.data = torch.randn(layer.weight.shape, generator=random) * math.sqrt(2 / layer.in_features)
             layer.bias.data.zero_()
         self.out = nn.Linear(sizes[-1], 1)
@@ -112,7 +114,7 @@ class FastField(Field):
         repeatable = points.requires_grad and torch.is_grad_enabled()
         rows, base = self._read(self._taps(points), Taps.value, repeatable)
         value = torch.cat([points, rows[0]], -1)
-        for layer in self.hidden:
+        for layer in self._hidden:
             value = self.activation.value(layer(value))
         return self.out(value)[:, 0] + base[0]
 
@@ -122,7 +124,7 @@ class FastField(Field):
         place = expand_points(points)
         start = First(torch.cat([place.value, rows[0]], -1), torch.cat([place.slope, rows[1:]], -1))
         stages: list[Stage] = []
-        for layer in self.hidden:
+        for layer in self._hidden:
             stages += [Dense(layer.weight, layer.bias), self.activation]
         stages.append(Dense(self.out.weight, self.out.bias))
 

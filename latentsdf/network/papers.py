@@ -91,11 +91,15 @@ def _multi_frequency_start(layers: list[nn.Linear], config: SineConfig, random: 
 
 def _root_at(layers: list[nn.Linear], config: SineConfig, random: torch.Generator) -> float:
     with torch.no_grad():
-        value = torch.randn(1000, 3, generator=random)
-        value = config.radius * value / value.norm(dim=-1, keepdim=True)
+        value = _on_ball(config.radius, random)
         for layer in layers[:-1]:
             value = torch.sin(config.frequency * layer(value))
         return float(layers[-1](value).clamp_min(0).sqrt().median())
+
+
+def _on_ball(radius: float, random: torch.Generator) -> Tensor:
+    points = torch.randn(1000, 3, generator=random)
+    return radius * points / points.norm(dim=-1, keepdim=True)
 
 
 def _rooted(shift: float) -> Pointwise:
@@ -170,6 +174,9 @@ class BallField(LayeredField):
         mean = math.sqrt(math.pi / last.in_features)
         last.weight.data = mean + 1e-4 * torch.randn(last.weight.shape, generator=random)
         last.bias.data[:] = -config.radius
+        # The mean over random networks is the ball; this one is scaled to its size.
+        with torch.no_grad():
+            last.weight *= config.radius / (self(_on_ball(config.radius, random)) + config.radius).mean()
 
     def extra_repr(self) -> str:
         return str(self.config)
