@@ -36,7 +36,7 @@ class Queries:
     """Draws batches; what is drawn near the surface comes from a pool whose nearest scan points are known.
 
     Args:
-        scan: in the unit frame, its points distinct and sorted as `numpy.unique` does.
+        scan: in the unit frame, its points distinct.
         needs: fields of `Batch` that will ever be asked for.
         amounts: how many.
         random: the generator of all draws.
@@ -48,8 +48,11 @@ class Queries:
         self._normals = None if scan.normals is None else torch.from_numpy(scan.normals).float()
         self._sensor = None if scan.sensor is None else torch.from_numpy(scan.sensor).float()
         self._near = _pool(scan, amounts, random) if needs & {"near", "disks"} else None
-        # Disks are in the order of the sorted points, so the nearest point's row is the nearest disk's.
-        self._disks = Disks.of_scan(scan).to(torch.float32) if "disks" in needs else None
+        self._disks = self._disk_of = None
+        if "disks" in needs:
+            disks = Disks.of_scan(scan)
+            self._disk_of = disks.nearest(torch.from_numpy(scan.points))  # they are in an order of their own
+            self._disks = disks.to(torch.float32)
 
     def batch(self, needs: frozenset[str]) -> Batch:
         """Fresh points of the kinds that are needed."""
@@ -72,10 +75,10 @@ class Queries:
         rows = self._rows(len(pool.points), self._amounts.near)
         nearest = pool.nearest[rows]
         found = {"near": pool.points[rows], "nearest": self._points[nearest]}
-        if self._disks is None or "disks" not in needs:
+        if self._disks is None or self._disk_of is None or "disks" not in needs:
             return found
         # The disks of the queries alone: all of them would cost more than all else of a step.
-        return {**found, "disks": self._disks[nearest], "near_disk": torch.arange(len(rows))}
+        return {**found, "disks": self._disks[self._disk_of[nearest]], "near_disk": torch.arange(len(rows))}
 
     def _rows(self, total: int, count: int) -> Tensor:
         return torch.randint(total, (count,), generator=self._random)

@@ -33,7 +33,9 @@ def two_boxes() -> trimesh.Trimesh:
     parts = [trimesh.creation.box((0.8, 0.6, 0.5)), trimesh.creation.box((0.4, 0.6, 0.9))]
     parts[0].apply_translation([-0.7, 0, 0])
     parts[1].apply_translation([0.6, 0.1, 0])
-    return trimesh.util.concatenate(parts)
+    joined = trimesh.util.concatenate(parts)
+    assert isinstance(joined, trimesh.Trimesh)
+    return joined
 
 
 SOLIDS = {

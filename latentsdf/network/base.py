@@ -83,6 +83,7 @@ class LayeredField(Field):
         found: list[Stage] = []
         for number, layer in enumerate(self.layers):
             found += [Beside(points)] if number == self.skip else []
+            assert isinstance(layer, nn.Linear)
             found.append(Dense(layer.weight, layer.bias))
             found += [self.activation] if number + 1 < len(self.layers) else []
         return found if self.output is None else [*found, self.output]
