@@ -26,7 +26,7 @@ from .sides import outward_normals, rough_distance
 
 __all__ = ["DEFAULT_PRESET", "LEAST_POINTS", "PAPER_NETWORK", "FitConfig", "Fitted", "fit"]
 
-DEFAULT_PRESET = {True: "siren", False: "neural-pull"}
+DEFAULT_PRESET = {True: "siren", False: "digs"}
 """The preset that is taken when none is named, for scans with normals and without."""
 
 PAPER_NETWORK: Mapping[str, str] = {
@@ -185,7 +185,8 @@ def fit(
     )
     found, notes = _outside_positive(field.requires_grad_(False))
     kind = "" if isinstance(config.network, NetworkConfig) else _network_name(config, name)
-    notes = (*ready.notes, *notes)
+    late = () if log.steps else ("no step was taken: the time was used up before; this is the start alone",)
+    notes = (*ready.notes, *notes, *late)
     return Fitted(found, frame, stop, tuple(log.rows), log.steps, monotonic() - began, name, kind or field.kind, notes)
 
 

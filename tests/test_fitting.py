@@ -53,7 +53,7 @@ def scanned(kind: str, normals: bool = False, count: int = 4000, **options) -> S
 @pytest.mark.parametrize("kind", SOLIDS)
 @pytest.mark.parametrize("normals", [True, False])
 def test_known_solids_come_out(kind: str, normals: bool) -> None:
-    found = fit(scanned(kind, normals), config=replace(QUICK, steps=40 if normals else 80))
+    found = fit(scanned(kind, normals), config=replace(QUICK, steps=40 if normals else 60))
     report = compare(found.mesh(64), SOLIDS[kind]())
     assert found.stop is Stop.FINISHED
     assert report.f_scores[0.01] > 0.9
@@ -71,8 +71,8 @@ def test_the_field_is_about_a_distance_in_both_units() -> None:
     unit = torch.from_numpy(found.frame.apply(50 * points.numpy() + 7)).float()
     torch.testing.assert_close(found.sdf(unit).double() * found.frame.scale, found(50 * points + 7))
     assert (Jet(found.sdf, unit).gradient.norm(dim=-1) - 1).abs().mean() < 0.2
-    assert set(found.trace[-1]) == {"progress", "seconds", "loss", "pull"}
-    assert (found.preset, found.network, found.steps) == ("neural-pull", "fast", 40)
+    assert set(found.trace[-1]) == {"progress", "seconds", "loss", "surface", "off_surface", "eikonal@surface+space"}
+    assert (found.preset, found.network, found.steps) == ("digs", "fast", 40)
 
 
 def test_equal_seeds_give_equal_fields_and_others_do_not() -> None:
@@ -229,10 +229,10 @@ def test_reconstruct_without_a_space_as_a_process(tmp_path: Path) -> None:
     mesh = load_mesh(out)
     assert mesh.is_watertight
     np.testing.assert_allclose(mesh.bounds, 20 * SOLIDS["torus"]().bounds + 100, atol=0.6)
-    assert (found["preset"], found["network"], found["interrupted"]) == ("neural-pull", "fast", False)
+    assert (found["preset"], found["network"], found["interrupted"]) == ("digs", "fast", False)
     assert found["stop"] == Stop.FINISHED.value
     assert found["residual_mean"] < 0.2
-    assert "neural-pull, fast network" in run.stdout
+    assert "digs, fast network" in run.stdout
 
 
 def test_terms_of_ones_own(tmp_path: Path) -> None:
