@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import primitives as primitives
+    from . import regularizers as regularizers
     from .dataset import Dataset as Dataset
     from .evaluation import evaluate as evaluate
     from .field import SDF as SDF
     from .field import Jet as Jet
+    from .fitting import FitConfig as FitConfig
+    from .fitting import Fitted as Fitted
+    from .fitting import fit as fit
     from .frame import Frame as Frame
     from .index import Index as Index
     from .index import Match as Match
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from .preparation import prepare as prepare
     from .reconstruction import Reconstruction as Reconstruction
     from .reconstruction import reconstruct as reconstruct
+    from .regularizers import Term as Term
     from .scan import Scan as Scan
     from .schedule import Stage as Stage
     from .schedule import TrainConfig as TrainConfig
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Dataset": "dataset",
     "EncodeConfig": "inference",
+    "FitConfig": "fitting",
+    "Fitted": "fitting",
     "Frame": "frame",
     "Index": "index",
     "Jet": "field",
@@ -54,15 +61,18 @@ _HOME = {
     "Scan": "scan",
     "Shape": "space",
     "Stage": "schedule",
+    "Term": "regularizers",
     "TrainConfig": "schedule",
     "compare": "metrics",
     "encode": "inference",
     "evaluate": "evaluation",
     "extract_mesh": "meshing",
+    "fit": "fitting",
     "load": "store",
     "prepare": "preparation",
     "primitives": "",
     "reconstruct": "reconstruction",
+    "regularizers": "",
     "save": "store",
     "train": "training",
     "view": "viewer",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,9 +22,14 @@ One unit of distance is one unit of length of the frame the points live in.
 class Jet:
     """Value and spatial derivatives of an SDF at points, each computed at most once.
 
+    A field that knows its derivatives has a method `expand(points, order)`, which gives value, gradient and, by
+    methods, second derivatives (`network.Expansion`), or None where reverse mode is cheaper.
+
     Args:
         sdf: the field, (N, 3) -> (N,).
-        points: (N, 3) query points, in the field's own frame. They are detached from any earlier graph.
+        points: (N, 3) query points, in the field's own frame.
+        attached: True keeps the graph that the points come from; False takes them as given.
+        order: the highest derivatives that will be asked for, as far as is known; it changes the cost alone.
 
     Example:
         >>> jet = Jet(lambda x: x.norm(dim=-1) - 1.0, torch.tensor([[2.0, 0.0, 0.0]]))
@@ -31,18 +37,33 @@ class Jet:
         (tensor([1.]), tensor([[1., 0., 0.]]), tensor([1.]))
     """
 
-    def __init__(self, sdf: SDF, points: Tensor):
+    def __init__(self, sdf: SDF, points: Tensor, *, attached: bool = False, order: int = 1):
         if points.ndim != 2 or points.shape[-1] != 3:
             raise ValueError(f"points must have shape (N, 3), got {tuple(points.shape)}")
         self.sdf = sdf
         with torch.enable_grad():
-            self.points = points.detach().requires_grad_(True)
-            self._value = sdf(self.points)
+            self.points = points if attached and points.requires_grad else points.detach()
+            self._expansion = self._expand(order)
+            if self._expansion is None and not self.points.requires_grad:
+                self.points.requires_grad_(True)
+            self._value = sdf(self.points) if self._expansion is None else self._expansion.value
         if self._value.shape != points.shape[:1]:
             raise ValueError(
                 f"an SDF must map (N, 3) to (N,); for points {tuple(points.shape)} this one returned "
                 f"{tuple(self._value.shape)}"
             )
+
+    def _expand(self, order: int) -> Any:
+        expand = getattr(self.sdf, "expand", None)
+        return None if expand is None else expand(self.points, order)
+
+    def _second(self) -> Any:
+        """What takes second derivatives on the way forward, or None."""
+        self._need_second_derivatives()
+        if self._expansion is None:
+            with torch.enable_grad():
+                self._expansion = self._expand(2)
+        return self._expansion
 
     @property
     def value(self) -> Tensor:
@@ -52,6 +73,8 @@ class Jet:
     @cached_property
     def gradient(self) -> Tensor:
         """Spatial gradient, (N, 3), differentiable."""
+        if self._expansion is not None:
+            return self._expansion.gradient
         if not self._value.requires_grad:
             return torch.zeros_like(self.points)
         with torch.enable_grad():
@@ -65,11 +88,10 @@ class Jet:
         Raises:
             ValueError: the field says of itself (`smooth = False`) that it has none.
         """
-        if not getattr(self.sdf, "smooth", True):
-            raise ValueError(
-                "this field has no second derivatives (a ReLU network or a trilinear lattice): its Hessian is zero "
-                "almost everywhere; use a decoder with activation 'softplus' or 'silu' for second-order terms"
-            )
+        expansion = self._second()
+        if expansion is not None:
+            with torch.enable_grad():
+                return expansion.hessian()
         if not self.gradient.requires_grad:
             return torch.zeros(*self.points.shape, 3, dtype=self.points.dtype, device=self.points.device)
         with torch.enable_grad():
@@ -83,8 +105,40 @@ class Jet:
 
     @cached_property
     def laplacian(self) -> Tensor:
-        """Trace of the Hessian, (N,), differentiable."""
+        """Trace of the Hessian, (N,), differentiable; without the Hessian where the field knows its derivatives."""
+        expansion = self._second()
+        if expansion is not None and "hessian" not in self.__dict__:
+            with torch.enable_grad():
+                return expansion.laplacian()
         return self.hessian.diagonal(dim1=1, dim2=2).sum(-1)
+
+    @cached_property
+    def bend(self) -> Tensor:
+        """Gradient . Hessian . gradient, (N,), differentiable: one more backward pass instead of the Hessian's three.
+
+        It is the product of the gradient with the gradient of half its squared length.
+
+        Raises:
+            ValueError: the field says of itself (`smooth = False`) that it has no second derivatives.
+        """
+        expansion = self._second()
+        if expansion is not None:
+            with torch.enable_grad():
+                return expansion.along(self.gradient)
+        if not self.gradient.requires_grad:
+            return torch.zeros_like(self._value)
+        with torch.enable_grad():
+            half_square = 0.5 * self.gradient.square().sum()
+            (change,) = torch.autograd.grad(half_square, self.points, create_graph=True, materialize_grads=True)
+            return (self.gradient * change).sum(-1)
+
+    def _need_second_derivatives(self) -> None:
+        if not getattr(self.sdf, "smooth", True):
+            raise ValueError(
+                "this field has no second derivatives (a ReLU network or a trilinear lattice): its Hessian is zero "
+                "almost everywhere; use a decoder with activation 'softplus' or 'silu' for second-order terms, or "
+                "terms of first order"
+            )
 
     @cached_property
     def normal(self) -> Tensor:

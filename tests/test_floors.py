@@ -23,6 +23,9 @@ FLOORS = [
         "metrics",
         "decoder",
         "render",
+        "regularizers",
+        "network",
+        "sides",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
     {
@@ -35,12 +38,27 @@ FLOORS = [
         "inference",
         "reconstruction",
         "evaluation",
+        "queries",
+        "fitting",
     },
     {"viewer", "cli", "__init__", "__main__"},
 ]
 FORBIDDEN = {
-    "decoder": {"mesh", "mesh_distance", "repair", "audit", "scan", "sampling"},
+    "decoder": {"mesh", "mesh_distance", "repair", "audit", "scan", "sampling", "regularizers"},
+    "regularizers": {
+        "decoder",
+        "mesh",
+        "mesh_distance",
+        "repair",
+        "audit",
+        "sampling",
+        "lattice",
+        "meshing",
+        "metrics",
+    },
+    "network": {"decoder", "regularizers", "mesh", "mesh_distance", "scan", "sampling", "meshing", "metrics", "sides"},
     "space": {"store", "index", "container"},
+    "fitting": {"training", "space", "decoder", "inference", "reconstruction"},
     "training": {"reconstruction", "inference"},
     "reconstruction": {"training"},
 }

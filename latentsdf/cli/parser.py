@@ -7,6 +7,7 @@ import math
 from typing import NoReturn
 
 DECODERS = ("dual", "dual-mlp", "deepsdf", "linear")
+NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
 CELLS = (4, 1024)
 """What `extract_mesh` takes; written here again so that `--help` loads no numeric library."""
 
@@ -43,6 +44,17 @@ def _positive(text: str) -> float:
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"must be positive, got {text}")
     return value
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, equals, number = text.partition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not name or not equals or not 0 <= weight < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a term and its weight, as eikonal=0.1 is")
+    return name, weight
 
 
 def _seed(text: str) -> int:
@@ -140,10 +152,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
 
-    parser = verb("reconstruct", "scan -> watertight mesh, by the code that explains its points")
+    parser = verb("reconstruct", "scan -> watertight mesh, by a code of a space or by a field of its own")
     parser.add_argument("scan", metavar="SCAN")
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
-    parser.add_argument("--space", metavar="SPACE.h5", help="the prior; needed in this version")
+    parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
+    parser.add_argument("--preset", metavar="NAME", help="what is fitted without a space, by the paper's name")
+    parser.add_argument(
+        "--term",
+        type=_weight,
+        action="append",
+        metavar="NAME=WEIGHT",
+        help="a term of one's own objective instead of a preset (repeatable)",
+    )
+    parser.add_argument("--network", choices=NETWORKS, help="of the fit (default fast); paper: that of the preset")
+    parser.add_argument("--minutes", type=_positive, help="time budget of the fit (default 2)")
     _resolution(parser, 256)
 
     parser = verb("evaluate", "encode unseen meshes, mesh them, compare with the originals")

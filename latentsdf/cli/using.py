@@ -15,6 +15,7 @@ from ..scan import Scan
 from ..space import LatentSpace, Shape
 from ..store import load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
+from .fitted import fitted
 from .progress import Bar, say
 
 
@@ -82,9 +83,10 @@ def search(options: Namespace) -> Result:
 def reconstruct(options: Namespace) -> Result:
     """`latentsdf reconstruct`."""
     if options.space is None:
-        raise ValueError(
-            "this version reconstructs with a learned prior: give --space SPACE.h5 (made by `latentsdf train`)"
-        )
+        return fitted(options)
+    given = [f"--{name}" for name in ("preset", "term", "network", "minutes") if getattr(options, name) is not None]
+    if given:
+        raise ValueError(f"{' and '.join(given)} fit a scan without a space; leave --space out, or leave them out")
     check_mesh_ending(Path(options.out))
     space = load(options.space)
     began = monotonic()

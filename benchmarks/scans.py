@@ -1,0 +1,170 @@
+"""Scans x presets at equal wall-clock, without a latent space, beside screened Poisson.
+
+    python benchmarks/scans.py SCANS_DIR OUT.json --minutes 2 10 --preset igr digs --network fast paper
+    python benchmarks/scans.py SCANS_DIR OUT.json --poisson            # PyMeshLab; its rows alone, or with --preset
+    python benchmarks/scans.py SCANS_DIR OUT.json --table              # the rows so far, as Markdown
+
+SCANS_DIR holds a folder a shape with `scan*.ply` and the truth: `gt.ply`, `cad_aligned.ply` or `poisson_reference.ply`,
+whichever comes first. Each scan is fitted with its normals and without. One row a (scan, normals, method, network,
+minutes) goes to OUT.json as soon as it is there; rows that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import trimesh
+from judging import read_json, write_json
+from scans_table import KEYS, table
+
+from latentsdf.field import Jet
+from latentsdf.fitting import FitConfig, fit
+from latentsdf.mesh import load_mesh
+from latentsdf.metrics import compare
+from latentsdf.regularizers import PRESETS, preset
+from latentsdf.scan import Scan
+
+TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
+NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
+"""Figures of a fit that came out without a surface: counted as failure, never left out."""
+
+
+class Item(NamedTuple):
+    """A scan with or without its normals, and the true surface."""
+
+    name: str
+    scan: Scan
+    truth: trimesh.Trimesh
+    pseudo: bool
+
+
+def main() -> None:
+    """Fit, judge, print."""
+    options = parsed()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if not options.table:
+        for item in items(options):
+            for row in missing_rows(item, options):
+                write_json(options.out, [*read_json(options.out, []), row])
+                print({key: row[key] for key in (*KEYS, "f_0.01", "chamfer_l1", "seconds")}, flush=True)
+    print(table(options.out))
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scans", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", nargs="+", type=float, default=[2.0, 10.0])
+    parser.add_argument("--preset", nargs="*", default=None, help="names; all of them if left out without --poisson")
+    parser.add_argument("--network", nargs="+", default=["fast"])
+    parser.add_argument("--start", choices=["rough", "ball"], default="rough", help="of the fast network")
+    parser.add_argument("--only", default="", help="scans whose name holds this text")
+    parser.add_argument("--normals", choices=["both", "given", "none"], default="both")
+    parser.add_argument("--poisson", action="store_true")
+    parser.add_argument("--resolution", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    if options.preset is None:
+        options.preset = [] if options.poisson else list(PRESETS)
+    return options
+
+
+def items(options: argparse.Namespace) -> Iterator[Item]:
+    """Every scan that is asked for, with its normals and without."""
+    for path in sorted(options.scans.glob("*/scan*.ply")):
+        name = f"{path.parent.name}/{path.stem}"
+        known = [path.parent / file for file in TRUTHS if (path.parent / file).exists()]
+        if options.only not in name or not known:
+            continue
+        truth, scan = load_mesh(known[0]), Scan.load(path)
+        if scan.normals is not None and options.normals != "none":
+            yield Item(name, scan, truth, known[0].name == TRUTHS[-1])
+        if options.normals != "given":
+            yield Item(name, Scan(scan.points, name=scan.name), truth, known[0].name == TRUTHS[-1])
+
+
+def missing_rows(item: Item, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rows of an item that the file does not have yet."""
+    given = item.scan.normals is not None
+    done = {tuple(row[key] for key in KEYS) for row in read_json(options.out, [])}
+    # Without normals a preset may be another one's equal, and then it is itself all the same.
+    for name, network, minutes in product(options.preset, options.network, options.minutes):
+        if given and "normals" not in {term.name for term in preset(name)} and options.normals == "both":
+            continue  # its rows without normals say it all
+        label = network if network != "fast" or options.start == "rough" else "fast from a ball"
+        if (item.name, given, name, label, minutes) not in done:
+            config = FitConfig(network=network, minutes=minutes, seed=options.seed, start=options.start)
+            yield {
+                **dict(zip(KEYS, (item.name, given, name, label, minutes), strict=True)),
+                **fitted(item, config, name, options),
+            }
+    if options.poisson and (item.name, given, "poisson", "-", 0) not in done:
+        yield {**dict(zip(KEYS, (item.name, given, "poisson", "-", 0), strict=True)), **poisson(item)}
+
+
+def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Figures of one fit."""
+    began = monotonic()
+    found = fit(item.scan, name, config)
+    fit_seconds = monotonic() - began
+    try:
+        mesh = found.mesh(options.resolution)
+    except ValueError as error:
+        mesh = None
+        print(f"{item.name} {name}: {error}")
+    seconds = monotonic() - began
+    points = 2 * torch.rand(20_000, 3, generator=torch.Generator().manual_seed(1)) - 1
+    slopes = torch.cat([Jet(found.sdf, part).gradient.detach().norm(dim=-1) for part in points.split(5000)])
+    about = {
+        "eikonal_error": float((slopes - 1).abs().mean()),
+        "seconds": seconds,
+        "fit_seconds": fit_seconds,
+        "steps": found.steps,
+        "stop": found.stop.value,
+        "notes": list(found.notes),
+        "threads": torch.get_num_threads(),
+        "resolution": options.resolution,
+    }
+    return {**judged(mesh, item), **about}
+
+
+def poisson(item: Item) -> dict[str, Any]:
+    """Figures of screened Poisson (Kazhdan and Hoppe 2013) at depth 8, with the scan's normals or PyMeshLab's own."""
+    try:
+        import pymeshlab
+    except ImportError:
+        raise SystemExit("--poisson needs PyMeshLab, for this benchmark alone: pip install pymeshlab") from None
+    began = monotonic()
+    meshes = pymeshlab.MeshSet()
+    points = np.ascontiguousarray(item.scan.points)
+    if item.scan.normals is None:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
+        meshes.compute_normal_for_point_clouds(k=10)
+    else:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=np.ascontiguousarray(item.scan.normals)))
+    meshes.generate_surface_reconstruction_screened_poisson(depth=8)
+    made = meshes.current_mesh()
+    mesh = trimesh.Trimesh(made.vertex_matrix(), made.face_matrix(), process=False)
+    return {**judged(mesh, item), "eikonal_error": None, "seconds": monotonic() - began}
+
+
+def judged(mesh: trimesh.Trimesh | None, item: Item) -> dict[str, Any]:
+    """Figures of a mesh against the truth, by the protocol of `latentsdf.metrics.compare`."""
+    if mesh is None or not len(mesh.faces):
+        return {**NO_SURFACE, "pseudo_truth": item.pseudo}
+    return {**compare(mesh, item.truth).to_dict(), "pseudo_truth": item.pseudo}
+
+
+if __name__ == "__main__":
+    main()

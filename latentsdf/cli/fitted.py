@@ -1,0 +1,78 @@
+"""`latentsdf reconstruct` without a space: a field fitted to the scan alone."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import torch
+import trimesh
+
+from ..field import evaluate
+from ..fitting import FitConfig, Fitted, fit
+from ..optimize import Step, Stop
+from ..scan import Scan
+from .arguments import Result, check_mesh_ending, write_mesh
+from .progress import Bar, say
+
+RESIDUAL_POINTS = 20_000
+
+
+def fitted(options: Namespace) -> Result:
+    """`latentsdf reconstruct` without `--space`."""
+    if options.preset and options.term:
+        raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
+    names = [name for name, _ in options.term or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--term {name} is given twice; give it one weight")
+    check_mesh_ending(Path(options.out))
+    terms = dict(options.term) if options.term else options.preset
+    config = FitConfig(network=options.network or "fast", minutes=options.minutes or 2.0, seed=options.seed)
+    began = monotonic()
+    scan = Scan.load(options.scan)
+    with Bar("fit", options.quiet) as bar:
+        found = fit(scan, terms, config, on_step=lambda step: bar.update(step.progress, _note(step)))
+        for note in found.notes:
+            bar.line(note)
+    surface = _meshed(found, options.resolution)
+    write_mesh(surface, Path(options.out))
+    points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
+    residual = evaluate(found, points).abs().numpy()
+    what = found.preset or " ".join(names)
+    say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {residual.mean():.5g}")
+    say(f"{what}, {found.network} network, {found.steps} steps; {found.stop.value} ({monotonic() - began:.0f} s)")
+    return {
+        "path": str(options.out),
+        "faces": len(surface.faces),
+        "residual_mean": float(residual.mean()),
+        "residual_p90": float(np.quantile(residual, 0.9)),
+        "units": "the scan's own",
+        "preset": found.preset or None,
+        "terms": {name: value for name, value in found.trace[-1].items() if name not in _FACTS} if found.trace else {},
+        "network": found.network,
+        "steps": found.steps,
+        "notes": list(found.notes),
+        "stop": found.stop.value,
+        "interrupted": found.stop is Stop.INTERRUPTED,
+        "diverged": found.stop is Stop.DIVERGED,
+        "fit_seconds": found.seconds,
+        "seconds": monotonic() - began,
+    }
+
+
+_FACTS = ("progress", "seconds", "loss")
+
+
+def _meshed(found: Fitted, resolution: int) -> trimesh.Trimesh:
+    try:
+        return found.mesh(resolution)
+    except ValueError as error:
+        raise ValueError(f"{error} (after {found.steps} steps: give more --minutes or another --preset)") from error
+
+
+def _note(step: Step) -> str:
+    terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
+    return f"step {step.number}  {terms}"

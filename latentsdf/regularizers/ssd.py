@@ -1,0 +1,44 @@
+"""The smooth signed distance energy, for fields that are fitted by descent; the same energy has a linear solver."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["ssd_energy"]
+
+
+def ssd_energy(
+    value: Tensor,
+    gradient: Tensor,
+    normals: Tensor,
+    space_hessian: Tensor,
+    reliability: Tensor | None = None,
+    *,
+    position: float = 100.0,
+    bending: float = 1e-3,
+) -> Tensor:
+    """Misfit of normals and positions at the scan points, plus bending of the field in all of space.
+
+    Source: SSD (Calakli and Taubin 2011) in the arrangement of NeuralSSD (arXiv 2511.14283), whose weights are not
+    known; the defaults are this library's.
+
+    Args:
+        value: (M,) signed distances at scan points.
+        gradient: (M, 3) at scan points.
+        normals: (M, 3) unit normals, outward.
+        space_hessian: (N, 3, 3) at points uniform in the box, in 1 / length.
+        reliability: (M,) weights of the scan points' positions; None weighs all by 1.
+        position: weight of the squared values, in 1 / length^2.
+        bending: weight of the squared Hessian, in length^2; larger is smoother.
+
+    Returns:
+        mean |gradient - normal|^2 + position * mean(reliability * value^2) + bending * mean |Hessian|^2, a scalar.
+
+    Raises:
+        ValueError: a negative weight.
+    """
+    if not (position >= 0 and bending >= 0):
+        raise ValueError(f"the weights of ssd_energy must not be negative, got {position} and {bending}")
+    slope = (gradient - normals).square().sum(-1).mean()
+    square = value.square() if reliability is None else reliability * value.square()
+    return slope + position * square.mean() + bending * space_hessian.square().sum((-2, -1)).mean()

@@ -1,0 +1,103 @@
+"""Which side of a bare scan is out: normals by visibility, and rough signed distances by the winding number."""
+
+from __future__ import annotations
+
+import igl
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+__all__ = ["outward_normals", "rough_distance"]
+
+_DIRECTIONS = 128
+_WATCHED = 4000
+_ROUNDS = 30
+
+
+def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: int = 0) -> NDArray[np.float64]:
+    """Unit normals by principal components of the neighbours, turned to the side from which one can look away.
+
+    From some of the points rays go in all directions over a coarse lattice of occupied cells; those that leave it vote
+    for their side. Votes then spread to all points along neighbours whose normals are alike, so that places which no
+    ray leaves follow those about them. Scans with holes keep their sides, because more rays leave outside.
+
+    Args:
+        points: (M, 3) in the unit frame, distinct, M > neighbors.
+        neighbors: that make the plane of a point.
+        seed: of the choice of points.
+
+    Returns:
+        (M, 3).
+    """
+    tree = KDTree(points)
+    distances, around = (np.asarray(part) for part in tree.query(points, neighbors + 1))
+    normals = np.empty_like(points)
+    for part in np.array_split(np.arange(len(points)), 1 + len(points) // 100_000):
+        local = points[around[part]]
+        local = local - local.mean(1, keepdims=True)
+        normals[part] = np.linalg.eigh(np.einsum("kni,knj->kij", local, local))[1][:, :, 0]
+    votes = np.zeros(len(points))
+    watched = np.random.default_rng(seed).permutation(len(points))[:_WATCHED]
+    votes[watched] = _looking_out(points, watched, normals, float(np.median(distances[:, -1])))
+    others = around[:, 1:]
+    alike = np.einsum("ni,nki->nk", normals, normals[others])
+    alike = np.sign(alike) * alike**2 / others.shape[1]
+    spread = votes.copy()
+    for _ in range(_ROUNDS):
+        spread = votes + (alike * spread[others]).sum(1)
+    return normals * np.where(spread < 0, -1.0, 1.0)[:, None]
+
+
+def rough_distance(
+    points: NDArray[np.float64], normals: NDArray[np.float64], queries: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance to the nearest point, signed by the winding number of the oriented points (Barill et al. 2018).
+
+    Args:
+        points: (M, 3) distinct, M > 6.
+        normals: (M, 3), outward.
+        queries: (N, 3).
+
+    Returns:
+        (N,), about 0 where the winding number does not tell the sides apart.
+    """
+    tree = KDTree(points)
+    reach = np.asarray(tree.query(points, 7)[0])[:, -1]
+    areas = np.pi * reach**2 / 6
+    winding = np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(queries)))
+    return np.asarray(tree.query(queries)[0]) * np.clip(4 * (0.5 - winding), -1, 1)
+
+
+def _looking_out(points: NDArray, watched: NDArray, normals: NDArray, spacing: float) -> NDArray:
+    """Mean cosine between the normals and the directions in which the watched points (W,) see out of the lattice."""
+    side = int(np.clip(2 / (2 * spacing), 12, 96))
+    occupied = np.zeros((side, side, side), dtype=bool)
+    cell = 2 / side
+    occupied[tuple(_cells(points, side).T)] = True
+    golden = np.arange(_DIRECTIONS) + 0.5
+    height = 1 - 2 * golden / _DIRECTIONS
+    angle = np.pi * (1 + 5**0.5) * golden
+    ring = np.sqrt(1 - height**2)
+    directions = np.stack([ring * np.cos(angle), ring * np.sin(angle), height], 1)
+    facing = normals[watched] @ directions.T
+    # Rays along the surface would hit its own cells.
+    pairs = np.argwhere(np.abs(facing) > 0.25)
+    starts, rays = points[watched[pairs[:, 0]]], directions[pairs[:, 1]]
+    free = np.ones(len(pairs), dtype=bool)
+    going = np.arange(len(pairs))
+    for step in range(int(2 * side)):
+        place = starts[going] + (2.5 + step) * cell * rays[going]
+        inside = (np.abs(place) < 1).all(1)
+        going, place = going[inside], place[inside]
+        if not len(going):
+            break
+        hit = occupied[tuple(_cells(place, side).T)]
+        free[going[hit]] = False
+        going = going[~hit]
+    votes = np.zeros(len(watched))
+    np.add.at(votes, pairs[free, 0], facing[pairs[free, 0], pairs[free, 1]])
+    return votes / _DIRECTIONS
+
+
+def _cells(points: NDArray, side: int) -> NDArray:
+    return np.clip(((points + 1) * (side / 2)).astype(np.int64), 0, side - 1)
