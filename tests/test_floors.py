@@ -23,6 +23,7 @@ FLOORS = [
         "metrics",
         "decoder",
         "render",
+        "solver",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
     {"schedule", "starting", "rehearsal", "training", "inference", "reconstruction", "evaluation"},

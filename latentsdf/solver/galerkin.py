@@ -70,7 +70,7 @@ class SolveConfig:
     border: float = 1.0
     """Without a prior: pull of the field on the cube's border towards the distance from the points, which keeps empty
     space outside; zero lets open scans run on to the border."""
-    anchor: float = 1.0
+    anchor: float = 0.1
     """With a prior: how firmly the field is held to it where there are no points; larger shortens the transition."""
     reach: float = 0.1
     """With a prior: how far from the points (unit frame) the field is entirely free of it."""
@@ -151,6 +151,7 @@ def solve(
     bendings = [level.bending() for level in stack.levels]
     offsets = None if prior is None else _prior_at(prior, data.points)
     coefficients: Array | None = None
+    loose = 1e-2 if config.robust == "none" else 3e-3
     trust, iterations = isolation_weights(data.points, config.robust), []
     system, residual = None, 0.0
     for count in range(1, len(stack.levels) + 1):
@@ -162,7 +163,7 @@ def solve(
             system = _system(part, bendings[:count], reading, data, trust, config, offsets, anchors)
             if coefficients is not None:
                 coefficients = np.concatenate([coefficients, np.zeros(system.unknowns - len(coefficients))])
-            tolerance = config.tolerance if last else max(config.tolerance, 1e-2)
+            tolerance = config.tolerance if last else max(config.tolerance, loose)
             coefficients, steps, residual = system.solve(system.right, coefficients, tolerance, config.iterations)
             used += steps
             if config.robust != "none" and not last:

@@ -53,7 +53,7 @@ def isolation_weights(points: Array, kind: Robust, neighbours: int = 8) -> Array
 
     Args:
         points: (N, 3) in any frame.
-        kind: which weight function; it is applied to the mean distance to the neighbours over three times its median.
+        kind: which weight function; it is applied to the mean distance to the neighbours over twice its median.
         neighbours: how many.
 
     Returns:
@@ -61,7 +61,7 @@ def isolation_weights(points: Array, kind: Robust, neighbours: int = 8) -> Array
     """
     count = min(neighbours + 1, len(points))
     spacing = np.asarray(KDTree(points).query(points, count)[0])[:, 1:].mean(1)
-    return robust_weights(spacing, 3.0 * robust_scale(spacing, np.finfo(np.float64).tiny) / 1.4826, kind)
+    return robust_weights(spacing, 2.0 * robust_scale(spacing, np.finfo(np.float64).tiny) / 1.4826, kind)
 
 
 def weight_gradient(
