@@ -43,35 +43,61 @@ def small_system(points: np.ndarray, normals: np.ndarray, weights: np.ndarray, b
     return System(stack, [level.bending() for level in stack.levels], bending, [misfit])
 
 
+def flat_patch(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points on a slanted square, and its normal."""
+    flat = np.random.default_rng(0).uniform(-0.3, 0.3, (count, 2))
+    points = flat[:, :1] * [0.8, 0.0, -0.6] + flat[:, 1:] * [0.0, 1.0, 0.0] + 0.1 * np.array([0.6, 0.0, 0.8])
+    return points, np.tile([0.6, 0.0, 0.8], (count, 1))
+
+
+def scaled_eigenvalues(matrix: np.ndarray) -> np.ndarray:
+    scale = np.diag(matrix) ** -0.5
+    return np.linalg.eigvalsh(scale[:, None] * matrix * scale)
+
+
 def test_the_equations_are_symmetric_and_positive_definite() -> None:
-    points, normals = surface(sphere(0.3), 40)
-    system = small_system(points, normals, np.full(40, 1 / 40))
+    system = small_system(*flat_patch(15), np.full(15, 1 / 15))
     assert len(system.levels) == 2
     matrix = system.matrix()
-    np.testing.assert_allclose(matrix, matrix.T, atol=1e-13 * np.abs(matrix).max())
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-14 * np.abs(matrix).max())
     np.testing.assert_allclose(np.diag(matrix), np.concatenate(system._diagonals), rtol=1e-10)
-    scale = np.diag(matrix) ** -0.5
-    assert np.linalg.eigvalsh(scale[:, None] * matrix * scale).min() > 1e-9
-    single = System(build_stack(points, 8, 8, 1), system.bendings[:1], 1.0, [])
-    free = np.linalg.eigvalsh(single.matrix())
-    # Without data only the linear functions are free: four of them.
-    assert abs(free[3]) < 1e-9 * free[-1] < free[4] * 1e-3
-    assert np.linalg.eigvalsh(np.stack([system.preconditioned(unit) for unit in np.eye(system.unknowns)])).min() > 0
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        coefficients = random.normal(size=system.unknowns)
+        np.testing.assert_allclose(system(coefficients), matrix @ coefficients, atol=1e-12 * np.abs(matrix).max())
+    assert scaled_eigenvalues(matrix).min() > 1e-7
+
+
+def test_where_a_band_is_wide_only_coefficients_of_the_zero_field_are_free() -> None:
+    points, normals = surface(sphere(0.3), 40)
+    system = small_system(points, normals, np.full(40, 1 / 40))
+    eigenvalues, vectors = np.linalg.eigh(system.matrix())
+    null = vectors[:, eigenvalues < 1e-11 * eigenvalues[-1]]
+    assert null.shape[1] > 0
+    assert eigenvalues.min() > -1e-13 * eigenvalues[-1]
+    worst = max(float(np.abs(system.totals(vector)[-1]).max()) for vector in null.T)
+    assert worst < 1e-6
+
+
+def test_without_data_only_linear_fields_are_free() -> None:
+    stack = build_stack(np.zeros((1, 3)), 8, 8, 1)
+    free = np.linalg.eigvalsh(System(stack, [stack.levels[0].bending()], 1.0, []).matrix())
+    assert abs(free[3]) < 1e-12 * free[-1]
+    assert free[4] > 1e-6 * free[-1]
 
 
 def test_iterations_and_the_direct_solve_find_the_least_energy() -> None:
-    points, normals = surface(sphere(0.3), 40)
-    system = small_system(points, normals, np.full(40, 1 / 40))
-    solution, iterations, residual = system.solve(system.right, None, 1e-12, 2000)
+    points, normals = flat_patch(15)
+    random = np.random.default_rng(0)
+    system = small_system(points + 0.01 * random.normal(size=points.shape), normals, np.full(15, 1 / 15))
+    solution, iterations, residual = system.solve(system.right, None, 1e-11, 2000)
     expected = np.linalg.solve(system.matrix(), system.right)
     assert 0 < iterations < 2000
-    assert residual <= 1e-12
-    np.testing.assert_allclose(solution, expected, atol=1e-7 * np.abs(expected).max())
-    least = system.energy(solution)
-    random = np.random.default_rng(0)
+    assert residual <= 1e-11
+    np.testing.assert_allclose(solution, expected, atol=1e-6 * np.abs(expected).max())
     for size in (1e-3, 1e-1):
-        assert system.energy(solution + size * random.normal(size=len(solution))) > least
-    direct = solve(points, normals, SolveConfig(resolution=8))
+        assert system.energy(solution + size * random.normal(size=len(solution))) > system.energy(solution)
+    direct = solve(*surface(sphere(0.6), 500), SolveConfig(resolution=8))
     assert direct.stop == "solved directly"
     assert direct.iterations == (0,)
     assert direct.residual < 1e-10
@@ -87,7 +113,7 @@ def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF) -> None:
         solution = solve(points, normals, SolveConfig(resolution=resolution, tolerance=1e-4))
         assert solution.stop != "the iterations ran out"
         values.append(float(solution.sdf(queries).abs().mean()))
-        slopes.append(float((Jet(solution.sdf, queries).gradient - directions).norm(dim=1).mean()))
+        slopes.append(float((Jet(solution.sdf, queries).gradient.detach() - directions).norm(dim=1).mean()))
     assert np.log2(values[0] / values[1]) > 2.0
     assert np.log2(values[1] / values[2]) > 2.0
     assert np.log2(slopes[0] / slopes[1]) > 1.0
@@ -96,21 +122,19 @@ def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF) -> None:
 
 
 def test_a_plane_is_solved_exactly() -> None:
-    """A linear field has no bending, so the energy is zero at the answer; on a border all points in one plane are fine."""
-    normal = np.array([0.6, 0.0, 0.8])
-    random = np.random.default_rng(0)
-    flat = random.uniform(-0.5, 0.5, (500, 2))
-    points = flat[:, :1] * np.array([0.8, 0.0, -0.6]) + flat[:, 1:] * np.array([0.0, 1.0, 0.0]) + 0.1 * normal
-    config = SolveConfig(resolution=32, dense=16, border=0.0, tolerance=1e-10, iterations=3000)
-    solution = solve(points, np.tile(normal, (500, 1)), config)
-    queries = random.uniform(-1, 1, (1000, 3))
-    np.testing.assert_allclose(solution.sdf(torch.from_numpy(queries)).numpy(), queries @ normal - 0.1, atol=1e-6)
+    """A linear field has no bending, so it costs nothing; points that all lie in one plane are no error."""
+    points, normals = flat_patch(200)
+    config = SolveConfig(resolution=16, dense=8, border=0.0, tolerance=1e-9, iterations=3000)
+    solution = solve(points, normals, config)
+    queries = np.random.default_rng(0).uniform(-1, 1, (1000, 3))
+    expected = queries @ normals[0] - 0.1
+    np.testing.assert_allclose(solution.sdf(torch.from_numpy(queries)).numpy(), expected, atol=1e-5)
 
 
 def test_the_band_and_the_dense_lattice_agree() -> None:
     points, normals = surface(sphere(0.6), 2000)
-    dense = solve(points, normals, SolveConfig(resolution=32, dense=32, tolerance=1e-6))
-    band = solve(points, normals, SolveConfig(resolution=32, dense=16, tolerance=1e-6))
+    dense = solve(points, normals, SolveConfig(resolution=32, dense=32, tolerance=1e-5))
+    band = solve(points, normals, SolveConfig(resolution=32, dense=16, tolerance=1e-5))
     assert band.unknowns < dense.unknowns / 3
     at = torch.from_numpy(points)
     assert float((dense.sdf(at) - band.sdf(at)).abs().max()) < 2e-4
@@ -144,7 +168,6 @@ def test_without_data_the_prior_stays_and_with_data_it_gives_way() -> None:
     assert float(solution.sdf(0.6 * hidden).abs().max()) < 2e-3
     torch.testing.assert_close(Jet(solution.sdf, 0.6 * hidden).normal, hidden, rtol=0, atol=0.02)
     assert float(solution.sdf(0.65 * torch.from_numpy(seen)).abs().mean()) < 5e-4
-    assert float(sphere(0.6)(0.65 * torch.from_numpy(seen)).abs().mean()) == pytest.approx(0.05)
     exact = solve(0.6 * seen, seen, SMALL, prior=sphere(0.6))
     assert float(exact.correction(0.6 * ways).abs().max()) < 1e-6
 

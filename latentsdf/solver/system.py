@@ -77,8 +77,9 @@ class Misfit:
 class System:
     """Equations A c = b of the least of: misfits + bending * integral over the cube of |Hess f|^2.
 
-    A is symmetric and positive semidefinite; its null space holds only coefficients whose field is zero, so the
-    field is unique where the misfits pin a linear function.
+    A is symmetric, and positive definite on fields as soon as the misfits pin a linear function: c . A c is zero only
+    where the field of c is zero. Such c other than zero exist where a band is wide enough to hold all parts of a
+    coarse function; conjugate gradients do not mind, and the field is unique.
 
     Args:
         stack: the lattices.
@@ -149,8 +150,24 @@ class System:
         return self.gathered(vectors)
 
     def matrix(self) -> Array:
-        """A as a dense array (K, K), column by column: for small systems."""
-        return np.stack([self(unit) for unit in np.eye(self.unknowns)], 1)
+        """A as a dense array (K, K), assembled: for small systems."""
+        unit = sparse.eye_array(self.unknowns, format="csr")
+        spans: list[sparse.csr_array] = []
+        total = sparse.csr_array((self.unknowns, self.unknowns))
+        for number, (level, own) in enumerate(zip(self.levels, self.slices, strict=True)):
+            placed = sparse.csr_array(
+                (np.ones(len(level.own)), (level.own, np.arange(own.start, own.stop))),
+                shape=(len(level.places), self.unknowns),
+            )
+            spans.append(placed if not spans else sparse.csr_array(level.parents @ spans[-1]) + placed)
+            felt = self.bending * (sparse.csr_array(self.bendings[number]) @ spans[-1])
+            alone = self.bending * (sparse.csr_array(self.bendings[number]) @ placed)
+            total = total + unit[:, own] @ felt + (unit[:, own] @ (felt - alone)).T
+        for misfit in self.misfits:
+            for number, rows, read in misfit.reading.parts:
+                lines = sparse.csr_array(read) @ spans[number]
+                total = total + lines.T @ sparse.diags_array(misfit.weights[rows]) @ lines
+        return total.toarray()
 
     def energy(self, coefficients: Array) -> float:
         """Misfits and bending of a field."""
@@ -226,10 +243,6 @@ class System:
         return solution, iterations, float(np.sqrt(max(size, 0.0))) / whole if whole > 0 else 0.0
 
     def _direct(self, right: Array) -> tuple[Array, int, float]:
-        matrix = self.bending * self.bendings[0].toarray()
-        for misfit in self.misfits:
-            for _, rows, read in misfit.reading.parts:
-                matrix += (read.T @ sparse.diags_array(misfit.weights[rows]) @ read).toarray()
-        solution = linalg.cho_solve(linalg.cho_factor(matrix), right)
+        solution = linalg.cho_solve(linalg.cho_factor(self.matrix()), right)
         whole = float(np.linalg.norm(right))
         return solution, 0, float(np.linalg.norm(right - self(solution))) / whole if whole > 0 else 0.0
