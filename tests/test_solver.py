@@ -17,8 +17,8 @@ from latentsdf.solver import (
     solve,
     weight_gradient,
 )
-from latentsdf.solver.bspline import build_stack
 from latentsdf.solver.reliability import FLOOR, isolation_weights
+from latentsdf.solver.stack import build_stack
 from latentsdf.solver.system import Misfit, Reading, System
 
 SMALL = SolveConfig(resolution=32, dense=16)

@@ -15,12 +15,11 @@ from latentsdf.solver.bspline import (
     CELL_SLOPE,
     CELL_VALUE,
     Finder,
-    Stack,
     axis_stencils,
     axis_weights,
-    build_stack,
 )
 from latentsdf.solver.spline_field import SplineField
+from latentsdf.solver.stack import Stack, build_stack
 from latentsdf.solver.system import Reading, System
 
 
@@ -69,7 +68,9 @@ def test_bending_of_a_field_is_the_integral_of_its_squared_hessian() -> None:
 def test_the_functions_sum_to_one_up_to_the_border() -> None:
     stack = build_stack(np.zeros((1, 3)), 16, 16, 1)
     field = SplineField(stack.levels, [np.ones(len(stack.levels[0].places))])
-    points = torch.from_numpy(np.concatenate([random_points(2000), np.array(list(itertools.product((-1.0, 1.0), repeat=3)))]))
+    points = torch.from_numpy(
+        np.concatenate([random_points(2000), np.array(list(itertools.product((-1.0, 1.0), repeat=3)))])
+    )
     assert float((field(points) - 1).abs().max()) < 1e-14
     assert float(field.gradient(points).abs().max()) < 1e-13
 

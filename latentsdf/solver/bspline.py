@@ -12,18 +12,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-COARSEST = 8
-"""Cells an axis of the first level."""
-FINEST = 1024
-"""The most cells an axis."""
-
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Sparse = Any
+"""A `scipy.sparse.csr_array`, whose stubs are not typed."""
 
 CELL_VALUE = np.array([[6.0, 13.0, 1.0], [13.0, 54.0, 13.0], [1.0, 13.0, 6.0]]) / 120.0
 """Integrals over one cell of unit width of the products of the three functions that are not zero there."""
@@ -126,7 +124,7 @@ class Level:
     cells: int
     places: Indices
     own: NDArray[np.int64]
-    parents: sparse.csr_matrix | None
+    parents: Sparse
 
     @property
     def width(self) -> float:
@@ -144,7 +142,7 @@ class Level:
         if len(self.own) == (self.cells + 2) ** 3:
             return np.stack(np.unravel_index(np.arange(self.cells**3), (self.cells,) * 3), 1)
         size = self.cells + 2
-        cells = _grown(self.places[self.own], 1, size) - 1
+        cells = grown(self.places[self.own], 1, size) - 1
         return cells[((cells >= 0) & (cells < self.cells)).all(1)]
 
     @cached_property
@@ -163,7 +161,7 @@ class Level:
         cell = np.clip(np.floor(scaled).astype(np.int64), 0, self.cells - 1)
         return self.find_cell(cell), scaled - cell
 
-    def readings(self, rows: NDArray[np.int32], inside: Array, derivatives: int = 1) -> list[sparse.csr_matrix]:
+    def readings(self, rows: NDArray[np.int32], inside: Array, derivatives: int = 1) -> list[Sparse]:
         """Matrices (N, E) that read value, and slope along x, y, z, at places (N, 3) inside complete cells (N,)."""
         weights = [
             [np.stack(axis_weights(inside[:, axis], order), 1) / self.width**order for axis in range(3)]
@@ -175,10 +173,10 @@ class Level:
         for along in range(-1, 3 if derivatives else 0):
             x, y, z = (weights[int(axis == along)][axis] for axis in range(3))
             values = (x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]).reshape(-1)
-            result.append(sparse.csr_matrix((values, columns, pointer), shape=(len(rows), len(self.places))))
+            result.append(sparse.csr_array((values, columns, pointer), shape=(len(rows), len(self.places))))
         return result
 
-    def bending(self) -> sparse.csr_matrix:
+    def bending(self) -> Sparse:
         """Integrals over the cube of Hess:Hess of each own function with all that overlap it, (K, E), exact.
 
         Source: the squared Hessian of SSD (Calakli and Taubin 2011); entries are products of one-dimensional
@@ -199,7 +197,7 @@ class Level:
         else:
             pointer = np.concatenate([[0], np.cumsum(there.sum(1))])
             data, columns = values[there], columns[there]
-        return sparse.csr_matrix((data, columns, pointer), shape=(len(places), len(self.places)))
+        return sparse.csr_array((data, columns, pointer), shape=(len(places), len(self.places)))
 
     def bending_diagonal(self) -> Array:
         """The integral over the cube of |Hess|^2 of each own function, (K,)."""
@@ -227,90 +225,18 @@ class Level:
         return total / self.width
 
 
-@dataclass(frozen=True, eq=False)
-class Stack:
-    """Levels of one field, coarsest first.
-
-    Attributes:
-        levels: those that hold unknowns: one over the whole cube, then the bands.
-        coarse: lattices over the whole cube that are coarser still; their functions lie in the span of the first
-            level and only help the iteration along.
-    """
-
-    levels: tuple[Level, ...]
-    coarse: tuple[Level, ...]
-
-    def upto(self, count: int) -> Stack:
-        """The stack of the first `count` levels."""
-        return Stack(self.levels[:count], self.coarse)
-
-
-def build_stack(points: Array, resolution: int, dense: int, halo: int) -> Stack:
-    """Lattices for points: one over the whole cube, finer ones in a band around the points.
-
-    Args:
-        points: (N, 3) in the cube [-1, 1]^3, unit frame.
-        resolution: cells an axis of the finest level, 8 times a power of two.
-        dense: the finest lattice of at most so many cells an axis covers the cube.
-        halo: functions of a band lie at most so many cells from a cell with a point; at least 1.
-
-    Raises:
-        ValueError: a resolution that is not 8 times a power of two, or too large; a halo below 1.
-    """
-    steps = round(np.log2(max(resolution, 1) / COARSEST))
-    if resolution != COARSEST * 2 ** max(steps, 0) or resolution > FINEST:
-        raise ValueError(
-            f"the resolution must be {COARSEST} times a power of two, at most {FINEST}, got {resolution}; "
-            "take 64, 128 or 256"
-        )
-    if halo < 1:
-        raise ValueError(f"halo must be at least 1, got {halo}")
-    levels: list[Level] = []
-    full = 0
-    for cells in (COARSEST * 2**step for step in range(steps + 1)):
-        size = cells + 2
-        if cells <= max(dense, COARSEST):
-            places = np.stack(np.unravel_index(np.arange(size**3), (size,) * 3), 1)
-            own = np.arange(len(places))
-            full += 1
-        else:
-            occupied = np.clip(np.floor((points + 1.0) * (cells / 2)).astype(np.int64), 0, cells - 1) + 1
-            band = _grown(_distinct(occupied, size), halo, size)
-            places = _grown(band, 2, size)
-            own = np.flatnonzero(np.isin(cell_key(places, size), cell_key(band, size), assume_unique=True))
-        levels.append(Level(cells, places, own, _refinement(levels[-1], places) if levels else None))
-    return Stack(tuple(levels[full - 1 :]), tuple(levels[: full - 1]))
-
-
-def _refinement(coarse: Level, places: Indices) -> sparse.csr_matrix:
-    """Weights (E, E of the coarse level) by which coarse functions are sums of fine ones: 3/4 and 1/4 on each axis."""
-    function = places - 1
-    near = function >> 1
-    far = near + np.where(function & 1, 1, -1)
-    columns = np.empty((len(places), 8), dtype=np.int32)
-    values = np.empty(8)
-    for corner, choice in enumerate(itertools.product((0, 1), repeat=3)):
-        columns[:, corner] = coarse.find(np.where(choice, far, near) + 1)
-        values[corner] = np.prod(np.where(choice, 0.25, 0.75))
-    if columns.size and columns.min() < 0:
-        raise AssertionError("a fine band reaches beyond the coarser one")
-    pointer = np.arange(0, 8 * len(places) + 1, 8)
-    return sparse.csr_matrix(
-        (np.tile(values, len(places)), columns.reshape(-1), pointer), shape=(len(places), len(coarse.places))
-    )
-
-
-def _distinct(places: Indices, size: int) -> Indices:
+def distinct(places: Indices, size: int) -> Indices:
+    """The places (K, 3) without repetition, sorted."""
     keys = np.sort(cell_key(places, size))
     keys = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
     return np.stack(np.unravel_index(keys, (size,) * 3), 1)
 
 
-def _grown(places: Indices, by: int, size: int) -> Indices:
+def grown(places: Indices, by: int, size: int) -> Indices:
     """All places (K, 3) within `by` of the given ones along every axis, sorted."""
     for axis in range(3):
         steps = np.zeros((2 * by + 1, 3), dtype=np.int64)
         steps[:, axis] = np.arange(-by, by + 1)
         moved = (places[None] + steps[:, None]).reshape(-1, 3)
-        places = _distinct(moved[(moved[:, axis] >= 0) & (moved[:, axis] < size)], size)
+        places = distinct(moved[(moved[:, axis] >= 0) & (moved[:, axis] < size)], size)
     return places

@@ -11,25 +11,23 @@ functions, is not here; a learned reliability can be passed in as the weights w.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from scipy.spatial import KDTree
 
-from latentsdf.field import SDF, Jet
+from latentsdf.field import SDF
 from latentsdf.scan import Scan
 
-from .bspline import Array, Level, Stack, build_stack
-from .normals import estimate_normals, orient_normals
+from .anchors import anchor_squares, border_squares, prior_at
+from .bspline import Array, Level, Sparse
+from .cloud import Cloud, checked_cloud
 from .reliability import Robust, isolation_weights, robust_scale, robust_weights
 from .spline_field import SplineField
+from .stack import Stack, build_stack
 from .system import Misfit, Reading, System
-
-LEAST_POINTS = 10
-"""Fewer points than this are refused."""
 
 StopReason = Literal["solved directly", "the residual reached the tolerance", "the iterations ran out"]
 """Why a solve ended."""
@@ -64,7 +62,7 @@ class SolveConfig:
     robust: Robust = "none"
     """Weights by residual against strays: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely."""
     rounds: int = 2
-    """Robust weights are found anew so many times on every level but the finest, which takes the last ones."""
+    """Robust solves of every level but the finest, which is solved once with the last weights; more settle them."""
     neighbours: int = 16
     """Points to a plane when normals are missing; more smooths noise and rounds edges."""
     border: float = 1.0
@@ -146,10 +144,10 @@ def solve(
     """
     started = time.perf_counter()
     config = SolveConfig() if config is None else config
-    data = _Data.checked(points, normals, weights, config)
+    data = checked_cloud(points, normals, weights, config.neighbours)
     stack = build_stack(data.points, config.resolution, config.dense, config.halo)
     bendings = [level.bending() for level in stack.levels]
-    offsets = None if prior is None else _prior_at(prior, data.points)
+    offsets = None if prior is None else prior_at(prior, data.points)
     coefficients: Array | None = None
     loose = 1e-2 if config.robust == "none" else 3e-3
     trust, iterations = isolation_weights(data.points, config.robust), []
@@ -157,19 +155,24 @@ def solve(
     for count in range(1, len(stack.levels) + 1):
         part, last = stack.upto(count), count == len(stack.levels)
         reading = Reading(part.levels, data.points, slopes=True)
-        anchors = _border(part, data.points, config) if prior is None else _anchors(part, data.points, config)
+        if prior is None:
+            anchors = border_squares(part, data.points, config.border)
+        else:
+            anchors = anchor_squares(part, data.points, config.anchor, config.reach)
         used = 0
-        for _ in range(1 if last or config.robust == "none" else config.rounds):
+        rounds = 1 if config.robust == "none" or (last and count > 1) else config.rounds
+        for turn in range(rounds):
             system = _system(part, bendings[:count], reading, data, trust, config, offsets, anchors)
             if coefficients is not None:
                 coefficients = np.concatenate([coefficients, np.zeros(system.unknowns - len(coefficients))])
             tolerance = config.tolerance if last else max(config.tolerance, loose)
             coefficients, steps, residual = system.solve(system.right, coefficients, tolerance, config.iterations)
             used += steps
-            if config.robust != "none" and not last:
+            if config.robust != "none" and not (last and turn == rounds - 1):
                 trust = _trust(system, reading, coefficients, offsets, part.levels[-1], config)
         iterations.append(used)
-    assert system is not None and coefficients is not None
+    assert system is not None
+    assert coefficients is not None
     correction = SplineField(stack.levels, system.totals(coefficients))
     back = np.argsort(data.order)
     return Solution(
@@ -200,83 +203,11 @@ class _Corrected:
         return self.prior(points) + self.correction.inside(points)
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """Checked points, unit normals and weights in an order of space, and the order they came in."""
-
-    points: Array
-    normals: Array
-    weights: Array
-    order: np.ndarray
-
-    @staticmethod
-    def checked(
-        points: Scan | ArrayLike, normals: ArrayLike | None, weights: ArrayLike | None, config: SolveConfig
-    ) -> _Data:
-        sensor = None
-        if isinstance(points, Scan):
-            if normals is not None:
-                raise ValueError("a scan brings its own normals; give points and normals, or a scan")
-            points, normals, sensor = points.points, points.normals, points.sensor
-        points = np.asarray(points, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != 3:
-            raise ValueError(f"points must have shape (N, 3), got {points.shape}")
-        if len(points) < LEAST_POINTS:
-            raise ValueError(f"a solve needs at least {LEAST_POINTS} points, got {len(points)}")
-        _all_finite("point", points)
-        outside = int((np.abs(points) > 1.0).any(1).sum())
-        if outside:
-            raise ValueError(
-                f"{outside} of {len(points)} points lie outside the cube [-1, 1]^3, the farthest coordinate is "
-                f"{np.abs(points).max():g}; bring them to the unit frame, as scan.transformed(scan.frame()) does"
-            )
-        spread = np.linalg.svd(points - points.mean(0), compute_uv=False)
-        if not spread[1] > 1e-9 * max(spread[0], 1e-9 * np.sqrt(len(points))):
-            raise ValueError("all points lie at one place or on one line, so they span no surface; scan more of it")
-        weights = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if weights.shape != (len(points),):
-            raise ValueError(f"{len(points)} points need as many weights, got shape {weights.shape}")
-        _all_finite("weight", weights[:, None])
-        if weights.min() < 0 or weights.max() <= 0:
-            raise ValueError(f"weights must not be negative, nor all zero, got {weights.min():g} to {weights.max():g}")
-        if normals is not None:
-            normals = np.asarray(normals, dtype=np.float64)
-            if normals.shape != points.shape:
-                raise ValueError(f"{len(points)} points need as many normals, got shape {normals.shape}")
-            _all_finite("normal", normals)
-            lengths = np.linalg.norm(normals, axis=1)
-            if not lengths.min() > 0:
-                raise ValueError(
-                    f"{int((lengths == 0).sum())} normals have length zero, the first at row {int(lengths.argmin())}; "
-                    "drop those points, or give none of the normals to have them estimated"
-                )
-            normals = normals / lengths[:, None]
-        keys = [points[:, axis] for axis in (2, 1, 0)]
-        if normals is not None:
-            keys = [normals[:, axis] for axis in (2, 1, 0)] + keys
-        order = np.lexsort([weights, *keys])
-        points, weights = points[order], weights[order]
-        if normals is None:
-            directions, nearest = estimate_normals(points, config.neighbours)
-            normals = orient_normals(points, directions, nearest, sensor)
-        else:
-            normals = normals[order]
-        return _Data(points, normals, weights, order)
-
-
-def _all_finite(what: str, rows: Array) -> None:
-    bad = ~np.isfinite(rows).all(1)
-    if bad.any():
-        raise ValueError(
-            f"{int(bad.sum())} of {len(rows)} {what}s are not finite, the first at row {int(bad.argmax())}; drop them"
-        )
-
-
 def _system(
     stack: Stack,
-    bendings: list,
+    bendings: Sequence[Sparse],
     reading: Reading,
-    data: _Data,
+    data: Cloud,
     trust: Array,
     config: SolveConfig,
     offsets: Array | None,
@@ -308,38 +239,3 @@ def _trust(
     slope = np.linalg.norm(found[count:].reshape(3, count), axis=0)
     distance = found[:count] / np.maximum(slope, 0.5)
     return robust_weights(distance, robust_scale(distance, 0.1 * level.width) * 2.0, config.robust)
-
-
-def _prior_at(prior: SDF, points: Array) -> Array:
-    """Value and slopes of the prior at the points, (4 N,), in the order of a `Reading`."""
-    blocks = [Jet(prior, torch.from_numpy(part).float()) for part in np.array_split(points, len(points) // 65536 + 1)]
-    values = torch.cat([jet.value.detach() for jet in blocks])
-    slopes = torch.cat([jet.gradient.detach() for jet in blocks])
-    result = torch.cat([values, slopes.T.reshape(-1)]).cpu().numpy().astype(np.float64)
-    if not np.isfinite(result).all():
-        raise ValueError("the prior is not finite at the points")
-    return result
-
-
-def _border(stack: Stack, points: Array, config: SolveConfig) -> Misfit:
-    """Squares that pull the outermost cells of the whole lattice to their distance from the points."""
-    level = stack.levels[0]
-    cells = np.stack(np.unravel_index(np.arange(level.cells**3), (level.cells,) * 3), 1)
-    middles = (cells[((cells == 0) | (cells == level.cells - 1)).any(1)] + 0.5) * level.width - 1.0
-    distance = np.asarray(KDTree(points).query(middles)[0])
-    weights = np.where(distance > 3 * level.width, config.border / len(middles), 0.0)
-    return Misfit(Reading(stack.levels, middles, slopes=False), weights, distance)
-
-
-def _anchors(stack: Stack, points: Array, config: SolveConfig) -> Misfit:
-    """Squares that hold the correction to zero at the middles of the whole lattice's cells, away from the points."""
-    level = stack.levels[0]
-    middles = (np.stack(np.unravel_index(np.arange(level.cells**3), (level.cells,) * 3), 1) + 0.5) * level.width - 1.0
-    distance = np.asarray(KDTree(points).query(middles)[0])
-    ramp = np.clip(distance / config.reach - 1.0, 0.0, 1.0) ** 2
-    kept = ramp > 0
-    # One cell of empty space counts like the share of the surface that one cell holds, so the anchor is as firm
-    # as the points a reach away from them.
-    weights = config.anchor * ramp[kept] * level.width**2 / stack.levels[-1].width ** 2
-    return Misfit(Reading(stack.levels, middles[kept], slopes=False), weights, np.zeros(len(weights)))
-

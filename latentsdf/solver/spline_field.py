@@ -57,7 +57,7 @@ class SplineField:
         return torch.stack([self._read(points, order) for order in ((1, 0, 0), (0, 1, 0), (0, 0, 1))], -1)
 
     def hessian(self, points: Tensor) -> Tensor:
-        """Second derivatives (N, 3, 3) in closed form at points (N, 3) of the cube; constant in a cell per direction."""
+        """Second derivatives (N, 3, 3) in closed form at points (N, 3) of the cube; they jump between cells."""
         orders = [tuple(int(axis == a) + int(axis == b) for axis in range(3)) for a in range(3) for b in range(3)]
         return torch.stack([self._read(points, order) for order in orders], -1).view(-1, 3, 3)
 
@@ -100,11 +100,10 @@ class SplineField:
     def _totals_for(self, points: Tensor) -> list[Tensor]:
         key = (points.dtype, points.device)
         if key not in self._cast:
-            self._cast[key] = [total.to(*key[::-1]) for total in self._totals]
+            self._cast[key] = [total.to(dtype=points.dtype, device=points.device) for total in self._totals]
         return self._cast[key]
 
     def _table(self, number: int, device: torch.device) -> tuple[Tensor, ...]:
         if self._tables[number][0].device != device:
             self._tables[number] = tuple(table.to(device) for table in self._tables[number])
         return self._tables[number]
-

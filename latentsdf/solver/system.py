@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from .bspline import Array, Level, Stack
+from .bspline import Array, Level, Sparse
+from .stack import Stack
 
 DIRECT = 1500
 """Systems of one level and up to so many unknowns are solved by a dense Cholesky factorisation."""
@@ -33,7 +34,7 @@ class Reading:
 
     def __init__(self, levels: Sequence[Level], points: Array, slopes: bool):
         self.points, self.blocks = points, 4 if slopes else 1
-        self.parts: list[tuple[int, NDArray[np.int64], sparse.csr_matrix]] = []
+        self.parts: list[tuple[int, NDArray[np.int64], Sparse]] = []
         left = np.arange(len(points))
         for number in range(len(levels) - 1, -1, -1):
             cells, inside = levels[number].locate(points[left])
@@ -88,9 +89,7 @@ class System:
         misfits: the squares.
     """
 
-    def __init__(
-        self, stack: Stack, bendings: Sequence[sparse.csr_matrix], bending: float, misfits: Sequence[Misfit]
-    ):
+    def __init__(self, stack: Stack, bendings: Sequence[Sparse], bending: float, misfits: Sequence[Misfit]):
         self.stack, self.levels = stack, stack.levels
         self.bendings, self.bending, self.misfits = bendings, bending, misfits
         bounds = np.concatenate([[0], np.cumsum([len(level.own) for level in self.levels])])
@@ -151,9 +150,9 @@ class System:
 
     def matrix(self) -> Array:
         """A as a dense array (K, K), assembled: for small systems."""
-        unit = sparse.eye_array(self.unknowns, format="csr")
-        spans: list[sparse.csr_array] = []
-        total = sparse.csr_array((self.unknowns, self.unknowns))
+        unit: Sparse = sparse.eye_array(self.unknowns, format="csr")
+        spans: list[Sparse] = []
+        total: Sparse = sparse.csr_array((self.unknowns, self.unknowns))
         for number, (level, own) in enumerate(zip(self.levels, self.slices, strict=True)):
             placed = sparse.csr_array(
                 (np.ones(len(level.own)), (level.own, np.arange(own.start, own.stop))),
