@@ -132,6 +132,11 @@ class Level:
         return 2.0 / self.cells
 
     @cached_property
+    def children(self) -> Sparse:
+        """The transpose of `parents`."""
+        return self.parents.T
+
+    @cached_property
     def find(self) -> Finder:
         """Rows of functions."""
         return Finder(self.places, self.cells + 2)

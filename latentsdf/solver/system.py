@@ -35,6 +35,7 @@ class Reading:
     def __init__(self, levels: Sequence[Level], points: Array, slopes: bool):
         self.points, self.blocks = points, 4 if slopes else 1
         self.parts: list[tuple[int, NDArray[np.int64], Sparse]] = []
+        self._turned: list[Sparse] = []
         left = np.arange(len(points))
         for number in range(len(levels) - 1, -1, -1):
             cells, inside = levels[number].locate(points[left])
@@ -43,6 +44,7 @@ class Reading:
                 matrices = levels[number].readings(cells[here], inside[here], derivatives=int(slopes))
                 rows = (left[here][None] + len(points) * np.arange(self.blocks)[:, None]).reshape(-1)
                 self.parts.append((number, rows, sparse.vstack(matrices, format="csr")))
+                self._turned.append(self.parts[-1][2].T)
             left = left[~here]
             if not len(left):
                 break
@@ -56,8 +58,8 @@ class Reading:
 
     def add_transposed(self, values: Array, into: list[Array]) -> None:
         """Add the transposed map of values (N,) or (4 N,) to vectors (E,) over each level's places."""
-        for number, rows, matrix in self.parts:
-            into[number] += matrix.T @ values[rows]
+        for (number, rows, _), turned in zip(self.parts, self._turned, strict=True):
+            into[number] += turned @ values[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,7 @@ class System:
     def __init__(self, stack: Stack, bendings: Sequence[Sparse], bending: float, misfits: Sequence[Misfit]):
         self.stack, self.levels = stack, stack.levels
         self.bendings, self.bending, self.misfits = bendings, bending, misfits
+        self._turned = [matrix.T for matrix in bendings]
         bounds = np.concatenate([[0], np.cumsum([len(level.own) for level in self.levels])])
         self.slices = [slice(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
 
@@ -123,7 +126,7 @@ class System:
             here = vectors[number] + finer
             result[self.slices[number]] = here[level.own]
             if number:
-                finer = level.parents.T @ here
+                finer = level.children @ here
         return result
 
     def __call__(self, coefficients: Array) -> Array:
@@ -131,7 +134,7 @@ class System:
         totals = self.totals(coefficients)
         vectors, from_coarser = [], np.zeros(self.unknowns)
         for number, (level, own) in enumerate(zip(self.levels, self.slices, strict=True)):
-            vectors.append(self.bending * (self.bendings[number].T @ coefficients[own]))
+            vectors.append(self.bending * (self._turned[number] @ coefficients[own]))
             if number:
                 coarse = totals[number].copy()
                 coarse[level.own] -= coefficients[own]
@@ -200,7 +203,7 @@ class System:
         )
         here, below = residual[self.slices[0]], []
         for level in (self.levels[0], *self.stack.coarse[:0:-1])[:count]:
-            here = level.parents.T @ here
+            here = level.children @ here
             below.append(here)
         correction = 0.0
         for number, part in enumerate(reversed(below)):
