@@ -26,6 +26,7 @@ FLOORS = [
         "regularizers",
         "network",
         "sides",
+        "solver",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
     {

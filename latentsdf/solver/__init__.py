@@ -1,0 +1,17 @@
+"""A sparse B-spline solver for signed distance functions: an SSD-energy solver after NeuralSSD."""
+
+from latentsdf.solver.galerkin import Solution, SolveConfig, solve
+from latentsdf.solver.normals import estimate_normals, orient_normals
+from latentsdf.solver.reliability import robust_weights, weight_gradient
+from latentsdf.solver.spline_field import SplineField
+
+__all__ = [
+    "Solution",
+    "SolveConfig",
+    "SplineField",
+    "estimate_normals",
+    "orient_normals",
+    "robust_weights",
+    "solve",
+    "weight_gradient",
+]
