@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import primitives as primitives
     from . import regularizers as regularizers
+    from . import solver as solver
     from .dataset import Dataset as Dataset
     from .evaluation import evaluate as evaluate
     from .field import SDF as SDF
@@ -74,6 +75,7 @@ _HOME = {
     "reconstruct": "reconstruction",
     "regularizers": "",
     "save": "store",
+    "solver": "",
     "train": "training",
     "view": "viewer",
 }

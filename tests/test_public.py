@@ -38,6 +38,7 @@ NAMES = [
     "reconstruct",
     "regularizers",
     "save",
+    "solver",
     "train",
     "view",
 ]
