@@ -7,6 +7,7 @@ import csv
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -101,3 +102,34 @@ def show(done: int, total: int, name: str) -> None:
     """Progress on one line of standard error, on a terminal."""
     if sys.stderr.isatty():
         print(f"\r{done}/{total} {name:<60.60}", end="" if done < total else "\n", file=sys.stderr, flush=True)
+
+
+def write_kinds(
+    doc: str | None, kinds: Iterable[str], count: int, make: Callable[[str, int, int], trimesh.Trimesh]
+) -> int:
+    """The whole of a recipe that makes shapes of several kinds in turn; files that are there are left alone.
+
+    Args:
+        doc: of the recipe, for --help.
+        kinds: names of its kinds; each gets a folder.
+        count: default number of shapes of all kinds together.
+        make: makes one.
+
+    Returns:
+        The exit status.
+    """
+    names = sorted(kinds)
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="gets <kind>/<index>.ply")
+    parser.add_argument("--count", type=int, default=count, help=f"shapes of all kinds together (default {count})")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other shapes")
+    parser.add_argument("--kinds", nargs="+", choices=names, default=names, help="only these")
+    options = parser.parse_args()
+    failed = 0
+    for number in range(options.count):
+        kind, index = options.kinds[number % len(options.kinds)], number // len(options.kinds)
+        path = options.out_dir / kind / f"{options.seed:02d}{index:04d}.ply"
+        failed += not (path.exists() or write_mesh(make(kind, options.seed, index), path))
+        show(number + 1, options.count, f"{kind} {index}")
+    print(f"{options.count - failed} meshes in {options.out_dir}, {failed} not closed and left out")
+    return 0

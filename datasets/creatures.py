@@ -12,15 +12,14 @@ Writes: OUT_DIR/<kind>/<index>.ply.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from common import show, write_mesh
+import trimesh
+from common import write_kinds
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
@@ -447,30 +446,12 @@ def placed(limbs: list[Limb], u: Draw) -> list[Limb]:
     ]
 
 
-def make(kind: str, seed: int, index: int, path: Path) -> bool:
-    """Write one body; False where it does not come out closed."""
+def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
+    """One body, in the unit frame."""
     u = Draw(np.random.default_rng([seed, sorted(KINDS).index(kind), index]))
     limbs = placed(KINDS[kind](u), u)
-    mesh = extract_mesh(field(limbs, u(0.01, 0.05)), 112, lipschitz=1.0)
-    return write_mesh(mesh, path)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="gets <kind>/<index>.ply")
-    parser.add_argument("--count", type=int, default=600, help="bodies of all kinds together (default 600)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other bodies")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="only these")
-    options = parser.parse_args()
-    failed = 0
-    for number in range(options.count):
-        kind, index = options.kinds[number % len(options.kinds)], number // len(options.kinds)
-        path = options.out_dir / kind / f"{options.seed:02d}{index:04d}.ply"
-        failed += not (path.exists() or make(kind, options.seed, index, path))
-        show(number + 1, options.count, f"{kind} {index}")
-    print(f"{options.count - failed} meshes in {options.out_dir}, {failed} not closed and left out")
-    return 0
+    return extract_mesh(field(limbs, u(0.01, 0.05)), 112, lipschitz=1.0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_kinds(__doc__, KINDS, 600, make))

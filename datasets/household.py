@@ -12,13 +12,12 @@ Writes: OUT_DIR/<kind>/<index>.ply.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from common import show, write_mesh
+import trimesh
+from common import write_kinds
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -385,8 +384,8 @@ KINDS: dict[str, Callable[[Kit], None]] = {
 }
 
 
-def make(kind: str, seed: int, index: int, path: Path) -> bool:
-    """Write one thing; False where it does not come out closed."""
+def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
+    """One thing, in the unit frame."""
     kit = Kit(np.random.default_rng([seed, sorted(KINDS).index(kind), index]))
     KINDS[kind](kit)
     middle, reach = (kit.low + kit.high) / 2, float(np.linalg.norm(kit.high - kit.low)) / 2
@@ -398,25 +397,8 @@ def make(kind: str, seed: int, index: int, path: Path) -> bool:
     def placed(x):
         return whole((x @ x.new_tensor(matrix)) * factor + x.new_tensor(middle)) / factor
 
-    return write_mesh(extract_mesh(placed, 112, lipschitz=1.0), path)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="gets <kind>/<index>.ply")
-    parser.add_argument("--count", type=int, default=640, help="things of all kinds together (default 640)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed gives other things")
-    parser.add_argument("--kinds", nargs="+", choices=sorted(KINDS), default=sorted(KINDS), help="only these")
-    options = parser.parse_args()
-    failed = 0
-    for number in range(options.count):
-        kind, index = options.kinds[number % len(options.kinds)], number // len(options.kinds)
-        path = options.out_dir / kind / f"{options.seed:02d}{index:04d}.ply"
-        failed += not (path.exists() or make(kind, options.seed, index, path))
-        show(number + 1, options.count, f"{kind} {index}")
-    print(f"{options.count - failed} meshes in {options.out_dir}, {failed} not closed and left out")
-    return 0
+    return extract_mesh(placed, 112, lipschitz=1.0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_kinds(__doc__, KINDS, 640, make))

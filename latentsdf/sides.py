@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from .planes import local_axes
+
 __all__ = ["outward_normals", "rough_distance"]
 
 _DIRECTIONS = 128
@@ -31,11 +33,7 @@ def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: i
     """
     tree = KDTree(points)
     distances, around = (np.asarray(part) for part in tree.query(points, neighbors + 1))
-    normals = np.empty_like(points)
-    for part in np.array_split(np.arange(len(points)), 1 + len(points) // 100_000):
-        local = points[around[part]]
-        local = local - local.mean(1, keepdims=True)
-        normals[part] = np.linalg.eigh(np.einsum("kni,knj->kij", local, local))[1][:, :, 0]
+    normals = local_axes(points, around)[:, :, 0]
     votes = np.zeros(len(points))
     watched = np.random.default_rng(seed).permutation(len(points))[:_WATCHED]
     votes[watched] = _looking_out(points, watched, normals, float(np.median(distances[:, -1])))

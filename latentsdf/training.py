@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from .components import fit_linear
 from .dataset import Dataset
 from .decoder import LinearConfig
+from .draws import Draws, mixed
 from .optimize import Adam, Group, Step, Stop, cosine, minimize
 from .parallel import terms_of_parts, workers
 from .rehearsal import Rehearsal
@@ -123,6 +124,11 @@ class _Run:
     rehearsal: Rehearsal | None = None
     begun_from: str | None = None
 
+    @property
+    def draws(self) -> Draws:
+        """Which shapes the steps take."""
+        return Draws(self.config, len(self.dataset), 0 if self.rehearsal is None else len(self.rehearsal.codes))
+
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
         decoder, codes = started(dataset, config, device)
@@ -189,7 +195,7 @@ class _Run:
             def seen(step: Step, stage: Stage = stage, low: float = low, share: float = share) -> bool:
                 nonlocal samples, taken, saved
                 taken += 1
-                samples += (self._batch() + self._again()) * self.config.points_per_shape * len(stage.losses)
+                samples += (self.draws.batch + self.draws.again) * self.config.points_per_shape * len(stage.losses)
                 self.step, self.used = step.number, min(1.0, low + share * min(1.0, step.progress))
                 self.seconds = earlier + time.monotonic() - began
                 speed = samples / max(1e-9, time.monotonic() - began)
@@ -256,22 +262,6 @@ class _Run:
         }
         return _space_of(self.decoder, self.codes.weight.detach(), self.dataset, history)
 
-    def _batch(self) -> int:
-        """Shapes of the collection in a step."""
-        room = self.config.shapes_per_batch
-        return min(room if self.rehearsal is None else max(1, room - self._again()), len(self.dataset))
-
-    def _again(self) -> int:
-        """Shapes rehearsed in a step."""
-        return 0 if self.rehearsal is None else round(self.config.rehearsal * self.config.shapes_per_batch)
-
-    def _known(self, step: int) -> Tensor:
-        """Rows of the shapes rehearsed in a step."""
-        if self.rehearsal is None:
-            return torch.arange(0)
-        random = torch.Generator().manual_seed(_mixed(self.config.seed, self.stage, step, 2, 0))
-        return torch.randint(len(self.rehearsal.codes), (self._again(),), generator=random)
-
     def _optimizer(self, stage: Stage) -> Adam:
         tensors = {**self.decoder.groups(), "codes": [self.codes.weight]}
         unknown = sorted(set(stage.rates) - set(tensors))
@@ -301,7 +291,7 @@ class _Run:
             random = torch.Generator().manual_seed(seed)
             if self.rehearsal is not None and len(known):
                 codes = torch.cat([codes, self.rehearsal.codes[known.to(device)]])
-            state = self.decoder.prepare(self._nested(codes, random))
+            state = self.decoder.prepare(self.draws.nested(codes, random))
             terms = {}
             for branch, groups in counts.items():
                 points, distances = self.dataset.draw(rows, groups, random)
@@ -313,49 +303,26 @@ class _Run:
             return terms
 
         def objective(step: int) -> dict[str, Tensor]:
-            rows = self._rows(step)
+            rows = self.draws.rows(self.stage, step)
             codes = self.codes(rows.to(device))
             count = min(self.workers, len(rows))
-            known = self._known(step) if dense else torch.arange(0)
+            known = self.draws.known(self.stage, step) if dense else torch.arange(0)
             pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(known, count), strict=True)
             parts = [
-                partial(part, piece, again, _mixed(self.config.seed, self.stage, step, number))
+                partial(part, piece, again, mixed(self.config.seed, self.stage, step, number))
                 for number, (piece, again) in enumerate(pieces)
             ]
             if self.pool is not None and len(parts) > 1:
                 terms = terms_of_parts(parts, codes, dense, self.pool)
             else:
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                    torch.manual_seed(_mixed(self.config.seed, self.stage, step))
+                    torch.manual_seed(mixed(self.config.seed, self.stage, step))
                     terms = parts[0](codes)
             if self.config.code_prior and "codes" in stage.rates:
                 terms["prior"] = self.config.code_prior * codes.square().mean()
             return terms
 
         return objective
-
-    def _nested(self, codes: Tensor, random: torch.Generator) -> Tensor:
-        """Codes (S, D), some of them cut to one of the lengths that they are to be readable at."""
-        sizes = self.config.nested
-        if not sizes:
-            return codes
-        lengths = torch.tensor([*sizes, self.decoder.code_size])
-        cut = torch.rand(len(codes), generator=random) < self.config.nesting
-        choice = torch.where(cut, torch.randint(len(sizes), (len(codes),), generator=random), len(sizes))
-        kept = torch.arange(self.decoder.code_size) < lengths[choice][:, None]
-        return codes * kept.to(codes)
-
-    def _rows(self, step: int) -> Tensor:
-        """Shapes of a step: a fresh random order every pass over the collection, the same whenever it is asked for."""
-        batch, count = self._batch(), len(self.dataset)
-        first = step * batch
-        rows, passes = [], {first // count, (first + batch - 1) // count}
-        for number in sorted(passes):
-            random = torch.Generator().manual_seed(_mixed(self.config.seed, self.stage, number, 1))
-            order = torch.randperm(count, generator=random)
-            low = max(0, first - number * count)
-            rows.append(order[low : min(count, first + batch - number * count)])
-        return torch.cat(rows)
 
     def _note(self, event: TrainEvent, stage: Stage) -> None:
         """Log about four hundred rows over a run, whatever its length."""
@@ -382,10 +349,6 @@ def _cores(decoder: nn.Module, device: torch.device) -> int:
 def _held(progress: float) -> float:
     """Scale of a stage that another follows: full rate after the warm-up."""
     return min(1.0, (progress + 1e-3) / 0.01)
-
-
-def _mixed(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _space_of(decoder: Any, codes: Tensor, dataset: Dataset, history: dict[str, Any]) -> LatentSpace:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..frame import Frame
 from ..interrupt import held_interrupt
+from ..planes import local_axes
 from ..scan import Scan
 
 __all__ = ["Disks"]
@@ -86,11 +87,7 @@ class Disks:
                 "neighbours; give a denser scan or fewer neighbours"
             )
         distances, index = KDTree(points).query(points, neighbors + 1)
-        axes = np.empty((len(points), 3, 3))
-        for part in np.array_split(np.arange(len(points)), 1 + len(points) // 100_000):
-            around = points[np.asarray(index)[part]]
-            around = around - around.mean(1, keepdims=True)
-            axes[part] = np.linalg.eigh(np.einsum("kni,knj->kij", around, around))[1][:, :, ::-1]
+        axes = local_axes(points, np.asarray(index))[:, :, ::-1].copy()
         if scan.normals is not None:
             axes = _around(scan.normals[first], axes)
         axes[:, :, 1] *= np.linalg.det(axes)[:, None]

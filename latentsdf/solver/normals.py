@@ -10,6 +10,8 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
+from latentsdf.planes import local_axes
+
 from .bspline import Array
 
 _DIRECTIONS = np.array([step for step in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(step)])
@@ -31,10 +33,7 @@ def estimate_normals(points: Array, neighbours: int = 16) -> tuple[Array, NDArra
     if len(points) < 3 or neighbours < 3:
         raise ValueError(f"a plane needs 3 points, got {len(points)} points and neighbours={neighbours}")
     nearest = np.asarray(KDTree(points).query(points, min(neighbours, len(points)))[1], dtype=np.int64)
-    around = points[nearest]
-    around -= around.mean(1, keepdims=True)
-    _, axes = np.linalg.eigh(np.einsum("nka,nkb->nab", around, around))
-    return axes[:, :, 0], nearest
+    return local_axes(points, nearest)[:, :, 0], nearest
 
 
 def orient_normals(points: Array, directions: Array, nearest: NDArray[np.int64], sensor: Array | None = None) -> Array:
