@@ -99,8 +99,8 @@ class TrainConfig:
     nesting: float = 0.25
     """Part of the steps' shapes that are read by a prefix of their code. Larger serves short codes better."""
     rehearsal: float = 0.125
-    """Part of the steps' shapes that are stored shapes of the space that the run starts from, as that space decodes
-    them. Larger keeps more of what it knew, for unseen shapes, and leaves less for the collection."""
+    """Part of `shapes_per_batch` that is given to stored shapes of the space that the run starts from, as that space
+    decodes them. Larger keeps more of what it knew, for unseen shapes, and leaves less for the collection."""
     minutes: float = 10.0
     """Time budget that the schedule is scaled to; used unless a run is given steps."""
     schedule_steps: int = 20_000

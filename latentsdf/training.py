@@ -184,6 +184,7 @@ class _Run:
             self.optimizer = self._optimizer(stage)
             low, share = float(starts[self.stage]), stage.share
             length = max(1, round(share * self.config.schedule_steps))
+            shapes = self.draws.batch + (self.draws.again if _moves_weights(stage) else 0)
 
             def by_steps(number: int, seconds: float, length: int = length) -> float:
                 return number / length
@@ -192,10 +193,12 @@ class _Run:
                 total = at_start + left * (time.monotonic() - began) / budget
                 return (total - low) / share
 
-            def seen(step: Step, stage: Stage = stage, low: float = low, share: float = share) -> bool:
+            def seen(
+                step: Step, stage: Stage = stage, low: float = low, share: float = share, shapes: int = shapes
+            ) -> bool:
                 nonlocal samples, taken, saved
                 taken += 1
-                samples += (self.draws.batch + self.draws.again) * self.config.points_per_shape * len(stage.losses)
+                samples += shapes * self.config.points_per_shape * len(stage.losses)
                 self.step, self.used = step.number, min(1.0, low + share * min(1.0, step.progress))
                 self.seconds = earlier + time.monotonic() - began
                 speed = samples / max(1e-9, time.monotonic() - began)
@@ -306,7 +309,7 @@ class _Run:
             rows = self.draws.rows(self.stage, step)
             codes = self.codes(rows.to(device))
             count = min(self.workers, len(rows))
-            known = self.draws.known(self.stage, step) if dense else torch.arange(0)
+            known = self.draws.known(self.stage, step) if _moves_weights(stage) else torch.arange(0)
             pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(known, count), strict=True)
             parts = [
                 partial(part, piece, again, mixed(self.config.seed, self.stage, step, number))
@@ -344,6 +347,11 @@ def _cores(decoder: nn.Module, device: torch.device) -> int:
     """Threads that a step is spread over: torch's own count on a CPU; one where random state would be shared."""
     drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in decoder.modules())
     return 1 if drops or device.type != "cpu" else torch.get_num_threads()
+
+
+def _moves_weights(stage: Stage) -> bool:
+    """Whether there is anything to forget in a stage: not where the codes alone move."""
+    return set(stage.rates) != {"codes"}
 
 
 def _held(progress: float) -> float:
