@@ -18,10 +18,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 import trimesh
 from judging import read_json, write_json
+from poisson import screened_poisson
 from scans_table import KEYS, table
 
 from latentsdf.field import Jet
@@ -140,22 +140,9 @@ def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace
 
 
 def poisson(item: Item) -> dict[str, Any]:
-    """Figures of screened Poisson (Kazhdan and Hoppe 2013) at depth 8, with the scan's normals or PyMeshLab's own."""
-    try:
-        import pymeshlab
-    except ImportError:
-        raise SystemExit("--poisson needs PyMeshLab, for this benchmark alone: pip install pymeshlab") from None
+    """Figures of screened Poisson at depth 8, with the scan's normals or PyMeshLab's own."""
     began = monotonic()
-    meshes = pymeshlab.MeshSet()
-    points = np.ascontiguousarray(item.scan.points)
-    if item.scan.normals is None:
-        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
-        meshes.compute_normal_for_point_clouds(k=10)
-    else:
-        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=np.ascontiguousarray(item.scan.normals)))
-    meshes.generate_surface_reconstruction_screened_poisson(depth=8)
-    made = meshes.current_mesh()
-    mesh = trimesh.Trimesh(made.vertex_matrix(), made.face_matrix(), process=False)
+    mesh = screened_poisson(item.scan)
     return {**judged(mesh, item), "eikonal_error": None, "seconds": monotonic() - began}
 
 

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from .metrics import compare as compare
     from .preparation import PrepareConfig as PrepareConfig
     from .preparation import prepare as prepare
+    from .reconstruction import ReconstructConfig as ReconstructConfig
     from .reconstruction import Reconstruction as Reconstruction
     from .reconstruction import reconstruct as reconstruct
     from .regularizers import Term as Term
     from .scan import Scan as Scan
+    from .scan_fit import ScanFitConfig as ScanFitConfig
     from .schedule import Stage as Stage
     from .schedule import TrainConfig as TrainConfig
     from .space import LatentSpace as LatentSpace
@@ -57,9 +59,11 @@ _HOME = {
     "LatentSpace": "space",
     "Match": "index",
     "PrepareConfig": "preparation",
+    "ReconstructConfig": "reconstruction",
     "Reconstruction": "reconstruction",
     "SDF": "field",
     "Scan": "scan",
+    "ScanFitConfig": "scan_fit",
     "Shape": "space",
     "Stage": "schedule",
     "Term": "regularizers",

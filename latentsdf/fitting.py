@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
 import numpy as np
 import torch
 import trimesh
-from scipy.spatial import KDTree
 from torch import Tensor, nn
 
+from .cleaning import cleaned
 from .field import evaluate
 from .frame import Frame
 from .meshing import extract_mesh
@@ -218,34 +218,13 @@ def _prepared(scan: Scan, config: FitConfig) -> Scan:
     Raises:
         ValueError: no surface can be made of it.
     """
-    label, notes = scan.name or "scan", list(scan.notes)
-    if len(scan) > config.points:
-        notes.append(f"{config.points:,} of {len(scan):,} points drawn at random")
-        scan = scan.subsampled(config.points, config.seed)
-    _, first = np.unique(scan.points, axis=0, return_index=True)
-    if len(first) < len(scan):
-        notes.append(f"{len(scan) - len(first):,} of {len(scan):,} points dropped: repeated")
-    if len(first) < LEAST_POINTS:
-        raise ValueError(
-            f"{label}: {len(first)} distinct points are too few for a surface; give at least {LEAST_POINTS}, or "
-            "reconstruct with a latent space"
-        )
-    scan = _rows_of(scan, first)
-    if config.outliers:
-        reach = np.asarray(KDTree(scan.points).query(scan.points, 9)[0])[:, -1]
-        kept = np.flatnonzero(reach <= config.outliers * np.median(reach))
-        if LEAST_POINTS <= len(kept) < len(scan):
-            notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
-            scan = _rows_of(scan, kept)
+    scan = cleaned(scan, config.points, config.outliers, LEAST_POINTS, config.seed)
     extent = np.linalg.svd(scan.points - scan.points.mean(0), compute_uv=False)
     if not extent[2] > 1e-4 * extent[0]:
         shape = "on one line" if not extent[1] > 1e-4 * extent[0] else "in one plane"
+        label = scan.name or "scan"
         raise ValueError(f"{label}: all points lie {shape}, so they bound no solid; scan it from more sides")
-    return replace(scan, notes=tuple(notes))
-
-
-def _rows_of(scan: Scan, rows: np.ndarray) -> Scan:
-    return replace(scan, points=scan.points[rows], normals=None if scan.normals is None else scan.normals[rows])
+    return scan
 
 
 def _network_name(config: FitConfig, preset_name: str) -> str:

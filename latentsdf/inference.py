@@ -1,16 +1,14 @@
-"""Codes of unseen shapes, with the decoder frozen: signed samples of a mesh, or the bare points of a scan."""
+"""Codes of unseen meshes, with the decoder frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 import trimesh
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from .code_fit import EncodeConfig, Targets, infer_codes
@@ -18,15 +16,7 @@ from .frame import Frame
 from .mesh import audit_mesh, load_mesh, repair_mesh
 from .optimize import Step, Stop
 from .sampling import SamplingConfig, draw_samples
-from .scan import Scan
 from .space import LatentSpace, Shape
-
-
-class ScanCode(NamedTuple):
-    """The shape found for a scan, and why the fit ended."""
-
-    shape: Shape
-    stop: Stop
 
 
 def encode(
@@ -84,44 +74,6 @@ def encode_all(
         Shape(name, code, frame, space.decoder, {**info, "fit_error": float(error)})
         for (name, _), (_, _, frame, info), code, error in zip(meshes, prepared, found.codes, found.errors, strict=True)
     ]
-
-
-def encode_scan(
-    space: LatentSpace, scan: Scan, *, config: EncodeConfig | None = None, name: str | None = None
-) -> ScanCode:
-    """The code of a scan by its bare points: zero on them, and off them as far from zero as they are.
-
-    The distance to the scan bounds the size of the field from above; where the scan is complete it is its size
-    (sign-agnostic learning, Atzmon and Lipman 2020), so falling short of it costs too, but less.
-
-    The frame is the scan's own bounding sphere, so a partial scan is placed only as well as its extent tells.
-
-    Args:
-        space: whose decoder reads the code; inside and outside come from it.
-        scan: points in source units.
-        config: how.
-        name: of the shape; None is the scan's.
-
-    Returns:
-        The shape, in the scan's own units, and why the fit ended.
-    """
-    config = _for_space(config, space)
-    frame = scan.frame()
-    points = frame.apply(scan.subsampled(config.samples, config.seed).points)
-    random = np.random.default_rng(config.seed)
-    count = config.samples // 4
-    around = points[random.integers(len(points), size=count)] + random.normal(0.0, 0.1, (count, 3))
-    free = np.clip(np.concatenate([random.uniform(-1.0, 1.0, (count, 3)), around]), -1.0, 1.0)
-    bounds, _ = KDTree(points).query(free)
-    targets = Targets(
-        _tensor(points)[None],
-        torch.zeros(1, len(points)),
-        _tensor(free)[None],
-        _tensor(np.asarray(bounds))[None],
-    )
-    found = infer_codes(space.decoder, targets, space.codes(), config)
-    info = {"fit_error": float(found.errors[0]), "scan_points": len(scan.points)}
-    return ScanCode(Shape(name or scan.name or "scan", found.codes[0], frame, space.decoder, info), found.stop)
 
 
 def _for_space(config: EncodeConfig | None, space: LatentSpace) -> EncodeConfig:

@@ -1,20 +1,43 @@
-"""Unseen scans to shapes: the code that explains the points, and what it leaves unexplained."""
+"""Unseen scans to shapes: the code and frame that explain the points, and what is data and what is guess."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import trimesh
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from trimesh.visual import ColorVisuals
 
 from .field import evaluate
-from .inference import EncodeConfig, encode_scan
-from .optimize import Stop
+from .frame import Frame
+from .gallery import Gallery
+from .optimize import Step, Stop
 from .scan import Scan
+from .scan_fit import FittedScan, ScanFitConfig, fit_scan
 from .space import LatentSpace, Shape
 
+RESIDUAL_POINTS = 20_000
+SUPPORTED = np.array([200, 200, 205], dtype=np.uint8)
+GUESSED = np.array([240, 140, 40], dtype=np.uint8)
+_FAR = 0.1
+_AT_ONCE = 20_000
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructConfig:
+    """How a scan is reconstructed."""
+
+    fit: ScanFitConfig = field(default_factory=ScanFitConfig)
+    """How its code and frame are found."""
+    frame: Frame | None = None
+    """Scan units <-> unit frame, to start from, or to keep with `fit.pose` known; None is the bounding sphere."""
+
+
+@dataclass(frozen=True, eq=False)
 class Reconstruction:
     """A scan explained by a space.
 
@@ -23,26 +46,127 @@ class Reconstruction:
         stop: why the fit ended.
         residual_mean: mean distance from the scan's points to the surface, in the scan's units.
         residual_p90: ninetieth percentile of that distance.
+        surprise: root mean square of the code's numbers, each in standard deviations of the space's own codes; about 1
+            for a shape like those of the space.
+        openness: 0 for a scan of the whole surface, towards 1/2 for a single patch.
+        fitted: all about the fit of the code.
+        notes: what was done to the scan, and what is doubtful, one line each.
     """
 
     shape: Shape
     stop: Stop
     residual_mean: float
     residual_p90: float
+    surprise: float
+    openness: float
+    fitted: FittedScan
+    notes: tuple[str, ...]
+
+    def support(self, points: NDArray) -> NDArray[np.float64]:
+        """Distances (N,) from points (N, 3) to the nearest point of the scan, in the scan's units."""
+        return np.asarray(KDTree(self.fitted.scan.points).query(np.asarray(points, dtype=np.float64))[0])
+
+    def deviation(self, points: NDArray) -> NDArray[np.float64]:
+        """Standard deviations (N,) of the surface at points (N, 3) along its normal, in the scan's units.
+
+        By Laplace's approximation at the code that was found: how far the surface could lie elsewhere without the scan
+        fitting notably worse. It knows nothing of shapes that the decoder cannot make.
+        """
+        frame, code = self.fitted.frame, self.fitted.code
+        linearize = self.shape.decoder.linearizer()
+        unit = torch.from_numpy(frame.apply(points)).to(code).clamp(-1.0, 1.0)
+        spread = [torch.zeros(0)]
+        for part in unit.split(_AT_ONCE):
+            found = linearize(code[None], part[None])
+            variance = torch.einsum("nd,de,ne->n", found.of_codes[0], self.fitted.covariance, found.of_codes[0])
+            slope = found.of_points[0].norm(dim=-1).clamp_min(0.1)
+            spread.append((variance.clamp_min(0.0).sqrt() / slope).cpu())
+        return frame.distance_out(torch.cat(spread).double().numpy())
+
+    def mesh(self, resolution: int = 256) -> trimesh.Trimesh:
+        """The surface in the scan's units; its vertices carry `support` and `deviation`, and are orange where guessed.
+
+        Args:
+            resolution: lattice cells per axis.
+
+        Raises:
+            ValueError: the field has no surface.
+        """
+        made = self.shape.mesh(resolution)
+        support, deviation = self.support(made.vertices), self.deviation(made.vertices)
+        share = np.clip(self.shape.frame.inverse().distance_out(support) / _FAR, 0.0, 1.0)[:, None]
+        colors = (SUPPORTED * (1 - share) + GUESSED * share).astype(np.uint8)
+        made.visual = ColorVisuals(made, vertex_colors=colors)
+        made.vertex_attributes["support"] = support.astype(np.float32)
+        made.vertex_attributes["deviation"] = deviation.astype(np.float32)
+        return made
 
 
-def reconstruct(space: LatentSpace, scan: Scan, *, config: EncodeConfig | None = None) -> Reconstruction:
-    """Find the shape of a space that explains a scan, by code inference alone.
+def reconstruct(
+    space: LatentSpace,
+    scan: Scan,
+    *,
+    config: ReconstructConfig | None = None,
+    gallery: Gallery | None = None,
+    on_step: Callable[[Step], bool | None] | None = None,
+) -> Reconstruction:
+    """Find the shape of a space that explains a scan, and where it lies.
 
     Args:
-        space: the prior; it decides what is inside.
-        scan: points in their own units; noisy or partial, normals not needed. Its pose is taken as it is.
-        config: of the code inference.
+        space: the prior; it decides what is inside where the scan has no normals.
+        scan: points in their own units; noisy or partial, normals not needed.
+        config: how.
+        gallery: `gallery_of(space)`, where there is one already.
+        on_step: called after every step of the fit of the code.
 
     Raises:
-        ValueError: the scan has too few points to span a frame.
+        ValueError: the scan has too few distinct points.
+
+    Example:
+        >>> found = reconstruct(space, Scan.load("scan.ply"))
+        >>> found.mesh().export("repaired.ply"); print(found.stop.value)
     """
-    found = encode_scan(space, scan, config=config)
-    points = torch.from_numpy(scan.subsampled(20_000, 0).points)
-    residual = evaluate(found.shape, points).abs().cpu().numpy()
-    return Reconstruction(found.shape, found.stop, float(residual.mean()), float(np.quantile(residual, 0.9)))
+    config = config or ReconstructConfig()
+    fitted = fit_scan(space, scan, config.fit, frame=config.frame, gallery=gallery, on_step=on_step)
+    info = {"fit_error": fitted.error, "scan_points": len(scan)}
+    shape = Shape(scan.name or "scan", fitted.code, fitted.frame, space.decoder, info)
+    points = torch.from_numpy(fitted.scan.subsampled(RESIDUAL_POINTS, 0).points)
+    residual = evaluate(shape, points).abs().cpu().numpy()
+    surprise = _surprise(space, fitted)
+    notes = (*fitted.scan.notes, *_doubts(float(np.median(residual)) / fitted.frame.scale, surprise))
+    return Reconstruction(
+        shape=shape,
+        stop=fitted.stop,
+        residual_mean=float(residual.mean()),
+        residual_p90=float(np.quantile(residual, 0.9)),
+        surprise=surprise,
+        openness=fitted.openness,
+        fitted=fitted,
+        notes=notes,
+    )
+
+
+def _surprise(space: LatentSpace, fitted: FittedScan) -> float:
+    codes = space.codes()
+    if len(codes) < 2:
+        return float("nan")
+    spread = codes.std(0).clamp_min(1e-6)
+    return float(((fitted.code - codes.mean(0)) / spread).square().mean().sqrt())
+
+
+FITS = 0.015
+"""Median distance of the scan to the surface, in the unit frame, beyond which a space does not explain it."""
+USUAL = 2.5
+"""A larger `surprise` is not that of a shape like those of the space."""
+
+
+def _doubts(residual: float, surprise: float) -> list[str]:
+    found = []
+    if residual > FITS:
+        found.append(
+            f"the space does not explain this scan: half of it lies farther than {residual:.1%} of the shape's radius "
+            "from the surface; nothing like it may be in the space"
+        )
+    if surprise > USUAL:
+        found.append(f"the code is unlike those of the space ({surprise:.1f} times their spread)")
+    return found

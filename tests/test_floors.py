@@ -10,7 +10,7 @@ import latentsdf
 
 PACKAGE = Path(latentsdf.__file__).parent
 FLOORS = [
-    {"field", "frame", "primitives", "interrupt", "optimize", "parallel", "pool"},
+    {"field", "frame", "pose", "primitives", "interrupt", "optimize", "parallel", "pool"},
     {
         "mesh",
         "mesh_distance",
@@ -27,6 +27,7 @@ FLOORS = [
         "network",
         "planes",
         "sides",
+        "cleaning",
         "solver",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
@@ -38,6 +39,12 @@ FLOORS = [
         "training",
         "code_fit",
         "second_order",
+        "gallery",
+        "code_problem",
+        "first_order",
+        "scan_evidence",
+        "scan_fit",
+        "residuals",
         "inference",
         "reconstruction",
         "evaluation",

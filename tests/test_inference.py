@@ -60,7 +60,7 @@ def test_a_noisy_scan_without_normals_is_explained(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ring", 1.0)
     scan = virtual_scan(mesh, count=1500, noise=0.01, seed=0)
-    found = reconstruct(space, scan, config=FAST)
+    found = reconstruct(space, scan)
     assert Index(space).search(found.shape, k=1)[0].name.startswith("ring/")
     assert found.residual_mean < 0.08
     assert found.residual_p90 >= found.residual_mean

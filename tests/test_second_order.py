@@ -10,11 +10,13 @@ import torch
 from conftest import primitive
 
 from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
+from latentsdf.code_problem import Guess, Problem
 from latentsdf.decoder import LinearConfig, build_decoder
 from latentsdf.decoder.base import Decoder
 from latentsdf.inference import encode
 from latentsdf.optimize import Stop
-from latentsdf.second_order import Residuals, levenberg
+from latentsdf.residuals import Residuals
+from latentsdf.second_order import Draw, levenberg
 from latentsdf.store import load
 
 
@@ -32,10 +34,15 @@ def drawn(decoder: Decoder, codes: torch.Tensor, count: int = 400) -> tuple[torc
     return points, decoder(codes, points)
 
 
+def codes_by(decoder: Decoder, draw: Draw, start: torch.Tensor, steps: int) -> tuple[torch.Tensor, Stop]:
+    found = levenberg(Problem(decoder, 0.0), draw, Guess(start), [steps])
+    return found.guess.codes, found.stop
+
+
 def test_codes_of_a_linear_field_are_found_exactly(linear: Decoder) -> None:
     truth = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
     points, distances = drawn(linear, truth)
-    codes, stop = levenberg(linear, lambda _: (5.0, [Residuals(points, distances)]), torch.zeros(4, 6), [12], 0.0)
+    codes, stop = codes_by(linear, lambda _: (5.0, [Residuals(points, distances)]), torch.zeros(4, 6), 12)
     assert stop is Stop.FINISHED
     torch.testing.assert_close(codes, truth, rtol=1e-3, atol=1e-3)
 
@@ -45,7 +52,7 @@ def test_a_third_of_wrong_distances_does_not_move_the_code(linear: Decoder) -> N
     points, distances = drawn(linear, truth, 900)
     wrong = distances.clone()
     wrong[:, ::3] += 1.0
-    codes, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, wrong)]), torch.zeros(2, 6), [30], 0.0)
+    codes, _ = codes_by(linear, lambda _: (5.0, [Residuals(points, wrong)]), torch.zeros(2, 6), 30)
     torch.testing.assert_close(codes, truth, rtol=0.02, atol=0.02)
 
 
@@ -53,7 +60,7 @@ def test_bounds_ask_for_the_size_alone(linear: Decoder) -> None:
     truth = torch.randn(1, 6, generator=torch.Generator().manual_seed(4))
     points, distances = drawn(linear, truth, 900)
     start = truth + 0.05
-    found, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, distances.abs(), bounds=True)]), start, [20], 0.0)
+    found, _ = codes_by(linear, lambda _: (5.0, [Residuals(points, distances.abs(), "size")]), start, 20)
     torch.testing.assert_close(found, truth, rtol=5e-3, atol=5e-3)
 
 
@@ -62,7 +69,7 @@ def test_numbers_beyond_a_prefix_stay(linear: Decoder) -> None:
     truth[:, 2:] = 0.0
     points, distances = drawn(linear, truth)
     start = torch.full((1, 6), 0.3)
-    codes, _ = levenberg(linear, lambda _: (5.0, [Residuals(points, distances, kept=2)]), start, [15], 0.0)
+    codes, _ = codes_by(linear, lambda _: (5.0, [Residuals(points, distances, kept=2)]), start, 15)
     torch.testing.assert_close(codes[:, :2], truth[:, :2], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(codes[:, 2:], start[:, 2:])
 
@@ -76,10 +83,9 @@ def test_a_loss_never_rises_and_a_stop_is_heard(linear: Decoder) -> None:
         losses.append(step.loss)
         return len(losses) == 5
 
-    _, stop = levenberg(
-        linear, lambda _: (0.3, [Residuals(points, distances)]), torch.zeros(3, 6), [9], 1e-3, on_step=seen
-    )
-    assert stop is Stop.PAUSED
+    problem, start = Problem(linear, 1e-3), Guess(torch.zeros(3, 6))
+    found = levenberg(problem, lambda _: (0.3, [Residuals(points, distances)]), start, [9], on_step=seen)
+    assert found.stop is Stop.PAUSED
     assert len(losses) == 5
     assert all(after <= before for before, after in zip(losses[:-1], losses[1:], strict=True))
 

@@ -177,8 +177,8 @@ def _scan(space: LatentSpace, unseen: Path, out: Path, options: Namespace) -> di
     scan = virtual_scan(truth, count=3000, noise=0.01, seed=options.seed)
     trimesh.PointCloud(scan.points).export(str(out / "scan.ply"))
     with Bar("reconstruct", options.quiet) as bar:
-        found = reconstruct(space, scan, config=_FIT)
-        surface = found.shape.mesh(96)
+        found = reconstruct(space, scan)
+        surface = found.mesh(96)
         write_mesh(surface, out / "scan_reconstructed.ply")
         bar.update(1.0)
     figures = compare(surface, truth)

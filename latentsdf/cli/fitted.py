@@ -22,6 +22,8 @@ RESIDUAL_POINTS = 20_000
 
 def fitted(options: Namespace) -> Result:
     """`latentsdf reconstruct` without `--space`."""
+    if options.pose:
+        raise ValueError("--pose says how a scan lies among the shapes of a space; give --space, or leave it out")
     if options.preset and options.term:
         raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
     names = [name for name, _ in options.term or ()]

@@ -151,11 +151,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
+    _pose(parser)
 
     parser = verb("reconstruct", "scan -> watertight mesh, by a code of a space or by a field of its own")
     parser.add_argument("scan", metavar="SCAN")
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
     parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
+    _pose(parser)
     parser.add_argument("--preset", metavar="NAME", help="what is fitted without a space, by the paper's name")
     parser.add_argument(
         "--term",
@@ -182,6 +184,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--port", type=_count, default=8080)
     return top
+
+
+def _pose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pose",
+        choices=("known", "placed", "free"),
+        help="of a scan among the shapes of the space: as its bounding sphere says; axes alike, scale and place found "
+        "(default); rotation found too",
+    )
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:

@@ -6,12 +6,16 @@ from argparse import Namespace
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
+
 from ..index import Index
-from ..inference import EncodeConfig, encode_all, encode_scan
+from ..inference import EncodeConfig, encode_all
 from ..mesh import MESH_ENDINGS, load_mesh
 from ..optimize import Stop
+from ..reconstruction import ReconstructConfig
 from ..reconstruction import reconstruct as reconstruct_scan
 from ..scan import Scan
+from ..scan_fit import ScanFitConfig
 from ..space import LatentSpace, Shape
 from ..store import load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
@@ -90,18 +94,35 @@ def reconstruct(options: Namespace) -> Result:
     check_mesh_ending(Path(options.out))
     space = load(options.space)
     began = monotonic()
-    found = reconstruct_scan(space, Scan.load(options.scan), config=EncodeConfig(seed=options.seed))
-    surface = found.shape.mesh(options.resolution)
+    config = ReconstructConfig(fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed))
+    scan = Scan.load(options.scan)
+    with Bar("reconstruct", options.quiet) as bar:
+        found = reconstruct_scan(space, scan, config=config, on_step=lambda step: bar.update(step.progress))
+        for note in found.notes:
+            bar.line(note)
+    surface = found.mesh(options.resolution)
     write_mesh(surface, Path(options.out))
     matches = Index(space).search(found.shape, k=3)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {found.residual_mean:.5g}")
     say("nearest: " + ", ".join(match.name for match in matches))
+    support = surface.vertex_attributes["support"]
     return {
         "path": str(options.out),
         "faces": len(surface.faces),
         "residual_mean": found.residual_mean,
         "residual_p90": found.residual_p90,
+        "support_p90": float(np.quantile(support, 0.9)),
+        "deviation_mean": float(surface.vertex_attributes["deviation"].mean()),
         "units": "the scan's own",
+        "frame": {
+            "rotation": found.shape.frame.rotation.tolist(),
+            "scale": found.shape.frame.scale,
+            "center": found.shape.frame.center.tolist(),
+        },
+        "code": found.shape.code.tolist(),
+        "surprise": found.surprise,
+        "openness": found.openness,
+        "notes": list(found.notes),
         "stop": found.stop.value,
         "interrupted": found.stop is Stop.INTERRUPTED,
         "seconds": monotonic() - began,
@@ -139,7 +160,8 @@ def _query(space: LatentSpace, options: Namespace) -> Shape:
     except ValueError as error:
         if "point cloud" not in str(error) and path.suffix.lower() in MESH_ENDINGS:
             raise
-        found = encode_scan(space, Scan.load(path), config=config)
+        fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
+        found = reconstruct_scan(space, Scan.load(path), config=ReconstructConfig(fit=fit))
         if found.stop is Stop.INTERRUPTED:
             raise KeyboardInterrupt from None
         return found.shape

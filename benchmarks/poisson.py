@@ -1,0 +1,34 @@
+"""Screened Poisson (Kazhdan and Hoppe 2013) by PyMeshLab, which benchmarks alone need."""
+
+from __future__ import annotations
+
+import numpy as np
+import trimesh
+
+from latentsdf.scan import Scan
+
+NEIGHBOURS = 10
+
+
+def screened_poisson(scan: Scan, depth: int = 8) -> trimesh.Trimesh:
+    """The surface of a scan, with its own normals or PyMeshLab's estimated and oriented ones.
+
+    Args:
+        scan: points in their own units; a sensor orients estimated normals.
+        depth: of the octree.
+    """
+    try:
+        import pymeshlab
+    except ImportError:
+        raise SystemExit("Poisson needs PyMeshLab, for benchmarks alone: pip install pymeshlab") from None
+    meshes = pymeshlab.MeshSet()
+    points = np.ascontiguousarray(scan.points)
+    if scan.normals is None:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
+        known = {} if scan.sensor is None else {"flipflag": True, "viewpos": np.asarray(scan.sensor)}
+        meshes.compute_normal_for_point_clouds(k=NEIGHBOURS, **known)
+    else:
+        meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=np.ascontiguousarray(scan.normals)))
+    meshes.generate_surface_reconstruction_screened_poisson(depth=depth)
+    made = meshes.current_mesh()
+    return trimesh.Trimesh(made.vertex_matrix(), made.face_matrix(), process=False)

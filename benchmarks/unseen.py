@@ -1,0 +1,203 @@
+"""Unseen shapes and scans of them through one space: what a code, a pose and a tightening are worth.
+
+    python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --method code tight adam poisson fit --shapes 33
+    python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --case single --pose moved --method code
+    python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --table
+
+Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`),
+in its own frame (`--pose canonical`: the frame is given) or under a random similarity transform (`--pose moved`:
+rotation, scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
+`adam` (the same start, 800 Adam steps), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset). One
+row a (case, pose, method, shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import trimesh
+from judging import NOTHING, judge_mesh, read_json, true_mesh, write_json
+from poisson import screened_poisson
+from scipy.spatial.transform import Rotation
+from unseen_table import KEYS, table
+
+from latentsdf.fitting import FitConfig, fit
+from latentsdf.frame import Frame
+from latentsdf.gallery import Gallery
+from latentsdf.index import Index
+from latentsdf.mesh import MeshSDF, surface_samples
+from latentsdf.preparation import find_meshes
+from latentsdf.reconstruction import ReconstructConfig, reconstruct
+from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan_fit import ScanFitConfig, gallery_of
+from latentsdf.space import LatentSpace
+from latentsdf.store import load
+
+CASES: dict[str, dict[str, Any]] = {
+    "clean": {},
+    "noise 0.005": {"noise": 0.005},
+    "noise 0.02": {"noise": 0.02},
+    "single": {"views": 1},
+    "two views": {"views": 2},
+    "500 points": {"count": 500},
+    "outliers 10 %": {"outliers": 0.1},
+}
+"""Arguments of `virtual_scan`; lengths in the unit frame."""
+METHODS = ("code", "tight", "adam", "poisson", "fit")
+
+
+class Query(NamedTuple):
+    """An unseen shape: its name, its true surface in the unit frame, and where the scan was moved to."""
+
+    name: str
+    truth: trimesh.Trimesh
+    world: Frame
+
+
+def main() -> None:
+    """Scan, reconstruct, judge, print."""
+    options = parsed()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if not options.table:
+        space = load(options.space)
+        gallery = gallery_of(space)
+        for row in missing_rows(space, gallery, options):
+            write_json(options.out, [*read_json(options.out, []), row])
+            print({key: row.get(key) for key in (*KEYS, "name", "f_0.01", "seconds", "landed")}, flush=True)
+    print(table(options.out))
+
+
+def parsed() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=Path)
+    parser.add_argument("mesh_dir", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--pose", nargs="+", choices=["canonical", "moved"], default=["canonical"])
+    parser.add_argument("--method", nargs="+", choices=METHODS, default=["code"])
+    parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
+    parser.add_argument("--points", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=0.5, help="of `fit`")
+    parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--normals", action="store_true", help="hand the scan's normals over; else none has them")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--table", action="store_true")
+    return parser.parse_args()
+
+
+def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Rows that the file does not have yet."""
+    done = {tuple(row[key] for key in (*KEYS, "name")) for row in read_json(options.out, [])}
+    files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if name not in space}
+    order = np.random.default_rng(1).permutation(len(files))[: options.shapes]
+    names = [sorted(files)[i] for i in sorted(order)]
+    for number, name in enumerate(names):
+        whole = None
+        for case, pose, method in product(options.case, options.pose, options.method):
+            if (case, pose, options.normals, method, name) in done:
+                continue
+            whole = whole or true_mesh(files[name])
+            frame = Frame.around(whole.vertices)
+            truth = trimesh.Trimesh(frame.apply(whole.vertices), whole.faces, process=False)
+            query = Query(name, truth, moved(number, options.seed) if pose == "moved" else Frame.identity())
+            scan = scanned(query, case, options)
+            if scan is not None:
+                key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
+                yield {**key, "name": name, **measured(space, gallery, query, scan, method, options)}
+
+
+def moved(number: int, seed: int) -> Frame:
+    """A random similarity transform: the frame of a scan whose axes, unit and origin are its own."""
+    random = np.random.default_rng([seed, number])
+    turn = Rotation.from_quat(random.normal(size=4)).as_matrix()
+    return Frame(turn, float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3))
+
+
+def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None:
+    """The virtual scan in the units it is handed over in; None where the mesh cannot be seen from outside."""
+    arguments = {"count": options.points, **CASES[case]}
+    try:
+        scan = virtual_scan(query.truth, seed=options.seed, **arguments)
+    except ValueError as error:
+        print(f"{query.name}: {error}")
+        return None
+    plain = scan if options.normals else Scan(scan.points, sensor=scan.sensor, name=scan.name)
+    return plain.transformed(query.world.inverse())
+
+
+def measured(
+    space: LatentSpace, gallery: Gallery, query: Query, scan: Scan, method: str, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Figures of one reconstruction against the truth, in its unit frame; seconds without those of meshing."""
+    began = monotonic()
+    about: dict[str, Any] = {}
+    try:
+        if method == "poisson":
+            made = screened_poisson(scan)
+            seconds = monotonic() - began
+        elif method == "fit":
+            found = fit(scan, None, FitConfig(minutes=options.minutes, seed=options.seed))
+            seconds = monotonic() - began
+            made = found.mesh(options.resolution)
+        else:
+            known = query.world.scale == 1.0
+            way = "adam" if method == "adam" else "second-order"
+            steps = 800 if method == "adam" else None
+            config = ReconstructConfig(
+                fit=ScanFitConfig(pose="known" if known else "free", method=way, steps=steps, seed=options.seed),
+                frame=query.world if known else None,
+                tighten=method == "tight",
+            )
+            found = reconstruct(space, scan, config=config, gallery=gallery)
+            seconds = monotonic() - began
+            about = pose_error(query, found.shape.frame)
+            nearest = Index(space).search(found.shape, k=1)[0].name
+            about["class_right"] = nearest.split("/")[0] == query.name.split("/")[0]
+            about |= {key: getattr(found, key) for key in ("surprise", "openness")}
+            made = found.shape.mesh(options.resolution)
+    except ValueError as error:
+        return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
+    unit = trimesh.Trimesh(query.world.apply(made.vertices), made.faces, process=False)
+    return {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds, **about}
+
+
+LANDED = (5.0, 0.02)
+"""Degrees and share of the scale within which a pose is right."""
+
+
+def pose_error(query: Query, frame: Frame) -> dict[str, Any]:
+    """How far the frame found is from the true one, up to the shape's own symmetry.
+
+    The transform between the two frames would be the identity, or a symmetry of the shape. The symmetry is found by
+    iterated closest points from where the transform puts the shape's own points: what they end on is one if they lie
+    on the surface there, and the error is what is left to it.
+    """
+    between = frame @ query.world.inverse()
+    points, _ = surface_samples(query.truth, 1500, 0)
+    surface = MeshSDF(query.truth.vertices, query.truth.faces)
+    start = points @ between.rotation.T
+    turn, at = np.eye(3), start
+    for _ in range(60):
+        goal = surface.closest(at)[0]
+        step = Rotation.align_vectors(goal, at)[0].as_matrix()
+        turn, at = step @ turn, at @ step.T
+    left = float(np.abs(np.linalg.norm(surface.closest(at)[0] - at, axis=1)).mean())
+    angle = float(np.degrees(Rotation.from_matrix(turn).magnitude()))
+    plain = float(np.degrees(Rotation.from_matrix(between.rotation).magnitude()))
+    angle = min(angle, plain) if left < 0.01 else plain
+    growth = abs(float(np.log(between.scale)))
+    return {"angle": angle, "growth": growth, "landed": angle < LANDED[0] and growth < LANDED[1]}
+
+
+if __name__ == "__main__":
+    main()

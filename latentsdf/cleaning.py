@@ -1,0 +1,55 @@
+"""What every fit to a scan does first: fewer points where there are too many, none twice, no strays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from .scan import Scan
+
+_RANK = 8
+
+
+def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -> Scan:
+    """The scan with at most so many points, each once and in a fixed order, and without points far from all others.
+
+    Args:
+        scan: as loaded.
+        most: points kept; a larger scan is subsampled.
+        outliers: points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps
+            them all, as does a scan of which fewer than `least` points would be left.
+        least: distinct points that a surface needs.
+        seed: of the subsampling.
+
+    Returns:
+        The scan; `notes` say what was done to it.
+
+    Raises:
+        ValueError: fewer distinct points than `least`.
+    """
+    notes = list(scan.notes)
+    if len(scan) > most:
+        notes.append(f"{most:,} of {len(scan):,} points drawn at random")
+        scan = scan.subsampled(most, seed)
+    _, first = np.unique(scan.points, axis=0, return_index=True)
+    if len(first) < len(scan):
+        notes.append(f"{len(scan) - len(first):,} of {len(scan):,} points dropped: repeated")
+    if len(first) < least:
+        raise ValueError(
+            f"{scan.name or 'scan'}: {len(first)} distinct points are too few for a surface; give at least {least}"
+        )
+    scan = rows_of(scan, first)
+    if outliers and len(scan) > _RANK:
+        reach = np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
+        kept = np.flatnonzero(reach <= outliers * np.median(reach))
+        if least <= len(kept) < len(scan):
+            notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
+            scan = rows_of(scan, kept)
+    return replace(scan, notes=tuple(notes))
+
+
+def rows_of(scan: Scan, rows: np.ndarray) -> Scan:
+    """Some points of a scan, in the order asked for."""
+    return replace(scan, points=scan.points[rows], normals=None if scan.normals is None else scan.normals[rows])

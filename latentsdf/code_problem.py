@@ -1,0 +1,130 @@
+"""Losses of codes and poses against residuals, and the normal equations of a step down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .decoder import Decoder
+from .pose import FREEDOMS, Pose
+from .residuals import Residuals, into_cube
+
+FLOOR = 5e-3
+"""Residuals below this, in the unit frame, are weighted as if they were this large (least squares from here on)."""
+
+
+class Guess(NamedTuple):
+    """What a fit moves.
+
+    Attributes:
+        codes: (S, D).
+        pose: of the points of each shape, S of them; None leaves points where they are.
+    """
+
+    codes: Tensor
+    pose: Pose | None = None
+
+    def where(self, mask: Tensor, other: Guess) -> Guess:
+        """This where the mask (S,) holds, the other elsewhere."""
+        pose = None if self.pose is None or other.pose is None else self.pose.where(mask, other.pose)
+        return Guess(torch.where(mask[:, None], self.codes, other.codes), pose)
+
+    def chosen(self, rows: Tensor) -> Guess:
+        """Some of the shapes."""
+        return Guess(self.codes[rows], None if self.pose is None else self.pose.chosen(rows))
+
+
+class Problem:
+    """Losses of guesses, and the normal equations of a step down.
+
+    Where points have a pose, distances are those of the points' own units: the field over the scale. A pose that
+    shrinks the points to a spot of the surface gains nothing by it.
+
+    Args:
+        decoder: with its weights at rest.
+        prior: weight of the sum of squared code numbers; one for all (a number), or one a shape (S,).
+        free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
+            moves the code alone.
+    """
+
+    def __init__(self, decoder: Decoder, prior: float | Tensor, free: Tensor | None = None):
+        self.decoder, self.prior, self.free = decoder, torch.as_tensor(prior), free
+        self.branch = decoder.branches[-1]
+        self.linearize = decoder.linearizer(self.branch)
+
+    def losses(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> Tensor:
+        """(S,), prior included; differentiable in codes and poses."""
+        total = self.prior.to(guess.codes) * guess.codes.square().sum(1)
+        states: dict[int | None, object] = {}
+        for group in groups:
+            if group.kept not in states:
+                states[group.kept] = self.decoder.prepare(_cut(guess.codes, group.kept))
+            places, beyond = _placed(guess, group.points)
+            values = self.decoder.query(states[group.kept], places, self.branch)
+            total = total + group.loss(_in_own_units(values + beyond, guess), truncation)
+        return total
+
+    def equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> tuple[Tensor, Tensor]:
+        """Curvature (S, P, P) and slope (S, P) of the reweighted squares, for the P numbers that may move."""
+        codes = guess.codes
+        count, size = codes.shape
+        total = size + (FREEDOMS if guess.pose is not None else 0)
+        weight = (2.0 * self.prior.to(codes)).expand(count)
+        curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
+        curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight[:, None]
+        slope[:, :size] = weight[:, None] * codes
+        for group in groups:
+            places, beyond = _placed(guess, group.points)
+            field = self.linearize(_cut(codes, group.kept), places)
+            values = _in_own_units(field.values + beyond, guess)
+            jacobian = field.of_codes
+            if group.kept is not None:
+                jacobian = jacobian * (torch.arange(size, device=codes.device) < group.kept)
+            if guess.pose is not None:
+                jacobian = _with_pose(jacobian, field.of_points, places, values, guess.pose)
+            residual, factor = group.residual(values, truncation)
+            jacobian = jacobian * factor[..., None]
+            weighted = jacobian * (group.weights(residual) / residual.abs().clamp_min(FLOOR))[..., None]
+            share = group.weight / residual.shape[1]
+            curvature = curvature + share * (weighted.transpose(1, 2) @ jacobian)
+            slope = slope + share * (weighted * residual[..., None]).sum(1)
+        if self.free is None:
+            return curvature, slope
+        return curvature[:, self.free][:, :, self.free], slope[:, self.free]
+
+    def moved(self, guess: Guess, steps: Tensor) -> Guess:
+        """The guess after steps (S, P) down."""
+        size = guess.codes.shape[1]
+        if self.free is not None:
+            whole = steps.new_zeros(len(steps), len(self.free))
+            whole[:, self.free] = steps
+            steps = whole
+        pose = None if guess.pose is None else guess.pose.moved(-steps[:, size:])
+        return Guess(guess.codes - steps[:, :size], pose)
+
+
+def _placed(guess: Guess, points: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Points (S, N, 3) in the unit frame, inside the cube, and how far beyond it they were."""
+    if guess.pose is None:
+        return points.expand(len(guess.codes), -1, -1), 0.0
+    return into_cube(guess.pose.apply(points))
+
+
+def _in_own_units(values: Tensor, guess: Guess) -> Tensor:
+    return values if guess.pose is None else values * (-guess.pose.log_scale).exp()[:, None]
+
+
+def _with_pose(of_codes: Tensor, of_points: Tensor, places: Tensor, values: Tensor, pose: Pose) -> Tensor:
+    """Derivatives (S, N, D + 7) of the distances in the points' own units."""
+    inverse = (-pose.log_scale).exp()[:, None, None]
+    gradient = of_points * inverse
+    turning = torch.linalg.cross(places, gradient)
+    growing = (gradient * places).sum(-1, keepdim=True) - values[..., None]
+    return torch.cat([of_codes * inverse, turning, growing, gradient], -1)
+
+
+def _cut(codes: Tensor, kept: int | None) -> Tensor:
+    return codes if kept is None else codes * (torch.arange(codes.shape[1], device=codes.device) < kept)

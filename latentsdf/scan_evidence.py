@@ -1,0 +1,131 @@
+"""What a scan says about the field of its shape: where it is zero, how large it can be, where it is outside."""
+
+from __future__ import annotations
+
+import igl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from .residuals import Kind, Residuals
+from .scan import Scan
+from .sides import outward_normals
+
+_QUERIES = 15_000
+_AROUND = 0.1
+_BESIDE = 0.02
+_RAY = 2.0
+_OPEN_POINTS = 4000
+
+
+class ScanEvidence:
+    """Residuals of a scan, in the frame its points are given in; a draw per stage is taken from each kind.
+
+    The scan's points lie on the surface. Anywhere else the distance to the scan bounds the size of the field from
+    above; where the scan is closed it *is* that size (sign-agnostic learning, Atzmon and Lipman 2020), where it is open
+    there may be surface that it does not show, so nearer is no fault. With normals, places beside the surface have a
+    sign too. With a sensor, all the way to it is outside.
+
+    Args:
+        scan: cleaned, about as large as the unit sphere.
+        shortage: weight of a field nearer to zero than the scan is; None takes a half for a closed scan, nothing for
+            an open one.
+        kept: share of the points that are used; the others are `spare`.
+        seed: of everything random.
+
+    Attributes:
+        openness: mean distance of the winding number at the points from one half: near 0 for a closed scan, 1/2 for a
+            flat patch. NaN where there are too few points to tell.
+        spare: points that no draw contains, for judging a fit.
+    """
+
+    def __init__(self, scan: Scan, shortage: float | None = None, kept: float = 1.0, seed: int = 0):
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(scan))
+        used = order[: max(1, round(kept * len(scan)))]
+        points = scan.points[used]
+        normals = None if scan.normals is None else scan.normals[used]
+        self.spare = _tensor(scan.points[order[len(used) :]])
+        self.openness = 0.5 if scan.sensor is not None else openness(scan, seed)
+        if shortage is None:
+            shortage = 0.5 if self.openness < CLOSED else 0.0
+        self._random = torch.Generator().manual_seed(seed + 1)
+        tree = KDTree(points)
+        self._parts: list[tuple[Kind, Tensor, Tensor, float]] = []
+        self._add("signed", points, np.zeros(len(points)))
+        around = points[random.integers(len(points), size=_QUERIES)] + random.normal(0.0, _AROUND, (_QUERIES, 3))
+        free = np.concatenate([random.uniform(-1.0, 1.0, (_QUERIES, 3)), around])
+        self._add("size", free, np.asarray(tree.query(free)[0]), shortage)
+        if normals is not None:
+            self._add("signed", *_beside(points, normals, tree, random))
+        if scan.sensor is not None:
+            way = _towards(points, scan.sensor, random)
+            self._add("outside", way, np.asarray(tree.query(way)[0]))
+
+    def drawn(self, count: int) -> list[Residuals]:
+        """At most `count` of each kind, in shape (1, N)."""
+        groups = []
+        for kind, points, targets, shortage in self._parts:
+            rows = torch.randint(len(points), (min(count, len(points)),), generator=self._random)
+            groups.append(Residuals(points[rows][None], targets[rows][None], kind, shortage))
+        return groups
+
+    def _add(self, kind: Kind, points: NDArray, targets: NDArray, shortage: float = 1.0) -> None:
+        if len(points):
+            self._parts.append((kind, _tensor(points), _tensor(targets), shortage))
+
+
+CLOSED = 0.1
+"""Scans of a smaller openness show their whole surface."""
+
+
+def openness(scan: Scan, seed: int = 0) -> float:
+    """How far the winding number at the points of a scan is from one half, on average.
+
+    On a closed surface it is one half (it jumps from 1 to 0 there); a part that is not seen takes its share away.
+
+    Args:
+        scan: in the unit frame; normals are estimated where it has none.
+        seed: of the points used and of the estimate.
+
+    Returns:
+        0 to 1/2; NaN for fewer than 20 points.
+    """
+    scan = scan.subsampled(_OPEN_POINTS, seed)
+    if len(scan) < 20:
+        return float("nan")
+    points = scan.points
+    normals = outward_normals(points, seed=seed) if scan.normals is None else scan.normals
+    reach = np.asarray(KDTree(points).query(points, 7)[0])[:, -1]
+    step = 2.0 * float(np.median(reach)) * normals
+    areas = np.pi * reach**2 / 6
+    beside = np.ascontiguousarray(np.concatenate([points + step, points - step]))
+    winding = np.asarray(igl.fast_winding_number(points, np.ascontiguousarray(normals), areas, beside))
+    middle = winding.reshape(2, -1).mean(0)
+    return float(np.abs(middle - 0.5).clip(0.0, 0.5).mean())
+
+
+def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Places a little off the surface on both sides, with signed distances; those nearer to another part are left."""
+    rows = random.integers(len(points), size=_QUERIES)
+    offsets = random.normal(0.0, _BESIDE, _QUERIES)
+    places = points[rows] + offsets[:, None] * normals[rows]
+    nearest = np.asarray(tree.query(places)[0])
+    own = nearest > 0.7 * np.abs(offsets)
+    return places[own], np.sign(offsets[own]) * np.minimum(nearest, np.abs(offsets))[own]
+
+
+def _towards(points: NDArray, sensor: NDArray, random: np.random.Generator) -> NDArray:
+    """Places on the way from points to the sensor, denser near the points, no farther than the cube reaches."""
+    rows = random.integers(len(points), size=_QUERIES)
+    ways = sensor - points[rows]
+    length = np.linalg.norm(ways, axis=1, keepdims=True)
+    along = np.minimum(random.uniform(0.0, 1.0, (_QUERIES, 1)) ** 2 * length, _RAY)
+    places = points[rows] + along * ways / np.maximum(length, 1e-12)
+    return places[(np.abs(places) < 1.0).all(1)]
+
+
+def _tensor(array: NDArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

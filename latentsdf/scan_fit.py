@@ -1,0 +1,247 @@
+"""The code and the frame that explain a scan: many starts tried on a lattice, the best of them fitted together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .cleaning import cleaned
+from .code_fit import narrowing
+from .code_problem import Guess, Problem
+from .first_order import descend
+from .frame import Frame
+from .gallery import Gallery
+from .optimize import Step, Stop
+from .pose import FREEDOMS, Pose, spread_rotations
+from .residuals import Residuals
+from .scan import Scan
+from .scan_evidence import CLOSED, ScanEvidence
+from .second_order import Found, levenberg
+from .space import LatentSpace
+
+__all__ = ["LEAST_POINTS", "PoseFreedom", "FittedScan", "ScanFitConfig", "fit_scan", "gallery_of"]
+
+PoseFreedom = Literal["known", "placed", "free"]
+"""`known`: the frame is not touched. `placed`: axes as in the space, scale and place are found. `free`: the rotation
+too."""
+
+LEAST_POINTS = 10
+"""Fewer distinct points than this say nothing about a shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFitConfig:
+    """How the code and the frame of a scan are found."""
+
+    pose: PoseFreedom = "placed"
+    """What of the frame is found. `known` needs the scan to lie as the shapes of the space do; `free` takes longer and
+    may find a wrong one where a shape looks alike from several sides."""
+    method: Literal["second-order", "adam"] = "second-order"
+    """`adam` is the reference: many more steps from the best start."""
+    steps: int | None = None
+    """Steps of the last fit; None takes 24 of second order, 400 of Adam. Larger fits closer, up to a point."""
+    points: int = 2048
+    """Points of each kind a step (from a quarter to twice as many). Larger is smoother and slower."""
+    prior: float = 1e-4
+    """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
+    truncation: float = 0.03
+    """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
+    shortage: float | None = None
+    """Weight of a field nearer to zero than the scan is. Larger grows no surface where the scan shows none; None takes
+    a half for a scan that is closed and nothing for one that is open."""
+    candidates: int = 256
+    """Stored codes tried as starts, beside the mean code. Larger starts nearer and costs time."""
+    rotations: int = 600
+    """Rotations tried where the pose is free. Larger misses fewer; 600 leave 25 degrees to the fit."""
+    starts: int = 24
+    """Pairs of a code and a pose that are fitted a little before the best three are fitted on."""
+    outliers: float = 3.0
+    """Points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps them all."""
+    largest: int = 200_000
+    """Scan points kept; a larger scan is subsampled."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def __post_init__(self):
+        if self.pose not in ("known", "placed", "free"):
+            raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
+        if self.method not in ("second-order", "adam"):
+            raise ValueError(f"method must be second-order or adam, got {self.method!r}")
+        if min(self.count, self.points, self.rotations, self.starts, self.largest) < 1 or self.candidates < 0:
+            raise ValueError("steps, points, rotations, starts and largest must be at least 1, candidates at least 0")
+        if not self.truncation > 0 or min(self.prior, self.outliers, self.shortage or 0.0) < 0:
+            raise ValueError("truncation must be positive; prior, outliers and shortage must be at least 0")
+
+    @property
+    def count(self) -> int:
+        """Steps of the last fit."""
+        return self.steps if self.steps is not None else {"second-order": 24, "adam": 400}[self.method]
+
+
+class FittedScan(NamedTuple):
+    """What was found for a scan.
+
+    Attributes:
+        code: (D,).
+        frame: the scan's units <-> unit frame.
+        covariance: (D, D) of the code, by the curvature at the end (Laplace); of its numbers as they are fitted.
+        scan: cleaned, in its own units.
+        openness: see `ScanEvidence`.
+        error: mean truncated residual at the end, in the unit frame.
+        stop: why the fit ended.
+    """
+
+    code: Tensor
+    frame: Frame
+    covariance: Tensor
+    scan: Scan
+    openness: float
+    error: float
+    stop: Stop
+
+
+def gallery_of(space: LatentSpace, config: ScanFitConfig | None = None) -> Gallery:
+    """The starts that scans are tried against; make it once for many scans of one space."""
+    config, codes = config or ScanFitConfig(), space.codes()
+    device = next(space.decoder.parameters()).device
+    if not len(codes):
+        return Gallery(space.decoder, torch.zeros(1, space.code_size, device=device))
+    random = torch.Generator().manual_seed(config.seed)
+    chosen = torch.randperm(len(codes), generator=random)[: config.candidates]
+    return Gallery(space.decoder, torch.cat([codes.mean(0)[None], codes[chosen.to(codes.device)]]).to(device))
+
+
+def fit_scan(
+    space: LatentSpace,
+    scan: Scan,
+    config: ScanFitConfig | None = None,
+    *,
+    frame: Frame | None = None,
+    gallery: Gallery | None = None,
+    on_step: Callable[[Step], bool | None] | None = None,
+) -> FittedScan:
+    """Find the code and the frame under which a shape of the space explains a scan.
+
+    Every stored code is tried in every pose on a lattice (`Gallery`). The best pairs are fitted together by damped
+    Gauss-Newton steps on code, rotation, scale and place; the worse ones are given up on the way, and the best three
+    are fitted to the end (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
+
+    Args:
+        space: whose decoder reads the code; inside and outside come from it where the scan has no normals.
+        scan: points in their own units.
+        config: how.
+        frame: to start from, or to keep where the pose is known; None is the scan's bounding sphere.
+        gallery: of this space, where there is one already.
+        on_step: called after every step of the last fit.
+
+    Raises:
+        ValueError: too few distinct points.
+    """
+    config = config or ScanFitConfig()
+    scan = cleaned(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
+    base = frame or scan.frame()
+    evidence = ScanEvidence(scan.transformed(base), config.shortage, seed=config.seed)
+    gallery = gallery or gallery_of(space, config)
+    decoder, size = space.decoder, space.code_size
+    free = torch.ones(size + FREEDOMS, dtype=torch.bool)
+    free[size:] = torch.tensor(_moving(config.pose))
+    problem = Problem(decoder, config.prior / size, free)
+    to = gallery.codes.device
+
+    def draw(count: int) -> list[Residuals]:
+        return [group.to(to) for group in evidence.drawn(count)]
+
+    poses = _poses(config, evidence.openness < CLOSED, gallery.codes)
+    guess = _best_pairs(gallery, poses, draw(128), config.starts)
+    for kept, truncation, points in ((8, 0.2, 256), (3, 0.1, 512)):
+        if len(guess.codes) > kept:
+            groups = draw(points)
+            found = levenberg(problem, lambda _, t=truncation, g=groups: (t, g), guess, [4])
+            guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
+    found = _fitted(problem, draw, guess, config, on_step)
+    groups = draw(2 * config.points)
+    with torch.no_grad():
+        losses = problem.losses(found.guess, groups, config.truncation)
+    best = losses.argmin()[None]
+    guess = found.guess.chosen(best)
+    with torch.no_grad():
+        error = float(Problem(decoder, 0.0).losses(guess, groups, config.truncation))
+    assert guess.pose is not None
+    return FittedScan(
+        guess.codes[0],
+        guess.pose.frame(0, base),
+        _covariance(problem, guess, groups, config.truncation, error),
+        scan,
+        evidence.openness,
+        error,
+        found.stop,
+    )
+
+
+EFFECTIVE = 200.0
+"""Residuals of neighbouring points go together; no scan counts as more than so many independent ones."""
+
+
+def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncation: float, error: float) -> Tensor:
+    """Covariance (D, D) of the code by Laplace's approximation, for absolute residuals of mean size `error`."""
+    curvature, _ = problem.equations(guess, groups, truncation)
+    count = min(EFFECTIVE, float(sum(group.points.shape[1] for group in groups)))
+    eye = 1e-9 * torch.eye(curvature.shape[1], dtype=curvature.dtype, device=curvature.device)
+    whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)
+    size = guess.codes.shape[1]
+    return whole[:size, :size].to(curvature.dtype)
+
+
+def _moving(pose: PoseFreedom) -> list[bool]:
+    return [pose == "free"] * 3 + [pose != "known"] * 4
+
+
+def _poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
+    """Poses that are tried: of an open scan, which shows less than the whole, also smaller ones beside the middle."""
+    turns = spread_rotations(config.rotations).to(like) if config.pose == "free" else torch.eye(3).to(like)[None]
+    poses = Pose.turned(turns)
+    if closed or config.pose == "known":
+        return poses
+    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(like) * 0.25
+    moves = [(0.0, steps[0])] + [(-0.25, step) for step in steps]
+    rows = torch.arange(len(turns), device=like.device)
+    parts = [
+        poses.chosen(rows)._replace(log_scale=poses.log_scale + scale, shift=poses.shift + shift)
+        for scale, shift in moves
+    ]
+    return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
+
+
+def _best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], starts: int) -> Guess:
+    """The pairs of code and pose of the lowest losses; among poses, no more than two of one code."""
+    losses = gallery.losses(poses, groups, 0.2)
+    many = len(losses) > 1
+    per_code = min(2 if many else 1, len(losses))
+    low, rows = losses.topk(per_code, dim=0, largest=False)
+    order = low.reshape(-1).argsort()[:starts]
+    pose_rows, code_rows = rows.reshape(-1)[order], order % len(gallery)
+    return Guess(gallery.codes[code_rows], poses.chosen(pose_rows))
+
+
+def _fitted(
+    problem: Problem,
+    draw: Callable[[int], list[Residuals]],
+    guess: Guess,
+    config: ScanFitConfig,
+    on_step: Callable[[Step], bool | None] | None,
+) -> Found:
+    if config.method == "adam":
+        first = guess.chosen(torch.zeros(1, dtype=torch.long))
+        return descend(problem, lambda _: (config.truncation, draw(config.points)), first, config.count, 2e-2, on_step)
+    stages = [len(part) for part in torch.arange(config.count).tensor_split(-(-config.count // 2))]
+
+    def at(stage: int) -> tuple[float, list[Residuals]]:
+        done = stage / max(1, len(stages) - 1)
+        groups = draw(max(1, round(config.points * 8.0**done / 4.0)))
+        return narrowing(stage, len(stages), config.truncation), groups
+
+    return levenberg(problem, at, guess, stages, on_step)
