@@ -48,16 +48,20 @@ class Problem:
         prior: weight of the sum of squared code numbers; one for all (a number), or one a shape (S,).
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
+        place: weight of the squares of a pose's log scale and shift, which keeps what the residuals leave open near
+            the frame that the points came in.
     """
 
-    def __init__(self, decoder: Decoder, prior: float | Tensor, free: Tensor | None = None):
-        self.decoder, self.prior, self.free = decoder, torch.as_tensor(prior), free
+    def __init__(self, decoder: Decoder, prior: float | Tensor, free: Tensor | None = None, *, place: float = 0.0):
+        self.decoder, self.prior, self.free, self.place = decoder, torch.as_tensor(prior), free, place
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
     def losses(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> Tensor:
-        """(S,), prior included; differentiable in codes and poses."""
+        """(S,), priors included; differentiable in codes and poses."""
         total = self.prior.to(guess.codes) * guess.codes.square().sum(1)
+        if guess.pose is not None and self.place:
+            total = total + self.place * (guess.pose.log_scale.square() + guess.pose.shift.square().sum(1))
         states: dict[int | None, object] = {}
         for group in groups:
             if group.kept not in states:
@@ -76,6 +80,10 @@ class Problem:
         curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
         curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight[:, None]
         slope[:, :size] = weight[:, None] * codes
+        if guess.pose is not None and self.place:
+            jacobian, residual = _of_place(guess.pose)
+            curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)
+            slope[:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
         for group in groups:
             places, beyond = _placed(guess, group.points)
             field = self.linearize(_cut(codes, group.kept), places)
@@ -124,6 +132,18 @@ def _with_pose(of_codes: Tensor, of_points: Tensor, places: Tensor, values: Tens
     turning = torch.linalg.cross(places, gradient)
     growing = (gradient * places).sum(-1, keepdim=True) - values[..., None]
     return torch.cat([of_codes * inverse, turning, growing, gradient], -1)
+
+
+def _of_place(pose: Pose) -> tuple[Tensor, Tensor]:
+    """Derivatives (S, 4, 7) of log scale and shift in the numbers of a motion, and the two themselves (S, 4)."""
+    count = len(pose.shift)
+    jacobian = pose.shift.new_zeros(count, 4, FREEDOMS)
+    jacobian[:, 0, 3] = 1.0
+    eye = torch.eye(3, dtype=pose.shift.dtype, device=pose.shift.device)
+    jacobian[:, 1:, :3] = torch.linalg.cross(eye.expand(count, 3, 3), pose.shift[:, None].expand(-1, 3, -1)).mT
+    jacobian[:, 1:, 3] = pose.shift
+    jacobian[:, 1:, 4:] = eye
+    return jacobian, torch.cat([pose.log_scale[:, None], pose.shift], 1)
 
 
 def _cut(codes: Tensor, kept: int | None) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from trimesh.visual import ColorVisuals
 
-from .field import evaluate
+from .field import Jet
 from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
@@ -131,7 +131,7 @@ def reconstruct(
     info = {"fit_error": fitted.error, "scan_points": len(scan)}
     shape = Shape(scan.name or "scan", fitted.code, fitted.frame, space.decoder, info)
     points = torch.from_numpy(fitted.scan.subsampled(RESIDUAL_POINTS, 0).points)
-    residual = evaluate(shape, points).abs().cpu().numpy()
+    residual = distances_to(shape, points)
     surprise = _surprise(space, fitted)
     notes = (*fitted.scan.notes, *_doubts(float(np.median(residual)) / fitted.frame.scale, surprise))
     return Reconstruction(
@@ -144,6 +144,18 @@ def reconstruct(
         fitted=fitted,
         notes=notes,
     )
+
+
+def distances_to(shape: Shape, points: torch.Tensor) -> NDArray[np.float64]:
+    """Distances (N,) of points (N, 3) to the surface to first order: the field over its slope (Taubin 1991).
+
+    Codes far from those of the space can decode to fields that are flat; their values alone would say too little.
+    """
+    found = [np.zeros(0)]
+    for part in points.split(_AT_ONCE):
+        jet = Jet(shape, part)
+        found.append((jet.value.abs() / jet.gradient.norm(dim=-1).clamp_min(0.05)).detach().cpu().numpy())
+    return np.concatenate(found)
 
 
 def _surprise(space: LatentSpace, fitted: FittedScan) -> float:

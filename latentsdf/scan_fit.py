@@ -48,6 +48,9 @@ class ScanFitConfig:
     """Points of each kind a step (from a quarter to twice as many). Larger is smoother and slower."""
     prior: float = 1e-4
     """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
+    place: float = 0.02
+    """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, smaller
+    lets a partial scan move farther."""
     truncation: float = 0.03
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     shortage: float | None = None
@@ -73,8 +76,8 @@ class ScanFitConfig:
             raise ValueError(f"method must be second-order or adam, got {self.method!r}")
         if min(self.count, self.points, self.rotations, self.starts, self.largest) < 1 or self.candidates < 0:
             raise ValueError("steps, points, rotations, starts and largest must be at least 1, candidates at least 0")
-        if not self.truncation > 0 or min(self.prior, self.outliers, self.shortage or 0.0) < 0:
-            raise ValueError("truncation must be positive; prior, outliers and shortage must be at least 0")
+        if not self.truncation > 0 or min(self.prior, self.place, self.outliers, self.shortage or 0.0) < 0:
+            raise ValueError("truncation must be positive; prior, place, outliers and shortage must be at least 0")
 
     @property
     def count(self) -> int:
@@ -149,7 +152,7 @@ def fit_scan(
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
     free[size:] = torch.tensor(_moving(config.pose))
-    problem = Problem(decoder, config.prior / size, free)
+    problem = Problem(decoder, config.prior / size, free, place=config.place)
     to = gallery.codes.device
 
     def draw(count: int) -> list[Residuals]:
