@@ -45,21 +45,31 @@ class Problem:
 
     Args:
         decoder: with its weights at rest.
-        prior: weight of the sum of squared code numbers; one for all (a number), or one a shape (S,).
+        prior: weight of each squared code number, one for all (a number) or one each (D,).
+        center: (D,) what codes are held to; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of a pose's log scale and shift, which keeps what the residuals leave open near
             the frame that the points came in.
     """
 
-    def __init__(self, decoder: Decoder, prior: float | Tensor, free: Tensor | None = None, *, place: float = 0.0):
+    def __init__(
+        self,
+        decoder: Decoder,
+        prior: float | Tensor,
+        free: Tensor | None = None,
+        *,
+        center: Tensor | None = None,
+        place: float = 0.0,
+    ):
         self.decoder, self.prior, self.free, self.place = decoder, torch.as_tensor(prior), free, place
+        self.center = torch.zeros(()) if center is None else center
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
     def losses(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> Tensor:
         """(S,), priors included; differentiable in codes and poses."""
-        total = self.prior.to(guess.codes) * guess.codes.square().sum(1)
+        total = (self.prior.to(guess.codes) * (guess.codes - self.center.to(guess.codes)).square()).sum(1)
         if guess.pose is not None and self.place:
             total = total + self.place * (guess.pose.log_scale.square() + guess.pose.shift.square().sum(1))
         states: dict[int | None, object] = {}
@@ -76,10 +86,10 @@ class Problem:
         codes = guess.codes
         count, size = codes.shape
         total = size + (FREEDOMS if guess.pose is not None else 0)
-        weight = (2.0 * self.prior.to(codes)).expand(count)
+        weight = (2.0 * self.prior.to(codes)).expand(size)
         curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
-        curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight[:, None]
-        slope[:, :size] = weight[:, None] * codes
+        curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight
+        slope[:, :size] = weight * (codes - self.center.to(codes))
         if guess.pose is not None and self.place:
             jacobian, residual = _of_place(guess.pose)
             curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)

@@ -48,6 +48,9 @@ class ScanFitConfig:
     """Points of each kind a step (from a quarter to twice as many). Larger is smoother and slower."""
     prior: float = 1e-4
     """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
+    likeness: float = 1e-3
+    """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.
+    Larger trusts poses in which the scan looks like the shapes of the space."""
     place: float = 0.02
     """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, smaller
     lets a partial scan move farther."""
@@ -76,8 +79,13 @@ class ScanFitConfig:
             raise ValueError(f"method must be second-order or adam, got {self.method!r}")
         if min(self.count, self.points, self.rotations, self.starts, self.largest) < 1 or self.candidates < 0:
             raise ValueError("steps, points, rotations, starts and largest must be at least 1, candidates at least 0")
-        if not self.truncation > 0 or min(self.prior, self.place, self.outliers, self.shortage or 0.0) < 0:
-            raise ValueError("truncation must be positive; prior, place, outliers and shortage must be at least 0")
+        if (
+            not self.truncation > 0
+            or min(self.prior, self.likeness, self.place, self.outliers, self.shortage or 0.0) < 0
+        ):
+            raise ValueError(
+                "truncation must be positive; prior, likeness, place, outliers and shortage must be at least 0"
+            )
 
     @property
     def count(self) -> int:
@@ -152,6 +160,8 @@ def fit_scan(
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
     free[size:] = torch.tensor(_moving(config.pose))
+    spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
+    alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=config.place)
     problem = Problem(decoder, config.prior / size, free, place=config.place)
     to = gallery.codes.device
 
@@ -163,7 +173,7 @@ def fit_scan(
     for kept, truncation, points in ((8, 0.2, 256), (3, 0.1, 512)):
         if len(guess.codes) > kept:
             groups = draw(points)
-            found = levenberg(problem, lambda _, t=truncation, g=groups: (t, g), guess, [4])
+            found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [4])
             guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
     found = _fitted(problem, draw, guess, config, on_step)
     groups = draw(2 * config.points)
