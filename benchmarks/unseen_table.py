@@ -34,7 +34,9 @@ def table(path: Path) -> str:
 
 
 def _middle(rows: list[dict[str, Any]], key: str, digits: int) -> str:
-    values = [row[key] for row in rows]
+    values = [row[key] for row in rows if key in row]
+    if not values:
+        return "-"
     return f"{median(values):.{digits}f} ({mean(values):.{digits}f})"
 
 

@@ -46,7 +46,7 @@ class Problem:
     Args:
         decoder: with its weights at rest.
         prior: weight of each squared code number, one for all (a number) or one each (D,).
-        center: (D,) what codes are held to; None is zero.
+        center: (D,) what codes are held to, or (S, D) for each shape its own; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of a pose's log scale and shift, which keeps what the residuals leave open near

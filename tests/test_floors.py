@@ -44,6 +44,7 @@ FLOORS = [
         "first_order",
         "scan_evidence",
         "scan_fit",
+        "scan_search",
         "residuals",
         "inference",
         "reconstruction",
