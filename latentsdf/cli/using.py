@@ -16,6 +16,7 @@ from ..reconstruction import ReconstructConfig
 from ..reconstruction import reconstruct as reconstruct_scan
 from ..scan import Scan
 from ..scan_fit import ScanFitConfig
+from ..scan_search import search_scan
 from ..space import LatentSpace, Shape
 from ..store import load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
@@ -75,7 +76,11 @@ def search(options: Namespace) -> Result:
     """`latentsdf search`."""
     space = load(options.space)
     query = _query(space, options)
-    matches = Index(space).search(query, k=options.k)
+    if isinstance(query, Scan):
+        config = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
+        matches = search_scan(space, query, options.k, config)
+    else:
+        matches = Index(space).search(query, k=options.k)
     for match in matches:
         say(f"{match.distance:.5f}  {match.name}")
     return {
@@ -150,19 +155,15 @@ def _shortened(space: LatentSpace, shape: Shape, size: int | None) -> Shape:
     return shape.shortened(size)
 
 
-def _query(space: LatentSpace, options: Namespace) -> Shape:
+def _query(space: LatentSpace, options: Namespace) -> Shape | Scan:
+    """A stored shape, the shape of a mesh, or a scan as it is."""
     path = Path(options.query)
     if options.query in space or not path.is_file():
         return space[options.query]
-    config = EncodeConfig(seed=options.seed)
     try:
         surface = load_mesh(path)
     except ValueError as error:
         if "point cloud" not in str(error) and path.suffix.lower() in MESH_ENDINGS:
             raise
-        fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
-        found = reconstruct_scan(space, Scan.load(path), config=ReconstructConfig(fit=fit))
-        if found.stop is Stop.INTERRUPTED:
-            raise KeyboardInterrupt from None
-        return found.shape
-    return encode_all(space, [(path.stem, surface)], config=config)[0]
+        return Scan.load(path)
+    return encode_all(space, [(path.stem, surface)], config=EncodeConfig(seed=options.seed))[0]
