@@ -128,7 +128,7 @@ _FINAL = 16
 OnStep = Callable[[Step], bool | None] | None
 
 
-def narrowing(stage: int, stages: int, truncation: float) -> float:
+def _narrowing(stage: int, stages: int, truncation: float) -> float:
     """Truncation of a stage: from wide to the one asked for, which it reaches at two thirds of the way."""
     wide = max(_WIDE, truncation)
     reach = min(1.0, 1.5 * stage / (stages - 1)) if stages > 1 else 1.0
@@ -162,7 +162,7 @@ def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: E
             Residuals(whole.points[:, :some], whole.targets[:, :some], kept=size, weight=0.25 / len(config.nested))
             for size in config.nested
         ]
-        return narrowing(stage, len(stages), config.truncation), [whole, *shorter]
+        return _narrowing(stage, len(stages), config.truncation), [whole, *shorter]
 
     return levenberg(problem, draw, start, stages, on_step)
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from .cleaning import cleaned
-from .code_fit import narrowing
 from .code_problem import Guess, Problem
 from .first_order import descend
 from .frame import Frame
@@ -53,9 +52,9 @@ class ScanFitConfig:
     method: Literal["second-order", "adam"] = "second-order"
     """`adam` is the reference: many more steps from the best start."""
     steps: int | None = None
-    """Steps of the last fit; None takes 24 of second order, 400 of Adam. Larger fits closer, up to a point."""
-    points: int = 2048
-    """Points of each kind a step (from a quarter to twice as many). Larger is smoother and slower."""
+    """Steps of the last fit; None takes 12 of second order, 400 of Adam. Larger fits closer, up to a point."""
+    points: int = 1024
+    """Points of each kind a step (from half to twice as many). Larger is smoother and slower."""
     prior: float = 1e-4
     """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
     likeness: float = 1e-3
@@ -74,7 +73,7 @@ class ScanFitConfig:
     rotations: int = 600
     """Rotations tried where the pose is free. Larger misses fewer; 600 leave 25 degrees to the fit."""
     starts: int = 24
-    """Pairs of a code and a pose that are fitted a little before the best three are fitted on."""
+    """Pairs of a code and a pose that are fitted; the worse ones are given up on the way."""
     outliers: float = 3.0
     """Points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps them all."""
     largest: int = 200_000
@@ -100,7 +99,7 @@ class ScanFitConfig:
     @property
     def count(self) -> int:
         """Steps of the last fit."""
-        return self.steps if self.steps is not None else {"second-order": 24, "adam": 400}[self.method]
+        return self.steps if self.steps is not None else {"second-order": 12, "adam": 400}[self.method]
 
 
 class FittedScan(NamedTuple):
@@ -148,8 +147,9 @@ def fit_scan(
     """Find the code and the frame under which a shape of the space explains a scan.
 
     Every stored code is tried in every pose on a lattice (`Gallery`). The best pairs are fitted together by damped
-    Gauss-Newton steps on code, rotation, scale and place; the worse ones are given up on the way, and the best three
-    are fitted to the end (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
+    Gauss-Newton steps on code, rotation, scale and place, first with codes held to be like the space's; the worse ones
+    are given up on the way, and the best one is fitted to the end (joint fit: DSP-SLAM, Wang et al. 2021, with many
+    starts).
 
     Args:
         space: whose decoder reads the code; inside and outside come from it where the scan has no normals.
@@ -180,17 +180,13 @@ def fit_scan(
 
     poses = tried_poses(config, evidence.openness < CLOSED, gallery.codes)
     guess, _ = best_pairs(gallery, poses, draw(128), config.starts)
-    for kept, truncation, points in ((8, 0.2, 256), (3, 0.1, 512)):
+    for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
-            found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [4])
+            found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
             guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
     found = _fitted(problem, draw, guess, config, on_step)
-    groups = draw(2 * config.points)
-    with torch.no_grad():
-        losses = problem.losses(found.guess, groups, config.truncation)
-    best = losses.argmin()[None]
-    guess = found.guess.chosen(best)
+    groups, guess = draw(2 * config.points), found.guess
     with torch.no_grad():
         error = float(Problem(decoder, 0.0).losses(guess, groups, config.truncation))
     assert guess.pose is not None
@@ -205,6 +201,8 @@ def fit_scan(
     )
 
 
+ROUNDS = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
+"""How starts are given up: those kept, and the truncation, points of each kind and steps before."""
 EFFECTIVE = 200.0
 """Residuals of neighbouring points go together; no scan counts as more than so many independent ones."""
 
@@ -264,13 +262,14 @@ def _fitted(
     on_step: Callable[[Step], bool | None] | None,
 ) -> Found:
     if config.method == "adam":
-        first = guess.chosen(torch.zeros(1, dtype=torch.long))
-        return descend(problem, lambda _: (config.truncation, draw(config.points)), first, config.count, 2e-2, on_step)
+        return descend(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
     stages = [len(part) for part in torch.arange(config.count).tensor_split(-(-config.count // 2))]
+    first = max(ROUNDS[-1][1], config.truncation)
 
     def at(stage: int) -> tuple[float, list[Residuals]]:
         done = stage / max(1, len(stages) - 1)
-        groups = draw(max(1, round(config.points * 8.0**done / 4.0)))
-        return narrowing(stage, len(stages), config.truncation), groups
+        reach = min(1.0, 2.0 * done) if len(stages) > 1 else 1.0
+        count = max(1, round(config.points * 4.0 ** (done - 0.5)))
+        return first * (config.truncation / first) ** reach, draw(count)
 
     return levenberg(problem, at, guess, stages, on_step)

@@ -23,7 +23,7 @@ from latentsdf.scan_evidence import CLOSED, ScanEvidence, openness
 from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.store import load
 
-QUICK = {"points": 512, "steps": 12, "starts": 8}
+QUICK = {"points": 512, "starts": 12}
 
 
 def unit(mesh) -> tuple[Scan, Frame]:
