@@ -7,9 +7,8 @@
 Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`),
 in its own frame (`--pose canonical`: the frame is given) or under a random similarity transform (`--pose moved`:
 rotation, scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
-`adam` (the same start, 800 Adam steps), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset), and
-`search` (the first match of `search_scan`). One row a (case, pose, method, shape) goes to OUT.json as soon as it is
-there; rows that are there are not made again.
+`adam` (the same start, 800 Adam steps), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset). One
+row a (case, pose, method, shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ from latentsdf.preparation import find_meshes
 from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.scan import Scan, virtual_scan
 from latentsdf.scan_fit import ScanFitConfig, gallery_of
-from latentsdf.scan_search import search_scan
 from latentsdf.space import LatentSpace
 from latentsdf.store import load
 
@@ -52,7 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
     "outliers 10 %": {"outliers": 0.1},
 }
 """Arguments of `virtual_scan`; lengths in the unit frame."""
-METHODS = ("code", "tight", "adam", "poisson", "fit", "search")
+METHODS = ("code", "tight", "adam", "poisson", "fit")
 
 
 class Query(NamedTuple):
@@ -143,11 +141,6 @@ def measured(
     """Figures of one reconstruction against the truth, in its unit frame; seconds without those of meshing."""
     began = monotonic()
     about: dict[str, Any] = {}
-    known = query.world.scale == 1.0
-    if method == "search":
-        config = ScanFitConfig(pose="known" if known else "free", seed=options.seed)
-        first = search_scan(space, scan, 1, config, frame=query.world if known else None)[0].name
-        return {"class_right": first.split("/")[0] == query.name.split("/")[0], "seconds": monotonic() - began}
     try:
         if method == "poisson":
             made = screened_poisson(scan)
@@ -157,6 +150,7 @@ def measured(
             seconds = monotonic() - began
             made = found.mesh(options.resolution)
         else:
+            known = query.world.scale == 1.0
             way = "adam" if method == "adam" else "second-order"
             steps = 800 if method == "adam" else None
             config = ReconstructConfig(

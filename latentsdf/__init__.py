@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .regularizers import Term as Term
     from .scan import Scan as Scan
     from .scan_fit import ScanFitConfig as ScanFitConfig
-    from .scan_search import search_scan as search_scan
     from .schedule import Stage as Stage
     from .schedule import TrainConfig as TrainConfig
     from .space import LatentSpace as LatentSpace
@@ -80,7 +79,6 @@ _HOME = {
     "reconstruct": "reconstruction",
     "regularizers": "",
     "save": "store",
-    "search_scan": "scan_search",
     "solver": "",
     "train": "training",
     "view": "viewer",

@@ -22,17 +22,7 @@ from .scan_evidence import CLOSED, ScanEvidence
 from .second_order import Found, levenberg
 from .space import LatentSpace
 
-__all__ = [
-    "LEAST_POINTS",
-    "FittedScan",
-    "PoseFreedom",
-    "ScanFitConfig",
-    "best_pairs",
-    "fit_scan",
-    "gallery_of",
-    "moving",
-    "tried_poses",
-]
+__all__ = ["LEAST_POINTS", "FittedScan", "PoseFreedom", "ScanFitConfig", "fit_scan", "gallery_of"]
 
 PoseFreedom = Literal["known", "placed", "free"]
 """`known`: the frame is not touched. `placed`: axes as in the space, scale and place are found. `free`: the rotation
@@ -169,7 +159,7 @@ def fit_scan(
     gallery = gallery or gallery_of(space, config)
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
-    free[size:] = torch.tensor(moving(config.pose))
+    free[size:] = torch.tensor(_moving(config.pose))
     spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
     alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=config.place)
     problem = Problem(decoder, config.prior / size, free, place=config.place)
@@ -178,8 +168,8 @@ def fit_scan(
     def draw(count: int) -> list[Residuals]:
         return [group.to(to) for group in evidence.drawn(count)]
 
-    poses = tried_poses(config, evidence.openness < CLOSED, gallery.codes)
-    guess, _ = best_pairs(gallery, poses, draw(128), config.starts)
+    poses = _tried_poses(config, evidence.openness < CLOSED, gallery.codes)
+    guess = _best_pairs(gallery, poses, draw(128), config.starts)
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
@@ -217,12 +207,12 @@ def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncat
     return whole[:size, :size].to(curvature.dtype)
 
 
-def moving(pose: PoseFreedom) -> list[bool]:
+def _moving(pose: PoseFreedom) -> list[bool]:
     """Which of the seven numbers of a pose may move."""
     return [pose == "free"] * 3 + [pose != "known"] * 4
 
 
-def tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
+def _tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
     """Poses that are tried: of an open scan, which shows less than the whole, also smaller ones beside the middle."""
     turns = spread_rotations(config.rotations).to(like) if config.pose == "free" else torch.eye(3).to(like)[None]
     poses = Pose.turned(turns)
@@ -238,20 +228,13 @@ def tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
     return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
 
 
-def best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], count: int) -> tuple[Guess, Tensor]:
-    """The pairs of code and pose of the lowest losses, and the rows of their codes; no more than two of one code.
-
-    Args:
-        gallery: of K codes.
-        poses: that each code is tried in.
-        groups: in shape (1, N).
-        count: of pairs, at most.
-    """
+def _best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], count: int) -> Guess:
+    """The pairs of code and pose of the lowest losses; no more than two of one code."""
     losses = gallery.losses(poses, groups, 0.2)
     low, rows = losses.topk(min(2, len(losses)), dim=0, largest=False)
     order = low.reshape(-1).argsort()[:count]
     pose_rows, code_rows = rows.reshape(-1)[order], order % len(gallery)
-    return Guess(gallery.codes[code_rows], poses.chosen(pose_rows)), code_rows
+    return Guess(gallery.codes[code_rows], poses.chosen(pose_rows))
 
 
 def _fitted(

@@ -44,7 +44,6 @@ FLOORS = [
         "first_order",
         "scan_evidence",
         "scan_fit",
-        "scan_search",
         "residuals",
         "inference",
         "reconstruction",

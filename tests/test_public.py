@@ -40,7 +40,6 @@ NAMES = [
     "reconstruct",
     "regularizers",
     "save",
-    "search_scan",
     "solver",
     "train",
     "view",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from latentsdf.scan_evidence import CLOSED, ScanEvidence, openness
 from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.store import load
 
-QUICK = {"points": 512, "starts": 12}
+QUICK = ScanFitConfig(points=512, starts=12)
 
 
 def unit(mesh) -> tuple[Scan, Frame]:
@@ -94,7 +95,7 @@ def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> No
     world = Frame(Rotation.from_rotvec([0.7, -1.1, 0.4]).as_matrix(), 0.001, np.array([5.0, 6.0, 7.0]))
     mesh.vertices = world.apply(mesh.vertices)  # a thousand times as large, and turned
     scan = virtual_scan(mesh, count=2000, noise=2.0, seed=0)
-    config = ReconstructConfig(fit=ScanFitConfig(pose="free", rotations=200, **QUICK))
+    config = ReconstructConfig(fit=replace(QUICK, pose="free", rotations=200))
     found = reconstruct(space, Scan(scan.points), config=config)
     figures = compare(found.mesh(64), mesh)
     assert figures.f_scores[0.02] > 0.8
@@ -105,7 +106,7 @@ def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> No
 def test_a_known_frame_is_kept(space_path: Path) -> None:
     space, frame = load(space_path), Frame(np.eye(3), 2.0, np.array([0.1, 0.0, 0.0]))
     scan = virtual_scan(primitive("box", 1.0), count=500, seed=0)
-    found = fit_scan(space, scan, ScanFitConfig(pose="known", **QUICK), frame=frame)
+    found = fit_scan(space, scan, replace(QUICK, pose="known"), frame=frame)
     assert found.frame.scale == pytest.approx(2.0)
     np.testing.assert_allclose(found.frame.rotation, np.eye(3), atol=1e-7)
     np.testing.assert_allclose(found.frame.center, frame.center, atol=1e-7)
@@ -114,7 +115,7 @@ def test_a_known_frame_is_kept(space_path: Path) -> None:
 def test_adam_finds_much_the_same(space_path: Path) -> None:
     space = load(space_path)
     scan = virtual_scan(primitive("ring", 1.0), count=1000, seed=0)
-    one = fit_scan(space, scan, ScanFitConfig(pose="known", **QUICK))
+    one = fit_scan(space, scan, replace(QUICK, pose="known"))
     other = fit_scan(space, scan, ScanFitConfig(pose="known", method="adam", points=512, steps=200))
     assert abs(one.error - other.error) < 0.01
 
@@ -124,7 +125,7 @@ def test_support_and_deviation_are_larger_where_nothing_was_seen(space_path: Pat
     mesh = primitive("ball", 1.0)
     points, _ = virtual_scan(mesh, count=4000, seed=0).points, None
     scan = Scan(points[points[:, 0] > 0.2])
-    config = ReconstructConfig(fit=ScanFitConfig(pose="known", **QUICK), frame=Frame.around(mesh.vertices))
+    config = ReconstructConfig(fit=replace(QUICK, pose="known"), frame=Frame.around(mesh.vertices))
     found = reconstruct(space, scan, config=config)
     surface = found.mesh(48)
     seen = surface.vertices[:, 0] > 0.3
@@ -136,7 +137,7 @@ def test_support_and_deviation_are_larger_where_nothing_was_seen(space_path: Pat
 
 def test_equal_seeds_give_equal_fits(space_path: Path) -> None:
     space, scan = load(space_path), virtual_scan(primitive("box", 1.1), count=800, seed=0)
-    first, second = (fit_scan(space, scan, ScanFitConfig(**QUICK), gallery=gallery_of(space)) for _ in range(2))
+    first, second = (fit_scan(space, scan, QUICK, gallery=gallery_of(space)) for _ in range(2))
     assert torch.equal(first.code, second.code)
     assert first.frame.scale == second.frame.scale
 

@@ -16,7 +16,6 @@ from ..reconstruction import ReconstructConfig
 from ..reconstruction import reconstruct as reconstruct_scan
 from ..scan import Scan
 from ..scan_fit import ScanFitConfig
-from ..scan_search import search_scan
 from ..space import LatentSpace, Shape
 from ..store import load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
@@ -77,10 +76,12 @@ def search(options: Namespace) -> Result:
     space = load(options.space)
     query = _query(space, options)
     if isinstance(query, Scan):
-        config = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
-        matches = search_scan(space, query, options.k, config)
-    else:
-        matches = Index(space).search(query, k=options.k)
+        fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
+        found = reconstruct_scan(space, query, config=ReconstructConfig(fit=fit))
+        if found.stop is Stop.INTERRUPTED:
+            raise KeyboardInterrupt
+        query = found.shape
+    matches = Index(space).search(query, k=options.k)
     for match in matches:
         say(f"{match.distance:.5f}  {match.name}")
     return {
