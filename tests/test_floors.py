@@ -27,6 +27,7 @@ FLOORS = [
         "network",
         "planes",
         "sides",
+        "bounded",
         "solver",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
@@ -43,6 +44,8 @@ FLOORS = [
         "evaluation",
         "queries",
         "fitting",
+        "descent",
+        "tightening",
     },
     {"viewer", "cli", "__init__", "__main__"},
 ]
