@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bounded import Bounded
-from .descent import DescentConfig, Ground, descend
+from .descent import DescentConfig, descend
 from .field import SDF
 from .planes import noise_level
 from .regularizers import Term
@@ -106,8 +106,9 @@ def tighten(
 
     The corrected field is what the code decodes to plus B-splines on sparse lattices. Without terms they come from one
     linear solve (`solver.solve` with the decoded field as prior): least distances and normals at the points, robustly
-    weighed, least bending of the correction, and no correction away from the points. With terms of `regularizers` they
-    come from a descent on those terms, taken about the points alone, from zero.
+    weighed, least bending of the correction, and no correction away from the points. With terms of `regularizers` a
+    descent on those terms, about the points alone, says first where the surface lies (`descend`); the solve then takes
+    its word instead of the points', so that the seam and all beyond are the same.
 
     "Away from the points" is not to the letter: a prior that the points contradict is bounded by them first
     (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Normals that are missing are
@@ -149,9 +150,14 @@ def tighten(
     if terms is None:
         field = _solved(unit, prior, held, noise, config)
     else:
-        ground = Ground(prior, prior if held is None else held, config.reach, config.resolution)
-        field, stop = descend(unit, ground, terms, config.descent, config.seed)
-        notes.append(stop.value)
+        moved = descend(
+            unit, prior, terms, config.descent, resolution=config.resolution, reach=config.reach, seed=config.seed
+        )
+        notes.append(moved.stop.value)
+        if len(moved.scan) < LEAST_POINTS:
+            notes.append("the terms left the points without a surface; the shape stays as its code has it")
+            return Tightened(shape, method, noise * shape.frame.scale, tuple(notes), monotonic() - began)
+        field = _solved(moved.scan, prior, held, 0.0, config)
     correction = Correction.of(field, config.precision)
     notes.append(f"the correction takes {correction.nbytes:,} bytes")
     tight = replace(shape, correction=correction)
