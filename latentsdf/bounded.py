@@ -21,6 +21,8 @@ _CELLS = 48
 _RAYS = 4000
 _SURE = 0.15
 """A winding number so far below zero means outside, and so far below one inside, whatever was not scanned."""
+_FAR = 0.1
+"""From there on, unit frame, a prior begins to keep its value where the bounds agree with it on the side."""
 _MISSING = 0.07
 """A scan is closed where half of its points miss no more of the sphere; whole virtual scans miss 0.02 to 0.06."""
 
@@ -35,7 +37,7 @@ class Bounded:
     - A closed scan tells the sides almost everywhere by its winding number: below a quarter or above three quarters.
 
     What is known to be outside is made so: the field is there at least as large as the way to what is not; likewise
-    inside.
+    inside. Where prior and bound agree on a side, both far from the surface, the prior's own value stays.
 
     Args:
         prior: the field, in the unit frame.
@@ -68,9 +70,13 @@ class Bounded:
         reach = np.asarray(self._tree.query(places)[0])
         cells = tuple(np.clip(((places + 1) * (_CELLS / 2)).astype(np.int64), 0, _CELLS - 1).T)
         outside, inside = (np.minimum(depth[cells], reach) for depth in (self._outside, self._inside))
-        value = np.clip(evaluate(self.prior, points).double().cpu().numpy(), -reach, reach)
+        prior = evaluate(self.prior, points).double().cpu().numpy()
+        value = np.clip(prior, -reach, reach)
         value = np.where(outside > 0, np.maximum(value, outside), value)
         value = np.where(inside > 0, np.minimum(value, -inside), value)
+        size = np.minimum(np.abs(value), np.abs(prior))
+        spared = np.where(value * prior > 0, np.clip(size / _FAR - 1, 0, 1), 0.0)
+        value = value + spared * (prior - value)
         return torch.from_numpy(value).to(points.device, points.dtype)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from .bounded import Bounded
 from .descent import DescentConfig, descend
-from .field import SDF
+from .field import SDF, Jet, evaluate
 from .planes import noise_level
 from .regularizers import Term
 from .scan import Scan
@@ -29,6 +31,12 @@ LEAST_POINTS = 32
 """Fewer distinct points in the cube than this leave the shape as it is."""
 
 _TOO_FEW = "too few points in the shape's cube, or all on one line: it stays as its code has it"
+_CELLS = 48
+"""Cells an axis of the lattice that the prior's surface is looked for with."""
+_FARTHEST = 0.1
+"""The prior has its say from this distance on, however far it is off (unit frame)."""
+_NEIGHBORS = 16
+"""Points that say how far the prior is off at a place."""
 _POSITION = (0.3, 10.0)
 """Least and largest weight of positions: rough scans, and exact ones."""
 
@@ -51,8 +59,9 @@ class TightenConfig:
     """Factor on the bending of the correction; larger rounds details and noise alike."""
     anchor: float = 0.1
     """How firmly the prior is kept where there are no points; larger shortens the seam."""
-    reach: float = 0.1
-    """How far from the points (unit frame) the prior has no say; larger makes the seam wider and softer."""
+    reach: float = 0.05
+    """How far from the points (unit frame) the prior has no say, at least: where it is off by more at the points, it is
+    as much, up to 0.1. Larger makes the seam wider and softer."""
     bounded: bool = True
     """Whether away from the points too the prior gives way to what they say about free space (`Bounded`); False keeps
     it to the letter."""
@@ -205,6 +214,8 @@ def _bounded(unit: Scan, prior: SDF) -> Bounded:
 def _solved(unit: Scan, prior: SDF, held: Bounded | None, noise: float, config: TightenConfig) -> SplineField:
     """The correction by one linear solve."""
     width = 2.0 / config.resolution
+    off = evaluate(prior, torch.from_numpy(unit.points).float()).abs().double().cpu().numpy()
+    reach = float(np.clip(np.quantile(off, 0.9), config.reach, max(config.reach, _FARTHEST)))
     solution = solve(
         unit,
         config=SolveConfig(
@@ -212,10 +223,38 @@ def _solved(unit: Scan, prior: SDF, held: Bounded | None, noise: float, config: 
             position=float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION)),
             bending=1e-3 * config.smooth,
             anchor=config.anchor,
-            reach=config.reach,
+            reach=reach,
             robust=config.robust,
         ),
         prior=prior,
         held=held,
+        fixed=_settled(_Off(unit.points, off), prior, held, reach, width),
     )
     return solution.correction
+
+
+class _Off(NamedTuple):
+    """Points (N, 3), and how far the prior is off at each (N,)."""
+
+    points: NDArray[np.float64]
+    size: NDArray[np.float64]
+
+
+def _settled(off: _Off, prior: SDF, held: SDF | None, reach: float, width: float) -> NDArray[np.float64]:
+    """Places (K, 3) of the prior's surface that the points do not speak of.
+
+    Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface
+    must be free to follow them, three times as far as it is off and no farther than the reach.
+    """
+    ticks = (torch.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
+    places = torch.cartesian_prod(ticks, ticks, ticks)
+    places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
+    for _ in range(2):
+        places = torch.cat([Jet(prior, part).foot().detach() for part in places.split(20_000)])
+    surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
+    if held is not None:
+        surface = surface[evaluate(held, surface).abs() < 0.5 * width]
+    found = surface.double().cpu().numpy()
+    distance, nearest = (np.asarray(part) for part in KDTree(off.points).query(found, _NEIGHBORS))
+    free = np.clip(3.0 * np.median(off.size[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
+    return found[distance[:, 0] > free]

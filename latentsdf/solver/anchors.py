@@ -37,6 +37,13 @@ def border_squares(stack: Stack, points: Array, weight: float) -> Misfit:
     return Misfit(Reading(stack.levels, middles, slopes=False), weights, distance)
 
 
+def fixed_squares(stack: Stack, places: Array, position: float, normal: float, share: float) -> Misfit:
+    """Squares that hold value and slopes of a correction to zero at places (K, 3), each weighed as a point is."""
+    count = len(places)
+    weights = np.repeat([position * share / stack.levels[-1].width ** 2, normal * share], [count, 3 * count])
+    return Misfit(Reading(stack.levels, places, slopes=True), weights, np.zeros(4 * count))
+
+
 @dataclass(frozen=True, eq=False)
 class Anchors:
     """Where a correction is held: middles of the whole lattice's cells away from the points.
