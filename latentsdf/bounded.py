@@ -36,8 +36,8 @@ class Bounded:
     - Cells that sensor rays cross before they end are free.
     - A closed scan tells the sides almost everywhere by its winding number: below a quarter or above three quarters.
 
-    What is known to be outside is made so: the field is there at least as large as the way to what is not; likewise
-    inside. Where prior and bound agree on a side, both far from the surface, the prior's own value stays.
+    What is known to be outside is made so: the field is there at least as large as the way to what is not, up to
+    0.2; likewise inside. Where prior and bound agree on a side, both far from the surface, the prior's own value stays.
 
     Args:
         prior: the field, in the unit frame.
@@ -69,7 +69,9 @@ class Bounded:
         places = points.detach().double().cpu().numpy()
         reach = np.asarray(self._tree.query(places)[0])
         cells = tuple(np.clip(((places + 1) * (_CELLS / 2)).astype(np.int64), 0, _CELLS - 1).T)
-        outside, inside = (np.minimum(depth[cells], reach) for depth in (self._outside, self._inside))
+        outside, inside = (
+            np.minimum(np.minimum(depth[cells], reach), 2 * _FAR) for depth in (self._outside, self._inside)
+        )
         prior = evaluate(self.prior, points).double().cpu().numpy()
         value = np.clip(prior, -reach, reach)
         value = np.where(outside > 0, np.maximum(value, outside), value)

@@ -129,7 +129,7 @@ def test_normals_that_are_missing_follow_the_prior() -> None:
 def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     """A small ball far from the prior: the prior's own surface, which no point supports, has to go."""
     seen, centre = directions(2000), np.array([0.0, 0.0, 0.75])
-    found = tighten(ball(), scanned(centre + 0.15 * seen, seen), config=SMALL)
+    found = tighten(ball(), scanned(centre + 0.15 * seen, seen), config=TightenConfig(resolution=64))
     assert any("covers its surface" in note for note in found.notes)
     surface = extract_mesh(found.shape.sdf, 64)
     assert surface.body_count == 1
