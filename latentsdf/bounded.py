@@ -99,12 +99,12 @@ def is_closed(points: Array, normals: Array) -> bool:
 def winding_numbers(points: Array, normals: Array, places: Array) -> Array:
     """Winding numbers (N,) of oriented points (M, 3) about places (N, 3)."""
     areas = np.pi * spacing(points) ** 2 / 6
-    return np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(places)))
+    return np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(places)), dtype=np.float64)
 
 
 def _middles() -> Array:
     ticks = (np.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
-    return np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3)
+    return np.asarray(np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3), dtype=np.float64)
 
 
 def _depth(known: NDArray[np.bool_]) -> Array:

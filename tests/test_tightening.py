@@ -203,6 +203,6 @@ def test_a_prior_is_held_to_what_is_known_better() -> None:
 def test_numbers_that_make_no_sense_are_refused() -> None:
     for wrong in ({"noise": -1.0}, {"reach": 0.0}, {"points": 3}, {"precision": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            TightenConfig(**wrong)
+            TightenConfig(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="steps"):
         DescentConfig(steps=0)
