@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import igl
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from .field import SDF, Jet
 from .planes import local_axes
 
-__all__ = ["outward_normals", "rough_distance"]
+__all__ = ["outward_normals", "prior_normals", "rough_distance"]
 
 _DIRECTIONS = 128
 _WATCHED = 4000
 _ROUNDS = 30
+_KEPT = 0.3
+"""Votes for the side that a normal has, against one of a prior that is met exactly."""
 
 
 def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: int = 0) -> NDArray[np.float64]:
@@ -37,13 +41,34 @@ def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: i
     votes = np.zeros(len(points))
     watched = np.random.default_rng(seed).permutation(len(points))[:_WATCHED]
     votes[watched] = _looking_out(points, watched, normals, float(np.median(distances[:, -1])))
-    others = around[:, 1:]
-    alike = np.einsum("ni,nki->nk", normals, normals[others])
-    alike = np.sign(alike) * alike**2 / others.shape[1]
-    spread = votes.copy()
-    for _ in range(_ROUNDS):
-        spread = votes + (alike * spread[others]).sum(1)
-    return normals * np.where(spread < 0, -1.0, 1.0)[:, None]
+    return normals * np.where(_spread(votes, normals, around[:, 1:]) < 0, -1.0, 1.0)[:, None]
+
+
+def prior_normals(
+    points: NDArray[np.float64], normals: NDArray[np.float64], prior: SDF, *, near: float = 0.05, neighbors: int = 12
+) -> NDArray[np.float64]:
+    """Normals turned to where a prior rises, as far as the prior is near, and as they were elsewhere.
+
+    Args:
+        points: (M, 3) in the unit frame, distinct, M > neighbors.
+        normals: (M, 3) unit, on the side that counts where the prior does not.
+        prior: an SDF in the unit frame.
+        near: distance at which the prior's word falls to e^-1.
+        neighbors: that share their votes.
+
+    Returns:
+        (M, 3).
+    """
+    value, rise = [], []
+    for part in torch.from_numpy(points).float().split(20_000):
+        jet = Jet(prior, part)
+        value.append(jet.value.detach())
+        rise.append(jet.normal.detach())
+    trust = np.exp(-((torch.cat(value).double().cpu().numpy() / near) ** 2))
+    along = np.einsum("nd,nd->n", normals, torch.cat(rise).double().cpu().numpy())
+    around = np.asarray(KDTree(points).query(points, neighbors + 1)[1])[:, 1:]
+    votes = _spread(trust * along + _KEPT, normals, around)
+    return normals * np.where(votes < 0, -1.0, 1.0)[:, None]
 
 
 def rough_distance(
@@ -64,6 +89,16 @@ def rough_distance(
     areas = np.pi * reach**2 / 6
     winding = np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(queries)))
     return np.asarray(tree.query(queries)[0]) * np.clip(4 * (0.5 - winding), -1, 1)
+
+
+def _spread(votes: NDArray, normals: NDArray, around: NDArray) -> NDArray:
+    """Votes (N,) for the sides of normals (N, 3), joined by those of neighbours (N, K) whose normals are alike."""
+    alike = np.einsum("ni,nki->nk", normals, normals[around])
+    alike = np.sign(alike) * alike**2 / around.shape[1]
+    spread = votes.copy()
+    for _ in range(_ROUNDS):
+        spread = votes + (alike * spread[around]).sum(1)
+    return spread
 
 
 def _looking_out(points: NDArray, watched: NDArray, normals: NDArray, spacing: float) -> NDArray:

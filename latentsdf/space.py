@@ -14,8 +14,10 @@ from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
 from .decoder import Conditioned, Decoder
+from .field import SDF
 from .frame import Frame
 from .meshing import extract_mesh
+from .solver import Corrected, Correction
 
 
 class UnknownShape(KeyError):
@@ -35,6 +37,7 @@ class Shape:
         frame: source units <-> unit frame.
         decoder: what turns the code into a field.
         info: what was recorded about the source (audit, file, fit); plain JSON values.
+        correction: what tightening to data adds to the decoded field, unit frame; None where there is nothing.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     info: Mapping[str, Any] = field(default_factory=dict)
+    correction: Correction | None = None
 
     @property
     def label(self) -> str:
@@ -49,16 +53,22 @@ class Shape:
         return self.name.split("/", 1)[0] if "/" in self.name else ""
 
     @property
-    def sdf(self) -> Conditioned:
-        """The field in the unit frame."""
-        return self.decoded()
+    def sdf(self) -> SDF:
+        """The field in the unit frame, the correction included."""
+        return self.decoded() if self.correction is None else Corrected(self.decoded(), self.correction)
 
     def decoded(self, branch: str | None = None) -> Conditioned:
-        """The field of one branch of the decoder, in the unit frame; None is the branch that users get."""
+        """What the code alone says: one branch of the decoder, in the unit frame; None is the one that users get."""
         return self.decoder.condition(self.code, branch)
+
+    def without_correction(self) -> Shape:
+        """The same shape by its code alone."""
+        return replace(self, correction=None)
 
     def shortened(self, size: int) -> Shape:
         """The same shape by the first numbers of its code alone, the others being zero (nested codes).
+
+        A correction belongs to the whole code and is dropped.
 
         How much of the shape is left depends on training: `TrainConfig.nested` names the lengths that it cares for.
 
@@ -72,7 +82,7 @@ class Shape:
             raise ValueError(f"a code of {len(self.code)} numbers has no prefix of {size}; give 1 to {len(self.code)}")
         code = self.code.clone()
         code[size:] = 0.0
-        return replace(self, code=code)
+        return replace(self, code=code, correction=None)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in source units, of points (N, 3) in source units."""
@@ -87,12 +97,12 @@ class Shape:
 
         Args:
             resolution: lattice cells per axis; larger is finer, and slower about quadratically.
-            branch: which field of the decoder; None is the one that users get.
+            branch: which field of the decoder, without the correction; None is the one that users get, with it.
 
         Raises:
             ValueError: the field has no surface.
         """
-        unit = extract_mesh(self.decoded(branch), resolution, like=self.code)
+        unit = extract_mesh(self.sdf if branch is None else self.decoded(branch), resolution, like=self.code)
         return trimesh.Trimesh(self.frame.invert(unit.vertices), unit.faces, process=False)
 
 
@@ -174,7 +184,7 @@ class LatentSpace(Mapping[str, Shape]):
         self._shapes[shape.name] = shape
 
     def interpolate(self, a: str | Shape, b: str | Shape, t: float) -> Shape:
-        """The shape a fraction t of the way from a to b: codes linearly, frames by similarity.
+        """The shape a fraction t of the way from a to b: codes linearly, frames by similarity, corrections left out.
 
         Args:
             a, b: names or shapes.

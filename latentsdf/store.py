@@ -21,16 +21,19 @@ from .container import library_version, one_line, opened, written
 from .decoder import build_decoder, decoder_from_dict, decoder_to_dict
 from .frame import Frame
 from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
+from .solver import Correction
 from .space import LatentSpace, Shape
 
 FORMAT = "latentsdf-space"
-VERSION = 2
-"""The newest version read; a file is marked with the lowest one that can read it (2 where anything is in 8 bits)."""
+VERSION = 3
+"""The newest version read; a file is marked with the lowest one that reads all of it: 3 where a shape has a correction,
+else 2 where anything is in 8 bits, else 1."""
 Precision = Literal["float32", "float16", "int8"]
 CodePrecision = Literal["float32", "int8"]
 SMALL = 4096
 """Tensors of fewer numbers, and vectors, stay in half precision where the rest is kept in 8 bits."""
 _TEXT = h5py.string_dtype("utf-8")
+_BYTES = h5py.vlen_dtype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -140,10 +143,13 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
 
 
 class Sizes(NamedTuple):
-    """Bytes of a space as stored: of the decoder that all shapes share, and of one shape's code."""
+    """Bytes of a space as stored: of the decoder that all shapes share, of one shape's code, and of all corrections;
+    and how many shapes have a correction."""
 
     decoder: int
     code: int
+    corrections: int = 0
+    corrected: int = 0
 
 
 def stored_sizes(path: str | Path) -> Sizes:
@@ -155,7 +161,13 @@ def stored_sizes(path: str | Path) -> Sizes:
         code = file["shapes/code"]
         step = file["shapes/code_step"].dtype.itemsize if "code_step" in file["shapes"] else 0
         unit = file["shapes/code_unit"].nbytes if "code_unit" in file["shapes"] else 0
-        return Sizes(decoder + unit, code.shape[1] * code.dtype.itemsize + step)
+        lengths = [len(item) for item in file["shapes/correction"][:]] if "correction" in file["shapes"] else []
+        return Sizes(
+            decoder + unit,
+            code.shape[1] * code.dtype.itemsize + step,
+            sum(lengths),
+            sum(length > 0 for length in lengths),
+        )
 
 
 def load_resume(path: str | Path) -> ResumeState | None:
@@ -197,7 +209,7 @@ def _create_shapes(file: Any, unit: Tensor | None, code_size: int) -> None:
 def _extend(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
     start = len(group["name"])
-    for key in ("code", *_ROWS, *(("code_step",) if "code_step" in group else ())):
+    for key in ("code", *_ROWS, *(key for key in ("code_step", "correction") if key in group)):
         group[key].resize(start + len(shapes), axis=0)
     if shapes:
         _write_rows(group, slice(start, None), shapes)
@@ -215,6 +227,18 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     group["center"][rows] = np.stack([shape.frame.center for shape in shapes])
     group["name"][rows] = [shape.name for shape in shapes]
     group["info"][rows] = [json.dumps(dict(shape.info)) for shape in shapes]
+    _write_corrections(group, rows, [shape.correction for shape in shapes])
+
+
+def _write_corrections(group: Any, rows: slice, corrections: list[Correction | None]) -> None:
+    """The column of corrections, made when the first one comes; the file is then one for readers of version 3."""
+    if "correction" not in group:
+        if not any(corrections):
+            return
+        group.create_dataset("correction", (len(group["name"]),), _BYTES, maxshape=(None,), chunks=(64,))
+        group.file.attrs["version"] = 3
+    for row, correction in zip(range(*rows.indices(len(group["name"]))), corrections, strict=True):
+        group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
 
 
 def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
@@ -225,10 +249,12 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
         codes = restore_codes(kept, torch.from_numpy(group["code_unit"][:]))
     codes = codes.to(device)
     columns = {key: group[key][:] for key in _ROWS}
+    kept = group["correction"][:] if "correction" in group else ()
     for row, code in enumerate(codes):
         frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
         info = json.loads(columns["info"][row].decode())
-        yield Shape(columns["name"][row].decode(), code, frame, decoder, info)
+        correction = Correction(kept[row].tobytes()) if row < len(kept) and len(kept[row]) else None
+        yield Shape(columns["name"][row].decode(), code, frame, decoder, info, correction)
 
 
 def _put(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:

@@ -28,6 +28,7 @@ FLOORS = [
         "planes",
         "sides",
         "cleaning",
+        "bounded",
         "solver",
     },
     {"quantize", "container", "dataset", "preparation", "collection", "components", "space", "store", "index"},
@@ -50,6 +51,8 @@ FLOORS = [
         "evaluation",
         "queries",
         "fitting",
+        "descent",
+        "tightening",
     },
     {"viewer", "cli", "__init__", "__main__"},
 ]

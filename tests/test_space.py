@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from latentsdf.decoder import CoarseMLP, DualConfig, build_decoder
 from latentsdf.frame import Frame
+from latentsdf.solver import Correction, SolveConfig, solve
 from latentsdf.space import LatentSpace, Shape, between
 
 
@@ -70,3 +71,21 @@ def test_interpolation_ends_at_its_ends(decoder) -> None:
     assert half.scale == pytest.approx(4.0)
     np.testing.assert_allclose(half.center, 0.5)
     np.testing.assert_allclose(Rotation.from_matrix(half.rotation).as_euler("xyz", degrees=True), [0, 0, 45], atol=1e-9)
+
+
+def test_a_correction_is_added_and_can_be_dropped(decoder) -> None:
+    plain = Shape("a", torch.randn(4), Frame(np.eye(3), 2.0, np.zeros(3)), decoder)
+    points = torch.nn.functional.normalize(torch.randn(500, 3, generator=torch.Generator().manual_seed(0)))
+    directions = points.numpy()
+    prior = plain.decoded()
+    solution = solve(0.5 * directions, directions, SolveConfig(resolution=16), prior=prior)
+    tight = Shape(plain.name, plain.code, plain.frame, decoder, {}, Correction.of(solution.correction))
+    assert tight.correction is not None
+    torch.testing.assert_close(tight.sdf(points), prior(points) + tight.correction(points))
+    torch.testing.assert_close(tight(2 * points), 2 * tight.sdf(points))
+    assert torch.equal(tight.decoded()(points), prior(points))
+    assert torch.equal(tight.without_correction().sdf(points), prior(points))
+    assert tight.shortened(2).correction is None
+    vertices = torch.from_numpy(tight.mesh(32).vertices)
+    inside = (vertices.abs() < 1.9).all(1)
+    assert float(tight(vertices[inside]).abs().mean()) < 0.02 < float(plain(vertices[inside]).abs().mean())

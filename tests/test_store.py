@@ -13,7 +13,10 @@ import pytest
 import torch
 
 from latentsdf.index import Index
-from latentsdf.store import append, load, load_resume, save
+from latentsdf.primitives import sphere
+from latentsdf.solver import Correction, SolveConfig, solve
+from latentsdf.space import Shape
+from latentsdf.store import append, load, load_resume, save, stored_sizes
 
 PINNED = Path(__file__).parent / "data" / "space_v1.h5"
 
@@ -164,3 +167,57 @@ def test_a_file_that_needs_no_new_reader_keeps_its_version(space_path: Path, tmp
         save(load(space_path), tmp_path / "space.h5", precision=precision)
         with h5py.File(tmp_path / "space.h5") as file:
             assert file.attrs["version"] == 1
+
+
+def corrected(shape: Shape) -> Shape:
+    """A shape with some correction."""
+    points = torch.nn.functional.normalize(torch.randn(500, 3, generator=torch.Generator().manual_seed(0))).numpy()
+    solution = solve(0.5 * points, points, SolveConfig(resolution=16), prior=sphere(0.45))
+    return replace(shape, correction=Correction.of(solution.correction))
+
+
+def test_corrections_are_kept_beside_the_codes(space_path: Path, tmp_path: Path) -> None:
+    space, path = load(space_path), tmp_path / "space.h5"
+    names, points = space.names, torch.rand(300, 3) * 2 - 1
+    tight = corrected(space[names[1]])
+    space.add(tight, replace=True)
+    save(space, path)
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 3
+    again = load(path)
+    assert [again[name].correction is None for name in names] == [name != tight.name for name in names]
+    assert torch.equal(again[tight.name].sdf(points), tight.sdf(points))
+    assert tight.correction is not None
+    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+    append(path, [replace(tight, name="new/tight"), replace(tight, name="new/loose", correction=None)])
+    again = load(path)
+    assert torch.equal(again["new/tight"].sdf(points), tight.sdf(points))
+    assert again["new/loose"].correction is None
+    assert again[tight.name].correction is not None
+    assert stored_sizes(path).corrected == 2
+    append(path, [tight.without_correction()], replace=True)
+    assert load(path)[tight.name].correction is None
+    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+
+
+def test_the_first_correction_raises_a_file_s_version(space_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(PINNED, path)
+    first = load(path)["ball/0"]
+    append(path, [replace(first, name="loose")])
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 1
+    append(path, [corrected(first)], replace=True)
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 3
+    again = load(path)
+    assert again.names == ("ball/0", "ball/1", "box/0", "loose")
+    assert [again[name].correction is None for name in again] == [False, True, True, True]
+
+
+def test_retrieval_is_by_codes_alone(space_path: Path) -> None:
+    space = load(space_path)
+    name = space.names[0]
+    space.add(corrected(space[name]), replace=True)
+    match = Index(space).search(space[name], k=1)[0]
+    assert (match.name, match.distance) == (name, 0.0)

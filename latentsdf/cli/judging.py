@@ -44,6 +44,8 @@ def info(options: Namespace) -> Result:
             "bytes_per_shape": sizes.code,
             "decoder_bytes": sizes.decoder,
             "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, len(space)),
+            "corrected_shapes": sizes.corrected,
+            "correction_bytes": sizes.corrections,
             "nested_code_sizes": [*space.nested, space.code_size],
             "stop": space.history.get("stop"),
             "progress": space.history.get("progress"),

@@ -1,11 +1,14 @@
 """A sparse B-spline solver for signed distance functions: an SSD-energy solver after NeuralSSD."""
 
+from latentsdf.solver.correction import Corrected, Correction
 from latentsdf.solver.galerkin import Solution, SolveConfig, solve
 from latentsdf.solver.normals import estimate_normals, orient_normals
 from latentsdf.solver.reliability import robust_weights, weight_gradient
 from latentsdf.solver.spline_field import SplineField
 
 __all__ = [
+    "Corrected",
+    "Correction",
     "Solution",
     "SolveConfig",
     "SplineField",

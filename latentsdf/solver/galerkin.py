@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike
 from latentsdf.field import SDF
 from latentsdf.scan import Scan
 
-from .anchors import anchor_squares, border_squares, prior_at
+from .anchors import Anchors, border_squares, fixed_squares, prior_at
 from .bspline import Array, Level, Sparse
 from .cloud import Cloud, checked_cloud
+from .correction import Corrected
 from .reliability import Robust, isolation_weights, robust_scale, robust_weights
 from .spline_field import SplineField
 from .stack import Stack, build_stack
@@ -121,6 +122,8 @@ def solve(
     *,
     weights: ArrayLike | None = None,
     prior: SDF | None = None,
+    held: SDF | None = None,
+    fixed: ArrayLike | None = None,
 ) -> Solution:
     """Fit a signed distance function to points, from coarse to fine lattices, by conjugate gradients.
 
@@ -131,10 +134,12 @@ def solve(
         config: `SolveConfig()` if None.
         weights: (N,) reliability of each point, not negative; all 1 if None.
         prior: an SDF in the same frame that stands where there are no points; the fit then only corrects it.
+        held: with a prior, what the field is held to away from the points where that is not the prior itself.
+        fixed: with a prior, (K, 3) places of the cube where nothing is corrected; each counts as a point does.
 
     Raises:
         ValueError: too few points, points that are not finite or outside the cube or all on one line, normals of
-            length zero, shapes that do not match.
+            length zero, shapes that do not match, something held without a prior.
 
     Example:
         >>> points = torch.nn.functional.normalize(torch.randn(1000, 3)) * 0.5
@@ -144,10 +149,14 @@ def solve(
     """
     started = time.perf_counter()
     config = SolveConfig() if config is None else config
+    if prior is None and not (held is None and fixed is None):
+        raise ValueError("a field can be held or fixed only beside a prior; give prior as well")
     data = checked_cloud(points, normals, weights, config.neighbours)
     stack = build_stack(data.points, config.resolution, config.dense, config.halo)
     bendings = [level.bending() for level in stack.levels]
     offsets = None if prior is None else prior_at(prior, data.points)
+    kept = None if prior is None else Anchors.of(stack.levels[0], data.points, config.reach, prior, held)
+    still = np.zeros((0, 3)) if fixed is None else np.asarray(fixed, dtype=np.float64)
     coefficients: Array | None = None
     loose = 1e-2 if config.robust == "none" else 3e-3
     trust, iterations = isolation_weights(data.points, config.robust), []
@@ -155,10 +164,12 @@ def solve(
     for count in range(1, len(stack.levels) + 1):
         part, last = stack.upto(count), count == len(stack.levels)
         reading = Reading(part.levels, data.points, slopes=True)
-        if prior is None:
-            anchors = border_squares(part, data.points, config.border)
+        if kept is None:
+            anchors = [border_squares(part, data.points, config.border)]
         else:
-            anchors = anchor_squares(part, data.points, config.anchor, config.reach)
+            anchors = [kept.squares(part, config.anchor)]
+        if len(still):
+            anchors.append(fixed_squares(part, still, config.position, config.normal, 1 / len(data.points)))
         used = 0
         rounds = 1 if config.robust == "none" or (last and count > 1) else config.rounds
         for turn in range(rounds):
@@ -176,7 +187,7 @@ def solve(
     correction = SplineField(stack.levels, system.totals(coefficients))
     back = np.argsort(data.order)
     return Solution(
-        sdf=correction if prior is None else _Corrected(prior, correction),
+        sdf=correction if prior is None else Corrected(prior, correction.inside),
         correction=correction,
         weights=(trust * data.weights)[back],
         normals=data.normals[back],
@@ -192,17 +203,6 @@ def solve(
     )
 
 
-class _Corrected:
-    """A prior plus a correction; as smooth as the prior."""
-
-    def __init__(self, prior: SDF, correction: SplineField):
-        self.prior, self.correction = prior, correction
-        self.smooth: bool = getattr(prior, "smooth", True)
-
-    def __call__(self, points):
-        return self.prior(points) + self.correction.inside(points)
-
-
 def _system(
     stack: Stack,
     bendings: Sequence[Sparse],
@@ -211,7 +211,7 @@ def _system(
     trust: Array,
     config: SolveConfig,
     offsets: Array | None,
-    anchors: Misfit,
+    anchors: Sequence[Misfit],
 ) -> System:
     """The equations of one level and all coarser ones, weighed as if that level were the finest."""
     width, count = stack.levels[-1].width, len(data.points)
@@ -220,7 +220,7 @@ def _system(
     targets = np.concatenate([np.zeros(count), data.normals.T.reshape(-1)])
     if offsets is not None:
         targets = targets - offsets
-    return System(stack, bendings, config.bending * width, [Misfit(reading, rows, targets), anchors])
+    return System(stack, bendings, config.bending * width, [Misfit(reading, rows, targets), *anchors])
 
 
 def _trust(

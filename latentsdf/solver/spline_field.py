@@ -19,7 +19,7 @@ class SplineField:
 
     Args:
         levels: the stack of lattices, coarsest first.
-        totals: for each level, its total coefficients (E,).
+        totals: for each level, its total coefficients (E,); both can be read back as attributes.
 
     Example:
         >>> field = solve(points, normals).sdf
@@ -31,7 +31,7 @@ class SplineField:
 
     def __init__(self, levels: Sequence[Level], totals: Sequence[Array]):
         self.levels = tuple(levels)
-        self._totals = tuple(torch.from_numpy(np.ascontiguousarray(total)) for total in totals)
+        self.totals = tuple(np.ascontiguousarray(total) for total in totals)
         self._tables = [
             tuple(torch.from_numpy(table) for table in (level.find_cell.slots, level.find_cell.rows, level.corners))
             for level in levels
@@ -100,7 +100,9 @@ class SplineField:
     def _totals_for(self, points: Tensor) -> list[Tensor]:
         key = (points.dtype, points.device)
         if key not in self._cast:
-            self._cast[key] = [total.to(dtype=points.dtype, device=points.device) for total in self._totals]
+            self._cast[key] = [
+                total.to(dtype=points.dtype, device=points.device) for total in map(torch.from_numpy, self.totals)
+            ]
         return self._cast[key]
 
     def _table(self, number: int, device: torch.device) -> tuple[Tensor, ...]:

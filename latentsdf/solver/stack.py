@@ -67,19 +67,17 @@ def build_stack(points: Array, resolution: int, dense: int, halo: int) -> Stack:
             band = grown(distinct(occupied, size), halo, size)
             places = grown(band, 2, size)
             own = np.flatnonzero(np.isin(cell_key(places, size), cell_key(band, size), assume_unique=True))
-        levels.append(Level(cells, places, own, _refinement(levels[-1], places) if levels else None))
+        levels.append(Level(cells, places, own, refinement(levels[-1], places) if levels else None))
     return Stack(tuple(levels[full - 1 :]), tuple(levels[: full - 1]))
 
 
-def _refinement(coarse: Level, places: Indices) -> Sparse:
+def refinement(coarse: Level, places: Indices) -> Sparse:
     """Weights (E, E of the coarse level) by which coarse functions are sums of fine ones: 3/4 and 1/4 on each axis."""
-    function = places - 1
-    near = function >> 1
-    far = near + np.where(function & 1, 1, -1)
+    near, far = _parents(places)
     columns = np.empty((len(places), 8), dtype=np.int32)
     values = np.empty(8)
     for corner, choice in enumerate(itertools.product((0, 1), repeat=3)):
-        columns[:, corner] = coarse.find(np.where(choice, far, near) + 1)
+        columns[:, corner] = coarse.find(np.where(choice, far, near))
         values[corner] = np.prod(np.where(choice, 0.25, 0.75))
     if columns.size and columns.min() < 0:
         raise AssertionError("a fine band reaches beyond the coarser one")
@@ -87,3 +85,18 @@ def _refinement(coarse: Level, places: Indices) -> Sparse:
     return sparse.csr_array(
         (np.tile(values, len(places)), columns.reshape(-1), pointer), shape=(len(places), len(coarse.places))
     )
+
+
+def parent_places(places: Indices, size: int) -> Indices:
+    """All places of the coarser lattice, `size` an axis, whose functions are refined into those at places (E, 3)."""
+    near, far = _parents(places)
+    return distinct(
+        np.concatenate([np.where(choice, far, near) for choice in itertools.product((0, 1), repeat=3)]), size
+    )
+
+
+def _parents(places: Indices) -> tuple[Indices, Indices]:
+    """On each axis the coarse place that counts three quarters, and the one that counts a quarter, (E, 3) each."""
+    function = places - 1
+    near = function >> 1
+    return near + 1, near + np.where(function & 1, 1, -1) + 1

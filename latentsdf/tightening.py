@@ -1,0 +1,260 @@
+"""Generalise, then overfit, for one scan: the shape that a code gives, corrected where there are points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from .bounded import Bounded
+from .descent import DescentConfig, descend
+from .field import SDF, Jet, evaluate
+from .planes import noise_level
+from .regularizers import Term
+from .scan import Scan
+from .sides import outward_normals, prior_normals
+from .solver import Correction, SolveConfig, SplineField, solve
+from .solver.correction import PRECISION
+from .solver.reliability import Robust, isolation_weights
+from .space import Shape
+
+__all__ = ["LEAST_POINTS", "TightenConfig", "Tightened", "tighten"]
+
+Method = Literal["solve", "descent"]
+LEAST_POINTS = 32
+"""Fewer distinct points in the cube than this leave the shape as it is."""
+
+_TOO_FEW = "too few points in the shape's cube, or all on one line: it stays as its code has it"
+_CELLS = 48
+"""Cells an axis of the lattice that the prior's surface is looked for with."""
+_FARTHEST = 0.1
+"""The prior has its say from this distance on, however far it is off (unit frame)."""
+_NEIGHBORS = 16
+"""Points that say how far the prior is off at a place."""
+_POSITION = (0.3, 10.0)
+"""Least and largest weight of positions: rough scans, and exact ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TightenConfig:
+    """How closely, and where, a shape is corrected.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+
+    resolution: int = 128
+    """Cells an axis of the finest lattice, 8 times a power of two; larger shows finer detail, at four times the time
+    and the bytes for each doubling."""
+    noise: float | None = None
+    """Standard deviation of the points across the surface, in the scan's units; larger follows them less. None has it
+    estimated."""
+    smooth: float = 1.0
+    """Factor on the bending of the correction; larger rounds details and noise alike."""
+    anchor: float = 0.1
+    """How firmly the prior is kept where there are no points; larger shortens the seam."""
+    reach: float = 0.05
+    """How far from the points (unit frame) the prior has no say, at least: where it is off by more at the points, it is
+    as much, up to 0.1. Larger makes the seam wider and softer."""
+    bounded: bool = True
+    """Whether away from the points too the prior gives way to what they say about free space (`Bounded`); False keeps
+    it to the letter."""
+    robust: Robust = "geman-mcclure"
+    """Weights against strays: 'none' trusts every point, 'welsch' gives far ones up entirely."""
+    points: int = 100_000
+    """Scan points used; a larger scan is subsampled."""
+    precision: float = PRECISION
+    """Rounding of the coefficients kept, unit frame; larger takes fewer bytes."""
+    descent: DescentConfig = DescentConfig()
+    """Of the descent that terms ask for; the solve does not read it."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def __post_init__(self):
+        if self.noise is not None and not self.noise >= 0:
+            raise ValueError(f"noise must be None or not negative, got {self.noise}")
+        for name in ("smooth", "anchor", "reach", "precision"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.points < LEAST_POINTS:
+            raise ValueError(f"points must be at least {LEAST_POINTS}, got {self.points}")
+
+
+@dataclass(frozen=True, eq=False)
+class Tightened:
+    """A shape corrected to a scan.
+
+    Attributes:
+        shape: with its correction; `shape.without_correction()` is what was given.
+        method: `solve` or `descent`.
+        noise: standard deviation that the points were taken to have, in the scan's units.
+        notes: what was done to the scan and what was found, one line each.
+        seconds: for all of it.
+    """
+
+    shape: Shape
+    method: Method
+    noise: float
+    notes: tuple[str, ...]
+    seconds: float
+
+
+def tighten(
+    shape: Shape,
+    scan: Scan,
+    terms: str | Mapping[str, float] | Sequence[Term] | None = None,
+    config: TightenConfig | None = None,
+) -> Tightened:
+    """Correct a shape so that it lies on a scan where there are points, and stays itself where there are none.
+
+    The corrected field is what the code decodes to plus B-splines on sparse lattices. Without terms they come from one
+    linear solve (`solver.solve` with the decoded field as prior): least distances and normals at the points, robustly
+    weighed, least bending of the correction, and no correction away from the points. With terms of `regularizers` a
+    descent on those terms, about the points alone, says first where the surface lies (`descend`); the solve then takes
+    its word instead of the points', so that the seam and all beyond are the same.
+
+    "Away from the points" is not to the letter: a prior that the points contradict is bounded by them first
+    (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Normals that are missing are
+    estimated, and point where the prior's gradient does wherever the prior is near; else towards the sensor or, without
+    one, to the side from which the point can be seen.
+
+    Args:
+        shape: the prior, in its frame. An earlier correction is dropped.
+        scan: points in source units, in the pose that the shape's frame knows.
+        terms: a preset's name, weights by term name, or rows; None solves.
+        config: how.
+
+    Returns:
+        The shape and what is known of it. With too few points in the shape's cube it is unchanged, and a note says so.
+
+    Raises:
+        ValueError: an unknown preset or term, or a term that needs what the scan does not have.
+
+    Example:
+        >>> found = encode_scan(space, scan)
+        >>> tight = tighten(found.shape, scan)
+        >>> tight.shape.mesh().export("tight.ply"); print(tight.shape.correction.nbytes)
+    """
+    began = monotonic()
+    config = config or TightenConfig()
+    shape = shape.without_correction()
+    method: Method = "solve" if terms is None else "descent"
+    unit, notes = _in_cube(shape, scan, config)
+    if _TOO_FEW in notes:
+        return Tightened(shape, method, 0.0, tuple(notes), monotonic() - began)
+    prior = shape.decoded()
+    noise = noise_level(unit.points) if config.noise is None else config.noise / shape.frame.scale
+    if unit.normals is None:
+        unit = replace(unit, normals=_normals(unit, prior, config.seed))
+        notes.append("the scan has no normals; estimated ones are used")
+    held = _bounded(unit, prior) if config.bounded else None
+    if held is not None and held.closed:
+        notes.append("the scan covers its surface and tells inside from outside by itself")
+    if terms is None:
+        field = _solved(unit, prior, held, noise, config)
+    else:
+        moved = descend(
+            unit, prior, terms, config.descent, resolution=config.resolution, reach=config.reach, seed=config.seed
+        )
+        notes.append(moved.stop.value)
+        if len(moved.scan) < LEAST_POINTS:
+            notes.append("the terms left the points without a surface; the shape stays as its code has it")
+            return Tightened(shape, method, noise * shape.frame.scale, tuple(notes), monotonic() - began)
+        field = _solved(moved.scan, prior, held, 0.0, config)
+    correction = Correction.of(field, config.precision)
+    notes.append(f"the correction takes {correction.nbytes:,} bytes")
+    tight = replace(shape, correction=correction)
+    return Tightened(tight, method, noise * shape.frame.scale, tuple(notes), monotonic() - began)
+
+
+def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, list[str]]:
+    """The scan in the shape's unit frame: distinct points of the cube, no more than asked for."""
+    notes = list(scan.notes)
+    if len(scan) > config.points:
+        notes.append(f"{config.points:,} of {len(scan):,} points drawn at random")
+        scan = scan.subsampled(config.points, config.seed)
+    unit = scan.transformed(shape.frame)
+    _, first = np.unique(unit.points, axis=0, return_index=True)
+    inside = np.sort(first[(np.abs(unit.points[first]) <= 1.0).all(1)])
+    outside = int((np.abs(unit.points) > 1.0).any(1).sum())
+    if outside:
+        notes.append(f"{outside:,} of {len(unit):,} points left out: outside of the shape's cube")
+    if not len(inside):
+        return unit, [*notes, _TOO_FEW]
+    normals = None if unit.normals is None else unit.normals[inside]
+    unit = replace(unit, points=unit.points[inside], normals=normals)
+    extent = np.linalg.svd(unit.points - unit.points.mean(0), compute_uv=False)
+    if len(unit) < LEAST_POINTS or not extent[1] > 1e-4 * extent[0]:
+        notes.append(_TOO_FEW)
+    return unit, notes
+
+
+def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
+    """Estimated normals: they face the sensor, else follow the prior where it is near, else look out."""
+    normals = outward_normals(unit.points, seed=seed)
+    if unit.sensor is not None:
+        facing = np.einsum("nd,nd->n", unit.sensor - unit.points, normals) >= 0
+        return np.where(facing[:, None], normals, -normals)
+    return prior_normals(unit.points, normals, prior)
+
+
+def _bounded(unit: Scan, prior: SDF) -> Bounded:
+    """The prior bounded by the points that are not strays."""
+    assert unit.normals is not None
+    trusted = isolation_weights(unit.points, "geman-mcclure") > 0.1
+    return Bounded(prior, unit.points[trusted], unit.normals[trusted], unit.sensor)
+
+
+def _solved(unit: Scan, prior: SDF, held: Bounded | None, noise: float, config: TightenConfig) -> SplineField:
+    """The correction by one linear solve."""
+    width = 2.0 / config.resolution
+    off = evaluate(prior, torch.from_numpy(unit.points).float()).abs().double().cpu().numpy()
+    reach = float(np.clip(np.quantile(off, 0.9), config.reach, max(config.reach, _FARTHEST)))
+    solution = solve(
+        unit,
+        config=SolveConfig(
+            resolution=config.resolution,
+            position=float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION)),
+            bending=1e-3 * config.smooth,
+            anchor=config.anchor,
+            reach=reach,
+            robust=config.robust,
+        ),
+        prior=prior,
+        held=held,
+        fixed=_settled(_Off(unit.points, off), prior, held, reach, width),
+    )
+    return solution.correction
+
+
+class _Off(NamedTuple):
+    """Points (N, 3), and how far the prior is off at each (N,)."""
+
+    points: NDArray[np.float64]
+    size: NDArray[np.float64]
+
+
+def _settled(off: _Off, prior: SDF, held: SDF | None, reach: float, width: float) -> NDArray[np.float64]:
+    """Places (K, 3) of the prior's surface that the points do not speak of.
+
+    Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface
+    must be free to follow them, three times as far as it is off and no farther than the reach.
+    """
+    ticks = (torch.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
+    places = torch.cartesian_prod(ticks, ticks, ticks)
+    places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
+    for _ in range(2):
+        places = torch.cat([Jet(prior, part).foot().detach() for part in places.split(20_000)])
+    surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
+    if held is not None:
+        surface = surface[evaluate(held, surface).abs() < 0.5 * width]
+    found = surface.double().cpu().numpy()
+    distance, nearest = (np.asarray(part) for part in KDTree(off.points).query(found, _NEIGHBORS))
+    free = np.clip(3.0 * np.median(off.size[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
+    return found[distance[:, 0] > free]
