@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import igl
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,9 +10,9 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from .field import SDF, evaluate
-from .planes import spacing
+from .sides import CLOSED, openness, winding_numbers
 
-__all__ = ["Bounded", "is_closed"]
+__all__ = ["Bounded"]
 
 Array = NDArray[np.float64]
 
@@ -23,8 +22,6 @@ _SURE = 0.15
 """A winding number so far below zero means outside, and so far below one inside, whatever was not scanned."""
 _FAR = 0.1
 """From there on, unit frame, a prior begins to keep its value where the bounds agree with it on the side."""
-_MISSING = 0.07
-"""A scan is closed where half of its points miss no more of the sphere; whole virtual scans miss 0.02 to 0.06."""
 
 
 class Bounded:
@@ -54,7 +51,7 @@ class Bounded:
     def __init__(self, prior: SDF, points: Array, normals: Array, sensor: Array | None = None):
         self.prior, self._points, self._normals = prior, points, normals
         self._tree = KDTree(points)
-        self.closed = is_closed(points, normals)
+        self.closed = openness(points, normals) < CLOSED
         middles = _middles()
         winding = winding_numbers(points, normals, middles)
         far = np.asarray(self._tree.query(middles)[0]) > 2.0 / _CELLS
@@ -80,26 +77,6 @@ class Bounded:
         spared = np.where(value * prior > 0, np.clip(size / _FAR - 1, 0, 1), 0.0)
         value = value + spared * (prior - value)
         return torch.from_numpy(value).to(points.device, points.dtype)
-
-
-def is_closed(points: Array, normals: Array) -> bool:
-    """Whether oriented points cover their surface: a little outside of most of them no surface is missing.
-
-    There the winding number of a whole surface is zero; what is missing shows as a negative share of the full sphere.
-
-    Args:
-        points: (M, 3) in any frame.
-        normals: (M, 3) unit, outward.
-    """
-    chosen = np.random.default_rng(0).permutation(len(points))[:2000]
-    outside = points[chosen] + spacing(points)[chosen, None] * normals[chosen]
-    return float(np.median(np.abs(winding_numbers(points, normals, outside)))) < _MISSING
-
-
-def winding_numbers(points: Array, normals: Array, places: Array) -> Array:
-    """Winding numbers (N,) of oriented points (M, 3) about places (N, 3)."""
-    areas = np.pi * spacing(points) ** 2 / 6
-    return np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(places)), dtype=np.float64)
 
 
 def _middles() -> Array:

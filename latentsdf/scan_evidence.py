@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import igl
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,13 +10,14 @@ from torch import Tensor
 
 from .residuals import Kind, Residuals
 from .scan import Scan
-from .sides import outward_normals
+from .sides import CLOSED, openness, outward_normals
 
 _QUERIES = 15_000
 _AROUND = 0.1
 _BESIDE = 0.02
 _RAY = 2.0
 _OPEN_POINTS = 4000
+_LEAST = 20
 
 
 class ScanEvidence:
@@ -36,8 +36,8 @@ class ScanEvidence:
         seed: of everything random.
 
     Attributes:
-        openness: mean distance of the winding number at the points from one half: near 0 for a closed scan, 1/2 for a
-            flat patch. NaN where there are too few points to tell.
+        openness: the share of the full sphere that the points miss of a closed surface (`sides.openness`): near 0 for a
+            closed scan, 1/2 for a flat patch. NaN where there are too few points to tell.
         spare: points that no draw contains, for judging a fit.
     """
 
@@ -48,7 +48,7 @@ class ScanEvidence:
         points = scan.points[used]
         normals = None if scan.normals is None else scan.normals[used]
         self.spare = _tensor(scan.points[order[len(used) :]])
-        self.openness = 0.5 if scan.sensor is not None else openness(scan, seed)
+        self.openness = _openness(scan, seed)
         if shortage is None:
             shortage = 0.5 if self.openness < CLOSED else 0.0
         self._random = torch.Generator().manual_seed(seed + 1)
@@ -77,34 +77,13 @@ class ScanEvidence:
             self._parts.append((kind, _tensor(points), _tensor(targets), shortage))
 
 
-CLOSED = 0.1
-"""Scans of a smaller openness show their whole surface."""
-
-
-def openness(scan: Scan, seed: int = 0) -> float:
-    """How far the winding number at the points of a scan is from one half, on average.
-
-    On a closed surface it is one half (it jumps from 1 to 0 there); a part that is not seen takes its share away.
-
-    Args:
-        scan: in the unit frame; normals are estimated where it has none.
-        seed: of the points used and of the estimate.
-
-    Returns:
-        0 to 1/2; NaN for fewer than 20 points.
-    """
+def _openness(scan: Scan, seed: int) -> float:
+    """See `sides.openness`; normals are estimated where the scan has none."""
     scan = scan.subsampled(_OPEN_POINTS, seed)
-    if len(scan) < 20:
+    if len(scan) < _LEAST:
         return float("nan")
-    points = scan.points
-    normals = outward_normals(points, seed=seed) if scan.normals is None else scan.normals
-    reach = np.asarray(KDTree(points).query(points, 7)[0])[:, -1]
-    step = 2.0 * float(np.median(reach)) * normals
-    areas = np.pi * reach**2 / 6
-    beside = np.ascontiguousarray(np.concatenate([points + step, points - step]))
-    winding = np.asarray(igl.fast_winding_number(points, np.ascontiguousarray(normals), areas, beside))
-    middle = winding.reshape(2, -1).mean(0)
-    return float(np.abs(middle - 0.5).clip(0.0, 0.5).mean())
+    normals = outward_normals(scan.points, seed=seed) if scan.normals is None else scan.normals
+    return openness(scan.points, normals)
 
 
 def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.Generator) -> tuple[NDArray, NDArray]:

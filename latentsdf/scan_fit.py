@@ -18,8 +18,9 @@ from .optimize import Step, Stop
 from .pose import FREEDOMS, Pose, spread_rotations
 from .residuals import Residuals
 from .scan import Scan
-from .scan_evidence import CLOSED, ScanEvidence
+from .scan_evidence import ScanEvidence
 from .second_order import Found, levenberg
+from .sides import CLOSED
 from .space import LatentSpace
 
 __all__ = ["LEAST_POINTS", "FittedScan", "PoseFreedom", "ScanFitConfig", "fit_scan", "gallery_of"]
@@ -45,7 +46,7 @@ class ScanFitConfig:
     """Steps of the last fit; None takes 12 of second order, 400 of Adam. Larger fits closer, up to a point."""
     points: int = 1024
     """Points of each kind a step (from half to twice as many). Larger is smoother and slower."""
-    prior: float = 1e-4
+    prior: float = 1e-2
     """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
     likeness: float = 1e-3
     """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.

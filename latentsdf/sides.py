@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from .field import SDF, Jet
-from .planes import local_axes
+from .planes import local_axes, spacing
 
-__all__ = ["outward_normals", "prior_normals", "rough_distance"]
+__all__ = ["CLOSED", "openness", "outward_normals", "prior_normals", "rough_distance", "winding_numbers"]
 
 _DIRECTIONS = 128
 _WATCHED = 4000
 _ROUNDS = 30
+_WATCHED_SHARE = 2000
 _KEPT = 0.3
 """Votes for the side that a normal has, against one of a prior that is met exactly."""
 
@@ -84,11 +85,39 @@ def rough_distance(
     Returns:
         (N,), about 0 where the winding number does not tell the sides apart.
     """
-    tree = KDTree(points)
-    reach = np.asarray(tree.query(points, 7)[0])[:, -1]
-    areas = np.pi * reach**2 / 6
-    winding = np.asarray(igl.fast_winding_number(points, normals, areas, np.ascontiguousarray(queries)))
-    return np.asarray(tree.query(queries)[0]) * np.clip(4 * (0.5 - winding), -1, 1)
+    winding = winding_numbers(points, normals, queries)
+    return np.asarray(KDTree(points).query(queries)[0]) * np.clip(4 * (0.5 - winding), -1, 1)
+
+
+def winding_numbers(
+    points: NDArray[np.float64], normals: NDArray[np.float64], places: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Winding numbers (N,) of oriented points (M, 3) about places (N, 3) (Barill et al. 2018)."""
+    areas = np.pi * spacing(points) ** 2 / 6
+    found = igl.fast_winding_number(points, np.ascontiguousarray(normals), areas, np.ascontiguousarray(places))
+    return np.asarray(found, dtype=np.float64)
+
+
+CLOSED = 0.07
+"""Scans of a smaller openness cover their surface; whole virtual scans have 0.02 to 0.06."""
+
+
+def openness(points: NDArray[np.float64], normals: NDArray[np.float64]) -> float:
+    """The share of the full sphere that oriented points are missing of a closed surface.
+
+    A little outside of a whole surface the winding number is zero; what is missing shows there. The median over the
+    points is taken.
+
+    Args:
+        points: (M, 3) in any frame.
+        normals: (M, 3) unit, outward.
+
+    Returns:
+        From 0 to about 1/2, that of a flat patch.
+    """
+    chosen = np.random.default_rng(0).permutation(len(points))[:_WATCHED_SHARE]
+    outside = points[chosen] + spacing(points)[chosen, None] * normals[chosen]
+    return float(np.median(np.abs(winding_numbers(points, normals, outside))))
 
 
 def _spread(votes: NDArray, normals: NDArray, around: NDArray) -> NDArray:

@@ -20,8 +20,9 @@ from latentsdf.pose import FREEDOMS, Pose, rotations
 from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.residuals import Kind, Residuals
 from latentsdf.scan import Scan, virtual_scan
-from latentsdf.scan_evidence import CLOSED, ScanEvidence, openness
+from latentsdf.scan_evidence import ScanEvidence
 from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
+from latentsdf.sides import CLOSED
 from latentsdf.store import load
 
 QUICK = ScanFitConfig(points=512, starts=12)
@@ -60,13 +61,9 @@ def test_slopes_are_those_of_the_loss_in_code_and_pose(kind: Kind) -> None:
 
 def test_openness_tells_a_whole_surface_from_a_part() -> None:
     ball, _ = unit(primitive("ball", 1.0))
-    half = Scan(ball.points[ball.points[:, 2] > 0.0], ball.normals[ball.points[:, 2] > 0.0])
-    patch = Scan(ball.points[ball.points[:, 2] > 0.8], ball.normals[ball.points[:, 2] > 0.8])
-    found = [openness(part) for part in (ball, half, patch)]
-    assert found[0] < 0.05
-    assert CLOSED < found[1] < found[2]
-    assert openness(Scan(ball.points)) < 0.05
-    assert np.isnan(openness(Scan(ball.points[:12])))
+    found = [ScanEvidence(Scan(ball.points[ball.points[:, 2] > height])).openness for height in (-2.0, 0.0, 0.8)]
+    assert found[0] < CLOSED < found[1] < found[2]
+    assert np.isnan(ScanEvidence(Scan(ball.points[:12])).openness)
 
 
 def test_what_a_scan_says_is_true_of_its_shape() -> None:

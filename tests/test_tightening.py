@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from latentsdf.bounded import Bounded, is_closed
+from latentsdf.bounded import Bounded
 from latentsdf.decoder import Decoder
 from latentsdf.descent import DescentConfig
 from latentsdf.frame import Frame
@@ -17,7 +17,7 @@ from latentsdf.meshing import extract_mesh
 from latentsdf.planes import noise_level
 from latentsdf.primitives import sphere
 from latentsdf.scan import Scan
-from latentsdf.sides import prior_normals
+from latentsdf.sides import CLOSED, openness, prior_normals
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
 from latentsdf.space import Shape
 from latentsdf.tightening import TightenConfig, Tightened, tighten
@@ -151,8 +151,8 @@ def test_free_space_is_freed_by_rays() -> None:
 
 def test_what_is_known_of_a_scan_by_itself() -> None:
     seen = directions(4000)
-    assert is_closed(0.5 * seen, seen)
-    assert not is_closed(0.5 * seen[seen[:, 2] > -0.5], seen[seen[:, 2] > -0.5])
+    assert openness(0.5 * seen, seen) < CLOSED
+    assert openness(0.5 * seen[seen[:, 2] > -0.5], seen[seen[:, 2] > -0.5]) > CLOSED
     assert noise_level(0.5 * seen) < 5e-4
     for level in (0.003, 0.01):
         noisy = 0.5 * seen + level * np.random.default_rng(9).normal(size=seen.shape)
