@@ -156,6 +156,7 @@ def measured(
             config = ReconstructConfig(
                 fit=ScanFitConfig(pose="known" if known else "free", method=way, steps=steps, seed=options.seed),
                 frame=query.world if known else None,
+                tighten=method == "tight",
             )
             found = reconstruct(space, scan, config=config, gallery=gallery)
             seconds = monotonic() - began

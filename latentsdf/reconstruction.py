@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,9 +16,11 @@ from .field import Jet
 from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
+from .regularizers import Term
 from .scan import Scan
 from .scan_fit import FittedScan, ScanFitConfig, fit_scan
 from .space import LatentSpace, Shape
+from .tightening import TightenConfig, Tightened, tighten
 
 RESIDUAL_POINTS = 20_000
 SUPPORTED = np.array([200, 200, 205], dtype=np.uint8)
@@ -35,6 +37,11 @@ class ReconstructConfig:
     """How its code and frame are found."""
     frame: Frame | None = None
     """Scan units <-> unit frame, to start from, or to keep with `fit.pose` known; None is the bounding sphere."""
+    tighten: bool = True
+    """Whether the shape of the code is then corrected to the scan where there are points; False keeps the code's own
+    surface, which takes no bytes beside the code."""
+    tightening: TightenConfig = field(default_factory=TightenConfig)
+    """How closely, and where, it is corrected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +49,8 @@ class Reconstruction:
     """A scan explained by a space.
 
     Attributes:
-        shape: an SDF in the scan's own units; `shape.mesh()` is watertight.
+        shape: an SDF in the scan's own units, with the correction that tightening made; `shape.mesh()` is watertight.
+        tightened: what the correction was made of; None where there is none.
         stop: why the fit ended.
         residual_mean: mean distance from the scan's points to the surface, in the scan's units.
         residual_p90: ninetieth percentile of that distance.
@@ -60,6 +68,7 @@ class Reconstruction:
     surprise: float
     openness: float
     fitted: FittedScan
+    tightened: Tightened | None
     notes: tuple[str, ...]
 
     def support(self, points: NDArray) -> NDArray[np.float64]:
@@ -70,7 +79,8 @@ class Reconstruction:
         """Standard deviations (N,) of the surface at points (N, 3) along its normal, in the scan's units.
 
         By Laplace's approximation at the code that was found: how far the surface could lie elsewhere without the scan
-        fitting notably worse. It knows nothing of shapes that the decoder cannot make.
+        fitting notably worse. It knows nothing of shapes that the decoder cannot make. Where the shape was corrected to
+        the points, it is the noise of these.
         """
         frame, code = self.fitted.frame, self.fitted.code
         linearize = self.shape.decoder.linearizer()
@@ -81,7 +91,11 @@ class Reconstruction:
             variance = torch.einsum("nd,de,ne->n", found.of_codes[0], self.fitted.covariance, found.of_codes[0])
             slope = found.of_points[0].norm(dim=-1).clamp_min(0.1)
             spread.append((variance.clamp_min(0.0).sqrt() / slope).cpu())
-        return frame.distance_out(torch.cat(spread).double().numpy())
+        of_code = frame.distance_out(torch.cat(spread).double().numpy())
+        if self.tightened is None or self.shape.correction is None:
+            return of_code
+        share = np.clip(self.support(points) / self.tightened.reach - 1.0, 0.0, 1.0)
+        return np.hypot(share * of_code, (1.0 - share) * self.tightened.noise)
 
     def mesh(self, resolution: int = 256) -> trimesh.Trimesh:
         """The surface in the scan's units; its vertices carry `support` and `deviation`, and are orange where guessed.
@@ -105,22 +119,28 @@ class Reconstruction:
 def reconstruct(
     space: LatentSpace,
     scan: Scan,
+    terms: str | Mapping[str, float] | Sequence[Term] | None = None,
     *,
     config: ReconstructConfig | None = None,
     gallery: Gallery | None = None,
     on_step: Callable[[Step], bool | None] | None = None,
 ) -> Reconstruction:
-    """Find the shape of a space that explains a scan, and where it lies.
+    """Find the shape of a space that explains a scan, and where it lies; then correct it to the scan.
+
+    Generalise, then overfit: the code and the frame are fitted (`fit_scan`), and the decoded field is corrected where
+    there are points (`tighten`), by one linear solve, or by a descent on terms of one's own.
 
     Args:
         space: the prior; it decides what is inside where the scan has no normals.
         scan: points in their own units; noisy or partial, normals not needed.
+        terms: of the correction: a preset's name, weights by term name, or rows; None solves.
         config: how.
         gallery: `gallery_of(space)`, where there is one already.
         on_step: called after every step of the fit of the code.
 
     Raises:
-        ValueError: the scan has too few distinct points.
+        ValueError: the scan has too few distinct points, or there are terms that are unknown or need what it does not
+            have.
 
     Example:
         >>> found = reconstruct(space, Scan.load("scan.ply"))
@@ -130,10 +150,15 @@ def reconstruct(
     fitted = fit_scan(space, scan, config.fit, frame=config.frame, gallery=gallery, on_step=on_step)
     info = {"fit_error": fitted.error, "scan_points": len(scan)}
     shape = Shape(scan.name or "scan", fitted.code, fitted.frame, space.decoder, info)
-    points = torch.from_numpy(fitted.scan.subsampled(RESIDUAL_POINTS, 0).points)
-    residual = distances_to(shape, points)
+    plain = distances_to(shape, _some(fitted.scan))
+    tightened = None
+    if config.tighten and fitted.stop is not Stop.INTERRUPTED:
+        tightened = tighten(shape, fitted.scan, terms, config.tightening)
+        shape = tightened.shape
+    residual = plain if tightened is None else distances_to(shape, _some(fitted.scan))
     surprise = _surprise(space, fitted)
-    notes = (*fitted.scan.notes, *_doubts(float(np.median(residual)) / fitted.frame.scale, surprise))
+    notes = fitted.scan.notes if tightened is None else tightened.notes
+    notes = (*notes, *_doubts(float(np.median(plain)) / fitted.frame.scale, surprise))
     return Reconstruction(
         shape=shape,
         stop=fitted.stop,
@@ -142,8 +167,13 @@ def reconstruct(
         surprise=surprise,
         openness=fitted.openness,
         fitted=fitted,
+        tightened=tightened,
         notes=notes,
     )
+
+
+def _some(scan: Scan) -> torch.Tensor:
+    return torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
 
 
 def distances_to(shape: Shape, points: torch.Tensor) -> NDArray[np.float64]:

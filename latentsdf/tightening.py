@@ -94,6 +94,7 @@ class Tightened:
         shape: with its correction; `shape.without_correction()` is what was given.
         method: `solve` or `descent`.
         noise: standard deviation that the points were taken to have, in the scan's units.
+        reach: how far from the points the prior has no say, in the scan's units.
         notes: what was done to the scan and what was found, one line each.
         seconds: for all of it.
     """
@@ -101,6 +102,7 @@ class Tightened:
     shape: Shape
     method: Method
     noise: float
+    reach: float
     notes: tuple[str, ...]
     seconds: float
 
@@ -137,17 +139,17 @@ def tighten(
         ValueError: an unknown preset or term, or a term that needs what the scan does not have.
 
     Example:
-        >>> found = encode_scan(space, scan)
-        >>> tight = tighten(found.shape, scan)
+        >>> tight = tighten(encode(space, "worn_gear.stl"), Scan.load("scan.ply"))
         >>> tight.shape.mesh().export("tight.ply"); print(tight.shape.correction.nbytes)
     """
     began = monotonic()
     config = config or TightenConfig()
     shape = shape.without_correction()
     method: Method = "solve" if terms is None else "descent"
+    reach = config.reach * shape.frame.scale
     unit, notes = _in_cube(shape, scan, config)
     if _TOO_FEW in notes:
-        return Tightened(shape, method, 0.0, tuple(notes), monotonic() - began)
+        return Tightened(shape, method, 0.0, reach, tuple(notes), monotonic() - began)
     prior = shape.decoded()
     noise = noise_level(unit.points) if config.noise is None else config.noise / shape.frame.scale
     if unit.normals is None:
@@ -165,12 +167,12 @@ def tighten(
         notes.append(moved.stop.value)
         if len(moved.scan) < LEAST_POINTS:
             notes.append("the terms left the points without a surface; the shape stays as its code has it")
-            return Tightened(shape, method, noise * shape.frame.scale, tuple(notes), monotonic() - began)
+            return Tightened(shape, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
         field = _solved(moved.scan, prior, held, 0.0, config)
     correction = Correction.of(field, config.precision)
     notes.append(f"the correction takes {correction.nbytes:,} bytes")
     tight = replace(shape, correction=correction)
-    return Tightened(tight, method, noise * shape.frame.scale, tuple(notes), monotonic() - began)
+    return Tightened(tight, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
 
 
 def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, list[str]]:

@@ -270,7 +270,7 @@ def test_what_cannot_be_is_said_in_a_line(tmp_path: Path, capsys: pytest.Capture
     assert "two ways" in refused(capsys, "reconstruct", good, *rest, "--preset", "digs", "--term", "surface=1")
     assert "twice" in refused(capsys, "reconstruct", good, *rest, "--term", "surface=1", "--term", "surface=2")
     assert "normals" in refused(capsys, "reconstruct", good, *rest, "--term", "normals=1")
-    assert "without a space" in refused(capsys, "reconstruct", good, *rest, "--preset", "digs", "--space", "s.h5")
+    assert "without a space" in refused(capsys, "reconstruct", good, *rest, "--network", "fast", "--space", "s.h5")
     with pytest.raises(SystemExit):
         main(["reconstruct", str(good), "-o", "x.ply", "--term", "surface"])
     assert "eikonal=0.1" in capsys.readouterr().err

@@ -20,18 +20,28 @@ from .progress import Bar, say
 RESIDUAL_POINTS = 20_000
 
 
-def fitted(options: Namespace) -> Result:
-    """`latentsdf reconstruct` without `--space`."""
-    if options.pose:
-        raise ValueError("--pose says how a scan lies among the shapes of a space; give --space, or leave it out")
+def objective_of(options: Namespace) -> str | dict[str, float] | None:
+    """What `--preset` or `--term` ask for; None where neither is given.
+
+    Raises:
+        ValueError: both are given, or a term twice.
+    """
     if options.preset and options.term:
         raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
     names = [name for name, _ in options.term or ()]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--term {name} is given twice; give it one weight")
+    return dict(options.term) if options.term else options.preset
+
+
+def fitted(options: Namespace) -> Result:
+    """`latentsdf reconstruct` without `--space`."""
+    given = [f"--{name}" for name in ("pose", "add", "code-only") if getattr(options, name.replace("-", "_"))]
+    if given:
+        raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
+    terms = objective_of(options)
     check_mesh_ending(Path(options.out))
-    terms = dict(options.term) if options.term else options.preset
     config = FitConfig(network=options.network or "fast", minutes=options.minutes or 2.0, seed=options.seed)
     began = monotonic()
     scan = Scan.load(options.scan)
@@ -43,7 +53,7 @@ def fitted(options: Namespace) -> Result:
     write_mesh(surface, Path(options.out))
     points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
     residual = evaluate(found, points).abs().numpy()
-    what = found.preset or " ".join(names)
+    what = found.preset or " ".join(name for name, _ in options.term)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {residual.mean():.5g}")
     say(f"{what}, {found.network} network, {found.steps} steps; {found.stop.value} ({monotonic() - began:.0f} s)")
     return {

@@ -158,7 +158,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
     parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
     _pose(parser)
-    parser.add_argument("--preset", metavar="NAME", help="what is fitted without a space, by the paper's name")
+    parser.add_argument("--code-only", action="store_true", help="do not correct the shape of the code to the scan")
+    parser.add_argument("--add", metavar="NAME", help="keep the shape in SPACE.h5 too, code and correction")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="what is fitted, by the paper's name; with --space, to correct by"
+    )
     parser.add_argument(
         "--term",
         type=_weight,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -17,9 +18,9 @@ from ..reconstruction import reconstruct as reconstruct_scan
 from ..scan import Scan
 from ..scan_fit import ScanFitConfig
 from ..space import LatentSpace, Shape
-from ..store import load
+from ..store import append, load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
-from .fitted import fitted
+from .fitted import fitted, objective_of
 from .progress import Bar, say
 
 
@@ -77,7 +78,7 @@ def search(options: Namespace) -> Result:
     query = _query(space, options)
     if isinstance(query, Scan):
         fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
-        found = reconstruct_scan(space, query, config=ReconstructConfig(fit=fit))
+        found = reconstruct_scan(space, query, config=ReconstructConfig(fit=fit, tighten=False))
         if found.stop is Stop.INTERRUPTED:
             raise KeyboardInterrupt
         query = found.shape
@@ -94,20 +95,33 @@ def reconstruct(options: Namespace) -> Result:
     """`latentsdf reconstruct`."""
     if options.space is None:
         return fitted(options)
-    given = [f"--{name}" for name in ("preset", "term", "network", "minutes") if getattr(options, name) is not None]
+    given = [f"--{name}" for name in ("network", "minutes") if getattr(options, name) is not None]
     if given:
         raise ValueError(f"{' and '.join(given)} fit a scan without a space; leave --space out, or leave them out")
+    terms = objective_of(options)
+    if terms is not None and options.code_only:
+        raise ValueError(
+            "--code-only leaves the shape as its code has it; leave --preset and --term out, or leave it out"
+        )
     check_mesh_ending(Path(options.out))
     space = load(options.space)
     began = monotonic()
-    config = ReconstructConfig(fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed))
+    config = ReconstructConfig(
+        fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed), tighten=not options.code_only
+    )
     scan = Scan.load(options.scan)
+    if options.add is not None and options.add in space:
+        raise ValueError(f"{options.space} already holds a shape named {options.add!r}; use another name")
     with Bar("reconstruct", options.quiet) as bar:
-        found = reconstruct_scan(space, scan, config=config, on_step=lambda step: bar.update(step.progress))
+        found = reconstruct_scan(
+            space, scan, terms, config=config, on_step=lambda step: bar.update(0.5 * step.progress)
+        )
         for note in found.notes:
             bar.line(note)
     surface = found.mesh(options.resolution)
     write_mesh(surface, Path(options.out))
+    if options.add is not None:
+        append(options.space, [replace(found.shape, name=options.add)])
     matches = Index(space).search(found.shape, k=3)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {found.residual_mean:.5g}")
     say("nearest: " + ", ".join(match.name for match in matches))
@@ -126,6 +140,7 @@ def reconstruct(options: Namespace) -> Result:
             "center": found.shape.frame.center.tolist(),
         },
         "code": found.shape.code.tolist(),
+        "correction_bytes": 0 if found.shape.correction is None else found.shape.correction.nbytes,
         "surprise": found.surprise,
         "openness": found.openness,
         "notes": list(found.notes),
