@@ -28,13 +28,13 @@ from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
 from unseen_table import KEYS, table
 
-from latentsdf.fitting import FitConfig, fit
+from latentsdf.fitting import FitConfig, Fitted, fit
 from latentsdf.frame import Frame
 from latentsdf.gallery import Gallery
 from latentsdf.index import Index
 from latentsdf.mesh import MeshSDF, surface_samples
 from latentsdf.preparation import find_meshes
-from latentsdf.reconstruction import ReconstructConfig, reconstruct
+from latentsdf.reconstruction import ReconstructConfig, Reconstruction, reconstruct
 from latentsdf.scan import Scan, virtual_scan
 from latentsdf.scan_fit import ScanFitConfig, gallery_of
 from latentsdf.space import LatentSpace
@@ -141,6 +141,7 @@ def measured(
     """Figures of one reconstruction against the truth, in its unit frame; seconds without those of meshing."""
     began = monotonic()
     about: dict[str, Any] = {}
+    found: Reconstruction | Fitted | None = None
     try:
         if method == "poisson":
             made = screened_poisson(scan)
@@ -160,13 +161,18 @@ def measured(
             )
             found = reconstruct(space, scan, config=config, gallery=gallery)
             seconds = monotonic() - began
-            about = pose_error(query, found.shape.frame)
-            nearest = Index(space).search(found.shape, k=1)[0].name
-            about["class_right"] = nearest.split("/")[0] == query.name.split("/")[0]
-            about |= {key: getattr(found, key) for key in ("surprise", "openness")}
             made = found.shape.mesh(options.resolution)
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
+    if isinstance(found, Reconstruction):
+        nearest = Index(space).search(found.shape, k=1)[0].name
+        about = {
+            **pose_error(query, found.shape.frame),
+            "class_right": nearest.split("/")[0] == query.name.split("/")[0],
+            "surprise": found.surprise,
+            "openness": found.openness,
+            "code_seconds": seconds - (found.tightened.seconds if found.tightened else 0.0),
+        }
     unit = trimesh.Trimesh(query.world.apply(made.vertices), made.faces, process=False)
     return {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds, **about}
 
@@ -188,10 +194,10 @@ def pose_error(query: Query, frame: Frame) -> dict[str, Any]:
     start = points @ between.rotation.T
     turn, at = np.eye(3), start
     for _ in range(60):
-        goal = surface.closest(at)[0]
+        goal = surface.closest(at)[2]
         step = Rotation.align_vectors(goal, at)[0].as_matrix()
         turn, at = step @ turn, at @ step.T
-    left = float(np.abs(np.linalg.norm(surface.closest(at)[0] - at, axis=1)).mean())
+    left = float(np.abs(np.linalg.norm(surface.closest(at)[2] - at, axis=1)).mean())
     angle = float(np.degrees(Rotation.from_matrix(turn).magnitude()))
     plain = float(np.degrees(Rotation.from_matrix(between.rotation).magnitude()))
     angle = min(angle, plain) if left < 0.01 else plain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ _QUERIES = 15_000
 _AROUND = 0.1
 _BESIDE = 0.02
 _RAY = 2.0
-_OPEN_POINTS = 4000
+_MOST = 20_000
 _LEAST = 20
 
 
@@ -25,30 +27,26 @@ class ScanEvidence:
 
     The scan's points lie on the surface. Anywhere else the distance to the scan bounds the size of the field from
     above; where the scan is closed it *is* that size (sign-agnostic learning, Atzmon and Lipman 2020), where it is open
-    there may be surface that it does not show, so nearer is no fault. With normals, places beside the surface have a
-    sign too. With a sensor, all the way to it is outside.
+    there may be surface that it does not show, so nearer is no fault. Places beside the surface have a sign too, by the
+    normals; where there are none they are estimated and turned to the sensor, or to where one can look away. With a
+    sensor, all the way to it is outside.
 
     Args:
         scan: cleaned, about as large as the unit sphere.
         shortage: weight of a field nearer to zero than the scan is; None takes a half for a closed scan, nothing for
             an open one.
-        kept: share of the points that are used; the others are `spare`.
         seed: of everything random.
 
     Attributes:
         openness: the share of the full sphere that the points miss of a closed surface (`sides.openness`): near 0 for a
             closed scan, 1/2 for a flat patch. NaN where there are too few points to tell.
-        spare: points that no draw contains, for judging a fit.
     """
 
-    def __init__(self, scan: Scan, shortage: float | None = None, kept: float = 1.0, seed: int = 0):
+    def __init__(self, scan: Scan, shortage: float | None = None, seed: int = 0):
         random = np.random.default_rng(seed)
-        order = random.permutation(len(scan))
-        used = order[: max(1, round(kept * len(scan)))]
-        points = scan.points[used]
-        normals = None if scan.normals is None else scan.normals[used]
-        self.spare = _tensor(scan.points[order[len(used) :]])
-        self.openness = _openness(scan, seed)
+        scan = _with_normals(scan.subsampled(_MOST, seed), seed)
+        points, normals = scan.points, scan.normals
+        self.openness = float("nan") if normals is None else openness(points, normals)
         if shortage is None:
             shortage = 0.5 if self.openness < CLOSED else 0.0
         self._random = torch.Generator().manual_seed(seed + 1)
@@ -77,13 +75,15 @@ class ScanEvidence:
             self._parts.append((kind, _tensor(points), _tensor(targets), shortage))
 
 
-def _openness(scan: Scan, seed: int) -> float:
-    """See `sides.openness`; normals are estimated where the scan has none."""
-    scan = scan.subsampled(_OPEN_POINTS, seed)
-    if len(scan) < _LEAST:
-        return float("nan")
-    normals = outward_normals(scan.points, seed=seed) if scan.normals is None else scan.normals
-    return openness(scan.points, normals)
+def _with_normals(scan: Scan, seed: int) -> Scan:
+    """The scan with estimated normals where it has none: facing the sensor, else by visibility."""
+    if scan.normals is not None or len(scan) < _LEAST:
+        return scan
+    normals = outward_normals(scan.points, seed=seed)
+    if scan.sensor is not None:
+        facing = np.einsum("nd,nd->n", scan.sensor - scan.points, normals) >= 0
+        normals = np.where(facing[:, None], normals, -normals)
+    return replace(scan, normals=normals)
 
 
 def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.Generator) -> tuple[NDArray, NDArray]:
