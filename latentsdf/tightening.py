@@ -20,6 +20,7 @@ from .regularizers import Term
 from .scan import Scan
 from .sides import outward_normals, prior_normals
 from .solver import Correction, SolveConfig, SplineField, solve
+from .solver.anchors import prior_at
 from .solver.correction import PRECISION
 from .solver.reliability import Robust, isolation_weights
 from .space import Shape
@@ -33,6 +34,8 @@ LEAST_POINTS = 32
 _TOO_FEW = "too few points in the shape's cube, or all on one line: it stays as its code has it"
 _CELLS = 48
 """Cells an axis of the lattice that the prior's surface is looked for with."""
+_HOPELESS = 0.1
+"""A prior that is wrong at so many of the points of a closed scan is left out."""
 _FARTHEST = 0.1
 """The prior has its say from this distance on, however far it is off (unit frame)."""
 _NEIGHBORS = 16
@@ -120,10 +123,11 @@ def tighten(
     its word instead of the points', so that the seam and all beyond are the same.
 
     "Away from the points" is not to the letter: a prior that the points contradict is bounded by them first
-    (`Bounded`), since a decoded field may be wrong by more than a correction reaches; and where the scan covers its
-    surface and the prior is off by more than twice the reach, the points alone make the field. Normals that are missing are
-    estimated, and point where the prior's gradient does wherever the prior is near; else towards the sensor or, without
-    one, to the side from which the point can be seen.
+    (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Where the scan covers its surface
+    and the prior is grossly wrong at a tenth of the points, the points alone make the field (`Correction.alone`).
+
+    Normals that are missing are estimated. They face the sensor; without one they point where the prior's gradient does
+    wherever the prior is near, and else to the side from which the point can be seen.
 
     Args:
         shape: the prior, in its frame. An earlier correction is dropped.
@@ -158,7 +162,7 @@ def tighten(
     held = _bounded(trusted, prior) if config.bounded else None
     if held is not None and held.closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    alone = held is not None and held.closed and _off(trusted, prior) > 2 * config.reach
+    alone = held is not None and held.closed and _wrong(trusted, prior, config.reach) > _HOPELESS
     if alone:
         notes.append("the code is too far off: the points alone make the field")
     solid = trusted if alone else unit
@@ -224,9 +228,11 @@ def _bounded(unit: Scan, prior: SDF) -> Bounded:
     return Bounded(prior, unit.points, unit.normals, unit.sensor)
 
 
-def _off(unit: Scan, prior: SDF) -> float:
-    """How far the prior is off at nine tenths of the points, unit frame."""
-    return float(np.quantile(np.abs(_values(prior, unit.points)), 0.9))
+def _wrong(unit: Scan, prior: SDF, reach: float) -> float:
+    """Share of the points where the prior is off by twice the reach or has the other side out."""
+    assert unit.normals is not None
+    at = prior_at(prior, unit.points).reshape(4, -1)
+    return float(((np.abs(at[0]) > 2 * reach) | (np.einsum("dn,nd->n", at[1:], unit.normals) < 0)).mean())
 
 
 def _values(prior: SDF, points: NDArray[np.float64]) -> NDArray[np.float64]:
