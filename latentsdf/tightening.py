@@ -20,6 +20,7 @@ from .regularizers import Term
 from .scan import Scan
 from .sides import outward_normals, prior_normals
 from .solver import Correction, SolveConfig, SplineField, solve
+from .solver.anchors import prior_at
 from .solver.correction import PRECISION
 from .solver.reliability import Robust, isolation_weights
 from .space import Shape
@@ -33,6 +34,8 @@ LEAST_POINTS = 32
 _TOO_FEW = "too few points in the shape's cube, or all on one line: it stays as its code has it"
 _CELLS = 48
 """Cells an axis of the lattice that the prior's surface is looked for with."""
+_HOPELESS = 0.1
+"""A prior that is wrong at so many of the points of a closed scan is left out."""
 _FARTHEST = 0.1
 """The prior has its say from this distance on, however far it is off (unit frame)."""
 _NEIGHBORS = 16
@@ -122,9 +125,11 @@ def tighten(
     its word instead of the points', so that the seam and all beyond are the same.
 
     "Away from the points" is not to the letter: a prior that the points contradict is bounded by them first
-    (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Normals that are missing are
-    estimated, and point where the prior's gradient does wherever the prior is near; else towards the sensor or, without
-    one, to the side from which the point can be seen.
+    (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Where the scan covers its surface
+    and the prior is grossly wrong at a tenth of the points, the points alone make the field (`Correction.alone`).
+
+    Normals that are missing are estimated. They face the sensor; without one they point where the prior's gradient does
+    wherever the prior is near, and else to the side from which the point can be seen.
 
     Args:
         shape: the prior, in its frame. An earlier correction is dropped.
@@ -155,21 +160,28 @@ def tighten(
     if unit.normals is None:
         unit = replace(unit, normals=_normals(unit, prior, config.seed))
         notes.append("the scan has no normals; estimated ones are used")
-    held = _bounded(unit, prior) if config.bounded else None
+    trusted = _trusted(unit)
+    held = _bounded(trusted, prior) if config.bounded else None
     if held is not None and held.closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    if terms is None:
-        field = _solved(unit, prior, held, noise, config)
-    else:
+    alone = held is not None and held.closed and _wrong(trusted, prior, config.reach) > _HOPELESS
+    if alone:
+        notes.append("the code is too far off: the points alone make the field")
+    solid = trusted if alone else unit
+    if terms is not None:
         moved = descend(
             unit, prior, terms, config.descent, resolution=config.resolution, reach=config.reach, seed=config.seed
         )
         notes.append(moved.stop.value)
-        if len(moved.scan) < LEAST_POINTS:
+        solid, exact = moved.scan, 0.0
+        if len(solid) < LEAST_POINTS:
             notes.append("the terms left the points without a surface; the shape stays as its code has it")
             return Tightened(shape, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
-        field = _solved(moved.scan, prior, held, 0.0, config)
-    correction = Correction.of(field, config.precision)
+    else:
+        exact = noise
+    settings = _settings(exact, config)
+    field = solve(solid, config=settings).correction if alone else _corrected(solid, prior, held, settings)
+    correction = Correction.of(field, config.precision, alone)
     notes.append(f"the correction takes {correction.nbytes:,} bytes")
     tight = replace(shape, correction=correction)
     return Tightened(tight, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
@@ -206,33 +218,48 @@ def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
     return prior_normals(unit.points, normals, prior)
 
 
-def _bounded(unit: Scan, prior: SDF) -> Bounded:
-    """The prior bounded by the points that are not strays."""
+def _trusted(unit: Scan) -> Scan:
+    """The scan without points far from all others."""
     assert unit.normals is not None
-    trusted = isolation_weights(unit.points, "geman-mcclure") > 0.1
-    return Bounded(prior, unit.points[trusted], unit.normals[trusted], unit.sensor)
+    kept = isolation_weights(unit.points, "geman-mcclure") > 0.1
+    return replace(unit, points=unit.points[kept], normals=unit.normals[kept])
 
 
-def _solved(unit: Scan, prior: SDF, held: Bounded | None, noise: float, config: TightenConfig) -> SplineField:
-    """The correction by one linear solve."""
+def _bounded(unit: Scan, prior: SDF) -> Bounded:
+    assert unit.normals is not None
+    return Bounded(prior, unit.points, unit.normals, unit.sensor)
+
+
+def _wrong(unit: Scan, prior: SDF, reach: float) -> float:
+    """Share of the points where the prior is off by twice the reach or has the other side out."""
+    assert unit.normals is not None
+    at = prior_at(prior, unit.points).reshape(4, -1)
+    return float(((np.abs(at[0]) > 2 * reach) | (np.einsum("dn,nd->n", at[1:], unit.normals) < 0)).mean())
+
+
+def _values(prior: SDF, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return evaluate(prior, torch.from_numpy(points).float()).double().cpu().numpy()
+
+
+def _settings(noise: float, config: TightenConfig) -> SolveConfig:
+    """Of the solve, for points of some noise (unit frame)."""
     width = 2.0 / config.resolution
-    off = evaluate(prior, torch.from_numpy(unit.points).float()).abs().double().cpu().numpy()
-    reach = float(np.clip(np.quantile(off, 0.9), config.reach, max(config.reach, _FARTHEST)))
-    solution = solve(
-        unit,
-        config=SolveConfig(
-            resolution=config.resolution,
-            position=float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION)),
-            bending=1e-3 * config.smooth,
-            anchor=config.anchor,
-            reach=reach,
-            robust=config.robust,
-        ),
-        prior=prior,
-        held=held,
-        fixed=_settled(_Off(unit.points, off), prior, held, reach, width),
+    return SolveConfig(
+        resolution=config.resolution,
+        position=float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION)),
+        bending=1e-3 * config.smooth,
+        anchor=config.anchor,
+        reach=config.reach,
+        robust=config.robust,
     )
-    return solution.correction
+
+
+def _corrected(unit: Scan, prior: SDF, held: SDF | None, settings: SolveConfig) -> SplineField:
+    """The correction of a prior by one linear solve."""
+    off = np.abs(_values(prior, unit.points))
+    reach = float(np.clip(np.quantile(off, 0.9), settings.reach, max(settings.reach, _FARTHEST)))
+    fixed = _settled(_Off(unit.points, off), prior, held, reach, 2.0 / settings.resolution)
+    return solve(unit, config=replace(settings, reach=reach), prior=prior, held=held, fixed=fixed).correction
 
 
 class _Off(NamedTuple):

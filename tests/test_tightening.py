@@ -129,7 +129,9 @@ def test_normals_that_are_missing_follow_the_prior() -> None:
 def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     """A small ball far from the prior: the prior's own surface, which no point supports, has to go."""
     seen, centre = directions(2000), np.array([0.0, 0.0, 0.75])
-    found = tighten(ball(), scanned(centre + 0.15 * seen, seen), config=TightenConfig(resolution=64))
+    found = tighten(ball(), scanned(centre + 0.15 * seen, seen), config=SMALL)
+    assert found.shape.correction is not None
+    assert found.shape.correction.alone
     assert any("covers its surface" in note for note in found.notes)
     surface = extract_mesh(found.shape.sdf, 64)
     assert surface.body_count == 1
@@ -180,6 +182,11 @@ def test_a_correction_is_read_from_its_bytes_within_its_precision() -> None:
         sizes.append(kept.nbytes)
     assert sizes[0] < sizes[1] < 60_000
     level = solution.correction.levels[0]
+    alone = Correction.of(solution.correction, 1e-4, alone=True)
+    outside = torch.tensor([[3.0, 0.0, 0.0]], dtype=torch.float64)
+    assert alone.alone
+    assert not kept.alone
+    torch.testing.assert_close(alone(outside), kept(outside) + 2)
     nothing = Correction.of(SplineField([level], [np.zeros(len(level.places))]))
     assert nothing.nbytes < 40
     assert float(nothing(places).abs().max()) == 0.0

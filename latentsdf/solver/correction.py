@@ -22,7 +22,7 @@ from .stack import COARSEST, FINEST, parent_places, refinement
 
 PRECISION = 3e-4
 """Largest error of a kept coefficient, unit frame; the field's error is at most that of each of its levels together."""
-_HEAD, _LEVEL = struct.Struct("<I"), struct.Struct("<IfI")
+_HEAD, _LEVEL = struct.Struct("<II"), struct.Struct("<IfI")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,8 @@ class Correction:
 
     Coefficients are whole multiples of a step and those below it are left out, so the field read from the bytes is the
     same on every machine. B-splines sum to one, so rounding moves no value by more than it moves a coefficient.
+
+    One that stands `alone` takes the place of the other field: data may leave nothing of a prior to be corrected.
 
     Attributes:
         packed: what `docs/format.md` describes under "Corrections".
@@ -45,13 +47,26 @@ class Correction:
         return len(self.packed)
 
     @cached_property
+    def _read(self) -> tuple[bool, list[_Kept]]:
+        return _unpacked(self.packed)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is the whole field, and not what is added to another.
+
+        Raises:
+            ValueError: the bytes are damaged.
+        """
+        return self._read[0]
+
+    @cached_property
     def field(self) -> SplineField:
         """The levels, ready to be read.
 
         Raises:
             ValueError: the bytes are damaged.
         """
-        levels, values = _rebuilt(_unpacked(self.packed))
+        levels, values = _rebuilt(self._read[1])
         totals: list[Array] = []
         for level, own in zip(levels, values, strict=True):
             total = level.parents @ totals[-1] if totals else np.zeros(len(level.places))
@@ -60,16 +75,20 @@ class Correction:
         return SplineField(levels, totals)
 
     def __call__(self, points: Tensor) -> Tensor:
-        """What is added at points (N, 3) of the unit frame, (N,); outside the cube as at its nearest point."""
-        return self.field.inside(points)
+        """What is added at points (N, 3) of the unit frame, (N,); outside the cube as at its nearest point.
+
+        If it stands alone, its distances, which outside the cube grow as `SplineField` says.
+        """
+        return self.field(points) if self.alone else self.field.inside(points)
 
     @staticmethod
-    def of(field: SplineField, precision: float = PRECISION) -> Correction:
+    def of(field: SplineField, precision: float = PRECISION, alone: bool = False) -> Correction:
         """Keep a field.
 
         Args:
             field: its levels and totals.
             precision: how much a coefficient may be off, unit frame; larger takes fewer bytes.
+            alone: it is to be the whole field.
 
         Raises:
             ValueError: a precision that is not positive, or a field that is not finite.
@@ -91,18 +110,20 @@ class Correction:
             kept.append(_Kept(level.cells, step, keys, numbers[there]))
         while len(kept) > 1 and not len(kept[-1].keys):
             kept.pop()
-        return Correction(_packed(kept))
+        return Correction(_packed(kept, alone))
 
 
 class Corrected:
-    """A prior plus what is added to it; as smooth as the prior."""
+    """A prior plus what is added to it, as smooth as the prior; or a correction that stands alone."""
 
     def __init__(self, prior: SDF, correction: SDF):
         self.prior, self.correction = prior, correction
-        self.smooth: bool = getattr(prior, "smooth", True)
+        self.alone: bool = getattr(correction, "alone", False)
+        self.smooth: bool = self.alone or getattr(prior, "smooth", True)
 
     def __call__(self, points: Tensor) -> Tensor:
-        return self.prior(points) + self.correction(points)
+        value = self.correction(points)
+        return value if self.alone else self.prior(points) + value
 
 
 class _Kept(NamedTuple):
@@ -114,9 +135,9 @@ class _Kept(NamedTuple):
     numbers: NDArray[np.int64]
 
 
-def _packed(levels: Sequence[_Kept]) -> bytes:
+def _packed(levels: Sequence[_Kept], alone: bool) -> bytes:
     """The bytes of levels: gaps between places, and numbers of steps as 0, -1, 1, -2 ... -> 0, 1, 2, 3 ..."""
-    parts = [_HEAD.pack(len(levels))]
+    parts = [_HEAD.pack(int(alone), len(levels))]
     parts += [_LEVEL.pack(level.cells, level.step, len(level.keys)) for level in levels]
     for level in levels:
         folded = np.where(level.numbers < 0, -2 * level.numbers - 1, 2 * level.numbers)
@@ -125,10 +146,10 @@ def _packed(levels: Sequence[_Kept]) -> bytes:
     return packer.compress(b"".join(parts)) + packer.flush()
 
 
-def _unpacked(packed: bytes) -> list[_Kept]:
+def _unpacked(packed: bytes) -> tuple[bool, list[_Kept]]:
     try:
         raw = zlib.decompress(packed)
-        (count,) = _HEAD.unpack_from(raw)
+        alone, count = _HEAD.unpack_from(raw)
         heads = [_LEVEL.unpack_from(raw, _HEAD.size + _LEVEL.size * number) for number in range(count)]
         start, levels = _HEAD.size + _LEVEL.size * count, []
         for cells, step, length in heads:
@@ -136,12 +157,12 @@ def _unpacked(packed: bytes) -> list[_Kept]:
             gaps, folded = (np.ascontiguousarray(part.T).view("<u4")[:, 0].astype(np.int64) for part in columns)
             levels.append(_Kept(cells, step, np.cumsum(gaps), (folded >> 1) ^ -(folded & 1)))
             start += 8 * length
-        sound = start == len(raw) and count > 0 and all(_sound(level) for level in levels)
+        sound = start == len(raw) and count > 0 and alone in (0, 1) and all(_sound(level) for level in levels)
     except (zlib.error, struct.error, ValueError, IndexError) as error:
         raise ValueError("the bytes of a correction are damaged") from error
     if not sound or any(fine.cells != 2 * coarse.cells for coarse, fine in pairwise(levels)):
         raise ValueError("the bytes of a correction are damaged")
-    return levels
+    return bool(alone), levels
 
 
 def _sound(level: _Kept) -> bool:
