@@ -1,6 +1,7 @@
 """A sparse B-spline solver for signed distance functions: an SSD-energy solver after NeuralSSD."""
 
 from latentsdf.solver.galerkin import Solution, SolveConfig, solve
+from latentsdf.solver.learned import learned_weights
 from latentsdf.solver.normals import estimate_normals, orient_normals
 from latentsdf.solver.reliability import robust_weights, weight_gradient
 from latentsdf.solver.spline_field import SplineField
@@ -10,6 +11,7 @@ __all__ = [
     "SolveConfig",
     "SplineField",
     "estimate_normals",
+    "learned_weights",
     "orient_normals",
     "robust_weights",
     "solve",

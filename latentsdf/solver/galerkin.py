@@ -5,7 +5,7 @@ Energy (Calakli and Taubin, "SSD: smooth signed distance surface reconstruction"
     sum_i w_i / N (position f(p_i)^2 / h^2 + normal |grad f(p_i) - n_i|^2) + bending h * integral |Hess f|^2
 
 with h the width of the finest cells. What NeuralSSD (2025) learns beside it, the lattice's structure and its basis
-functions, is not here; a learned reliability can be passed in as the weights w.
+functions, is not here; a learned reliability of the points is (`robust="learned"`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from latentsdf.field import SDF
 from latentsdf.scan import Scan
 
 from .anchors import anchor_squares, border_squares, prior_at
-from .bspline import Array, Level, Sparse
+from .bspline import Array, Sparse
 from .cloud import Cloud, checked_cloud
-from .reliability import Robust, isolation_weights, robust_scale, robust_weights
+from .reliability import Falling, Robust, isolation_weights, robust_scale, robust_weights
 from .spline_field import SplineField
 from .stack import Stack, build_stack
 from .system import Misfit, Reading, System
 
 StopReason = Literal["solved directly", "the residual reached the tolerance", "the iterations ran out"]
 """Why a solve ended."""
+BESIDE_LEARNED: Falling = "welsch"
+"""The weights by residual that multiply the learned ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,8 @@ class SolveConfig:
     iterations: int = 500
     """The most iterations on each level."""
     robust: Robust = "none"
-    """Weights by residual against strays: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely."""
+    """Weights against strays. By residual: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely.
+    'learned' begins with the learned reliability of each point (`learned_weights`) and keeps it as a factor."""
     rounds: int = 2
     """Robust solves of every level but the finest, which is solved once with the last weights; more settle them."""
     neighbours: int = 16
@@ -144,13 +147,15 @@ def solve(
     """
     started = time.perf_counter()
     config = SolveConfig() if config is None else config
-    data = checked_cloud(points, normals, weights, config.neighbours)
+    learned = config.robust == "learned"
+    data = checked_cloud(points, normals, weights, config.neighbours, learned)
     stack = build_stack(data.points, config.resolution, config.dense, config.halo)
     bendings = [level.bending() for level in stack.levels]
     offsets = None if prior is None else prior_at(prior, data.points)
     coefficients: Array | None = None
-    loose = 1e-2 if config.robust == "none" else 3e-3
-    trust, iterations = isolation_weights(data.points, config.robust), []
+    falling: Falling = BESIDE_LEARNED if config.robust == "learned" else config.robust
+    loose = 1e-2 if falling == "none" else 3e-3
+    trust, iterations = data.trust if learned else isolation_weights(data.points, falling), []
     system, residual = None, 0.0
     for count in range(1, len(stack.levels) + 1):
         part, last = stack.upto(count), count == len(stack.levels)
@@ -160,7 +165,7 @@ def solve(
         else:
             anchors = anchor_squares(part, data.points, config.anchor, config.reach)
         used = 0
-        rounds = 1 if config.robust == "none" or (last and count > 1) else config.rounds
+        rounds = 1 if falling == "none" or (last and count > 1) else config.rounds
         for turn in range(rounds):
             system = _system(part, bendings[:count], reading, data, trust, config, offsets, anchors)
             if coefficients is not None:
@@ -168,8 +173,8 @@ def solve(
             tolerance = config.tolerance if last else max(config.tolerance, loose)
             coefficients, steps, residual = system.solve(system.right, coefficients, tolerance, config.iterations)
             used += steps
-            if config.robust != "none" and not (last and turn == rounds - 1):
-                trust = _trust(system, reading, coefficients, offsets, part.levels[-1], config)
+            if falling != "none" and not (last and turn == rounds - 1):
+                trust = data.trust * _trust(system, reading, coefficients, offsets, part.levels[-1].width, falling)
         iterations.append(used)
     assert system is not None
     assert coefficients is not None
@@ -228,8 +233,8 @@ def _trust(
     reading: Reading,
     coefficients: Array,
     offsets: Array | None,
-    level: Level,
-    config: SolveConfig,
+    width: float,
+    falling: Falling,
 ) -> Array:
     """Robust weights (N,) from the distances that the field of one level leaves at the points."""
     found = reading(system.totals(coefficients))
@@ -238,4 +243,4 @@ def _trust(
     count = len(found) // 4
     slope = np.linalg.norm(found[count:].reshape(3, count), axis=0)
     distance = found[:count] / np.maximum(slope, 0.5)
-    return robust_weights(distance, robust_scale(distance, 0.1 * level.width) * 2.0, config.robust)
+    return robust_weights(distance, robust_scale(distance, 0.1 * width) * 2.0, falling)
