@@ -27,10 +27,12 @@ from latentsdf.solver.learned import network_weights
 
 WIDTH = 32
 """Units of each of the two hidden layers."""
-STEPS = 5000
-"""Of the supervised stage, 8,192 points each."""
-LEARNING = 3e-4
+STEPS = 2000
+"""Of the supervised stage, 4,096 points each."""
+LEARNING = 1e-3
 """Rate of the adjoint stage."""
+SMALL = 3000
+"""Scans of at most so many points take part in the adjoint stage: a step costs a solve and an adjoint solve each."""
 
 
 class Weigher(nn.Module):
@@ -84,11 +86,19 @@ def main() -> None:
     if not options.judge:
         items = list(pool(options.work / "pool", options.meshes, options.scans, held_out=False))
         print(f"{len(items)} scans", flush=True)
-        features = [local_features(item.points, item.normals).astype(np.float32) for item in items]
+        features = [known_features(item, options.work / f"features/{n}.npy") for n, item in enumerate(items)]
         if not (options.work / "supervised.npz").exists():
             supervised(items, features, options)
         adjoint(items, features, options)
     judge(options)
+
+
+def known_features(item: Item, path: Path) -> np.ndarray:
+    """Features of a scan's points, kept in a file."""
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, local_features(item.points, item.normals).astype(np.float32), allow_pickle=False)
+    return np.load(path, allow_pickle=False)
 
 
 def supervised(items: list[Item], features: list[np.ndarray], options: argparse.Namespace) -> None:
@@ -100,7 +110,7 @@ def supervised(items: list[Item], features: list[np.ndarray], options: argparse.
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     total = 0.0
     for step in range(1, STEPS + 1):
-        rows = torch.randint(len(table), (8192,))
+        rows = torch.randint(len(table), (4096,))
         loss = nn.functional.binary_cross_entropy_with_logits(network(table[rows]), labels[rows])
         optimizer.zero_grad()
         loss.backward()
@@ -121,7 +131,7 @@ def adjoint(items: list[Item], features: list[np.ndarray], options: argparse.Nam
     optimizer, step = torch.optim.Adam(network.parameters(), LEARNING), 0
     if state.exists():
         step = load_moments(optimizer, state)
-    small = [number for number, item in enumerate(items) if len(item.points) <= 5000]
+    small = [number for number, item in enumerate(items) if len(item.points) <= SMALL]
     benches: dict[int, Bench] = {}
     rng, began, total = np.random.default_rng([options.seed, step]), monotonic(), 0.0
     while monotonic() - began < 60 * options.minutes:
