@@ -5,7 +5,7 @@
 
 From MESH_DIR only meshes are taken that the learned weights were not trained on (the held-out fifth of `fidelity.py`),
 scanned virtually with 5,000 points and solved at 64 cells an axis. SCANS_DIR holds the classic scans, on which nothing
-was trained: `scan_clean.ply` or `scan.ply` of each shape, 20,000 points of it, 128 cells; strays are put among them.
+was trained: some points of `scan_clean.ply` or `scan.ply` of each shape, with strays put in their place.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from latentsdf.scan import Scan, virtual_scan
 from latentsdf.solver import SolveConfig, learned_weights, solve
 
 KEYS = ("set", "shape", "trouble", "normals", "method")
-METHODS = ("none", "geman-mcclure", "welsch", "learned", "learned alone", "knowing")
-"""Values of `SolveConfig.robust`; the network's weights without those by residual; all true points and no stray."""
+METHODS = ("none", "geman-mcclure", "welsch", "learned", "learned x welsch", "knowing")
+"""Values of `SolveConfig.robust`; the network's weights times those by residual; all true points and no stray."""
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "f_0.01": 0.0}
 """Figures of a solve without a surface: counted as failure, never left out."""
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--dev", type=int, default=16, help="held-out meshes")
     parser.add_argument("--classic", type=int, default=7, help="classic scans")
     parser.add_argument("--points", type=int, default=20_000, help="of a classic scan")
+    parser.add_argument("--cells", type=int, default=128, help="an axis, for a classic scan")
     parser.add_argument("--trouble", nargs="+", default=list(TROUBLES), choices=list(TROUBLES))
     parser.add_argument("--method", nargs="+", default=list(METHODS))
     parser.add_argument("--normals", nargs="+", default=["given", "none"], choices=["given", "none"])
@@ -111,14 +112,14 @@ def classic_scans(options: argparse.Namespace) -> Iterator[tuple[str, Item]]:
         truth = trimesh.Trimesh(frame.apply(truth.vertices), truth.faces, process=False)
         source = next(folder / name for name in ("scan_clean.ply", "scan.ply") if (folder / name).exists())
         scan = Scan.load(source).transformed(frame).subsampled(options.points)
-        yield f"classic:{folder.name}", Item(scan, 0.0, truth, 128)
+        yield f"classic at {options.cells} cells:{folder.name}", Item(scan, 0.0, truth, options.cells)
 
 
 def figures(item: Item, method: str) -> dict[str, Any]:
     """Figures of one solve."""
     began, weights, robust = monotonic(), None, method
-    if method == "learned alone":
-        weights, robust = learned_weights(item.scan.points, item.scan.normals), "none"
+    if method == "learned x welsch":
+        weights, robust = learned_weights(item.scan.points, item.scan.normals), "welsch"
     elif method == "knowing":
         away = MeshSDF(item.truth.vertices, item.truth.faces).distance(item.scan.points)
         weights, robust = np.where(away < 3 * item.noise + 0.005, 1.0, 1e-6), "none"

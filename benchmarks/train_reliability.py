@@ -142,13 +142,14 @@ def adjoint(items: list[Item], features: list[np.ndarray], options: argparse.Nam
             logits = network(torch.from_numpy(features[number]))
             weights = torch.sigmoid(logits)
             error, slope = benches[number].error_and_gradient(weights.detach().double().numpy())
-            weights.backward(torch.from_numpy(slope / options.batch).float())
-            total += error / options.batch
+            # The logarithm of the error: scans that fail for other reasons, such as turned normals, drown no others.
+            weights.backward(torch.from_numpy(slope / error / options.batch).float())
+            total += np.log(error) / options.batch
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         step += 1
         if step % 10 == 0:
-            print(f"adjoint {step}: field error {total / 10:.4f}, {monotonic() - began:.0f} s", flush=True)
+            print(f"adjoint {step}: log of the field error {total / 10:.4f}, {monotonic() - began:.0f} s", flush=True)
             total = 0.0
             keep(path, network.parts())
             keep_moments(optimizer, step, state)
@@ -170,7 +171,8 @@ def judge(options: argparse.Namespace) -> None:
         print({name: round(value, 4) for name, value in row.items()}, flush=True)
     for name in rows[0]:
         values = [row[name] for row in rows]
-        print(f"{name}: mean {np.mean(values):.4f}, median {np.median(values):.4f}")
+        middle = np.exp(np.mean(np.log(values)))
+        print(f"{name}: mean {np.mean(values):.4f}, median {np.median(values):.4f}, geometric mean {middle:.4f}")
     better = sum(row["adjoint"] < row["supervised"] for row in rows)
     print(f"adjoint below supervised on {better} of {len(rows)} scans")
 

@@ -68,7 +68,7 @@ def test_features_are_finite_where_neighbourhoods_degenerate() -> None:
     for odd in (np.zeros((60, 3)), np.repeat(points[:20], 10, axis=0), points * [1.0, 1.0, 0.0], points[:4]):
         found = local_features(odd, normals[: len(odd)])
         assert np.isfinite(found).all()
-        assert np.abs(found).max() <= 4.0
+        assert np.abs(found).max() <= 4.0 + 1e-12
     with pytest.raises(ValueError, match="at least 4"):
         local_features(points[:3])
 
@@ -104,11 +104,12 @@ def test_the_network_is_small_and_reads_as_layers() -> None:
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
 def test_learned_weights_beat_none_where_there_are_strays(kind: str) -> None:
     points, normals, strays = strewn(3000, kind)
-    queries = torch.from_numpy(ring(1000, seed=5)[0])
-    errors = {}
+    # Strays make false surface where they lie, so the field is judged there too.
+    queries = torch.from_numpy(np.concatenate([ring(300, seed=5)[0], points[strays]]))
+    truth, errors = SHAPE(queries).clamp(-0.1, 0.1), {}
     for robust in ("none", "learned"):
         solution = solve(points, normals, SolveConfig(resolution=32, dense=16, robust=robust))
-        errors[robust] = float(solution.sdf(queries).abs().mean())
+        errors[robust] = float((solution.sdf(queries).clamp(-0.1, 0.1) - truth).abs().mean())
         if robust == "learned":
             assert np.median(solution.weights[strays]) < 0.1 < np.median(solution.weights[~strays])
     assert errors["learned"] < errors["none"] / 2
@@ -127,7 +128,7 @@ def test_bare_points_take_their_normals_from_reliable_ones_in_any_order() -> Non
 
 def test_views_that_are_merged_face_their_own_sensors() -> None:
     points, normals = ring(4000)
-    sensors = [np.array([0.0, 0.0, 3.0]), np.array([0.0, 0.0, -3.0])]
+    sensors = [np.array([0.0, 0.0, 30.0]), np.array([0.0, 0.0, -30.0])]
     views = [
         Scan(points[side], sensor=eye) for side, eye in zip((points[:, 2] > 0, points[:, 2] < 0), sensors, strict=True)
     ]
@@ -135,7 +136,7 @@ def test_views_that_are_merged_face_their_own_sensors() -> None:
     assert whole.sensor is None
     truth = np.concatenate([normals[points[:, 2] > 0], normals[points[:, 2] < 0]])
     assert whole.normals is not None
-    # At the two rims a plane is seen edge on, and noise of the estimate may turn it.
+    # At the rims a plane is seen edge on, and the error of the estimate may turn it.
     clear = np.abs(truth[:, 2]) > 0.2
     assert np.einsum("nd,nd->n", whole.normals, truth)[clear].min() > 0.8
     with pytest.raises(ValueError, match="view 1 .* has no sensor"):

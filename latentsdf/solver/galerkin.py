@@ -31,7 +31,7 @@ from .system import Misfit, Reading, System
 
 StopReason = Literal["solved directly", "the residual reached the tolerance", "the iterations ran out"]
 """Why a solve ended."""
-BESIDE_LEARNED: Falling = "welsch"
+BESIDE_LEARNED: Falling = "none"
 """The weights by residual that multiply the learned ones."""
 
 
