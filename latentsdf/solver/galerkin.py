@@ -31,8 +31,6 @@ from .system import Misfit, Reading, System
 
 StopReason = Literal["solved directly", "the residual reached the tolerance", "the iterations ran out"]
 """Why a solve ended."""
-BESIDE_LEARNED: Falling = "none"
-"""The weights by residual that multiply the learned ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +61,7 @@ class SolveConfig:
     """The most iterations on each level."""
     robust: Robust = "none"
     """Weights against strays. By residual: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely.
-    'learned' begins with the learned reliability of each point (`learned_weights`) and keeps it as a factor."""
+    By the neighbourhood of each point, before the solve: 'learned' (`learned_weights`)."""
     rounds: int = 2
     """Robust solves of every level but the finest, which is solved once with the last weights; more settle them."""
     neighbours: int = 16
@@ -153,7 +151,7 @@ def solve(
     bendings = [level.bending() for level in stack.levels]
     offsets = None if prior is None else prior_at(prior, data.points)
     coefficients: Array | None = None
-    falling: Falling = BESIDE_LEARNED if config.robust == "learned" else config.robust
+    falling: Falling = "none" if config.robust == "learned" else config.robust
     loose = 1e-2 if falling == "none" else 3e-3
     trust, iterations = data.trust if learned else isolation_weights(data.points, falling), []
     system, residual = None, 0.0
@@ -174,7 +172,7 @@ def solve(
             coefficients, steps, residual = system.solve(system.right, coefficients, tolerance, config.iterations)
             used += steps
             if falling != "none" and not (last and turn == rounds - 1):
-                trust = data.trust * _trust(system, reading, coefficients, offsets, part.levels[-1].width, falling)
+                trust = _trust(system, reading, coefficients, offsets, part.levels[-1].width, falling)
         iterations.append(used)
     assert system is not None
     assert coefficients is not None
