@@ -2,7 +2,8 @@
 
 from latentsdf.solver.correction import Corrected, Correction
 from latentsdf.solver.galerkin import Solution, SolveConfig, solve
-from latentsdf.solver.normals import estimate_normals, orient_normals
+from latentsdf.solver.learned import learned_weights
+from latentsdf.solver.normals import estimate_normals, merge_views, orient_normals
 from latentsdf.solver.reliability import robust_weights, weight_gradient
 from latentsdf.solver.spline_field import SplineField
 
@@ -13,6 +14,8 @@ __all__ = [
     "SolveConfig",
     "SplineField",
     "estimate_normals",
+    "learned_weights",
+    "merge_views",
     "orient_normals",
     "robust_weights",
     "solve",

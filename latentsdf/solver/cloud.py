@@ -6,14 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial import KDTree
 
 from latentsdf.scan import Scan
 
 from .bspline import Array, Indices
+from .learned import learned_weights
 from .normals import estimate_normals, orient_normals
 
 LEAST_POINTS = 10
 """Fewer points than this are refused."""
+TRUSTED = 0.5
+"""Points of less learned reliability take no part in the estimation of normals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +29,22 @@ class Cloud:
         normals: (N, 3) of length one, outward.
         weights: (N,) not negative.
         order: (N,) which of the points given each one is.
+        trust: (N,) learned reliability in (0, 1), or 1 each where it was not asked for.
     """
 
     points: Array
     normals: Array
     weights: Array
     order: Indices
+    trust: Array
 
 
 def checked_cloud(
-    points: Scan | ArrayLike, normals: ArrayLike | None, weights: ArrayLike | None, neighbours: int
+    points: Scan | ArrayLike,
+    normals: ArrayLike | None,
+    weights: ArrayLike | None,
+    neighbours: int,
+    learned: bool = False,
 ) -> Cloud:
     """Check what was given, sort it, and estimate normals where there are none.
 
@@ -43,6 +53,7 @@ def checked_cloud(
         normals: (N, 3) of any length, outward, or None; None with a scan.
         weights: (N,), or None for 1 each.
         neighbours: points to a plane where normals are estimated.
+        learned: find the learned reliability of the points, and estimate normals from the reliable ones alone.
 
     Raises:
         ValueError: as `solve` says.
@@ -60,12 +71,21 @@ def checked_cloud(
         keys = [*direction.T[::-1], *keys]
     order = np.lexsort(keys)
     place = place[order]
-    if direction is None:
-        found, nearest = estimate_normals(place, neighbours)
-        direction = orient_normals(place, found, nearest, sensor)
-    else:
-        direction = direction[order]
-    return Cloud(place, direction, share[order], order)
+    given = None if direction is None else direction[order]
+    trust = learned_weights(place, given) if learned else np.ones(len(place))
+    direction = _estimated(place, trust, neighbours, sensor) if given is None else given
+    return Cloud(place, direction, share[order], order, trust)
+
+
+def _estimated(points: Array, trust: Array, neighbours: int, sensor: Array | None) -> Array:
+    """Normals (N, 3) by the planes of the trusted points; each of the others takes that of the nearest trusted one."""
+    trusted = np.flatnonzero(trust >= min(TRUSTED, float(np.median(trust))))
+    place = points[trusted]
+    found, nearest = estimate_normals(place, neighbours)
+    normals = orient_normals(place, found, nearest, sensor)
+    if len(trusted) == len(points):
+        return normals
+    return normals[np.asarray(KDTree(place).query(points)[1])]
 
 
 def _checked_points(points: Array) -> Array:

@@ -5,7 +5,7 @@ Energy (Calakli and Taubin, "SSD: smooth signed distance surface reconstruction"
     sum_i w_i / N (position f(p_i)^2 / h^2 + normal |grad f(p_i) - n_i|^2) + bending h * integral |Hess f|^2
 
 with h the width of the finest cells. What NeuralSSD (2025) learns beside it, the lattice's structure and its basis
-functions, is not here; a learned reliability can be passed in as the weights w.
+functions, is not here; a learned reliability of the points is (`robust="learned"`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from latentsdf.field import SDF
 from latentsdf.scan import Scan
 
 from .anchors import Anchors, border_squares, fixed_squares, prior_at
-from .bspline import Array, Level, Sparse
+from .bspline import Array, Sparse
 from .cloud import Cloud, checked_cloud
 from .correction import Corrected
-from .reliability import Robust, isolation_weights, robust_scale, robust_weights
+from .reliability import Falling, Robust, isolation_weights, robust_scale, robust_weights
 from .spline_field import SplineField
 from .stack import Stack, build_stack
 from .system import Misfit, Reading, System
@@ -61,7 +61,8 @@ class SolveConfig:
     iterations: int = 500
     """The most iterations on each level."""
     robust: Robust = "none"
-    """Weights by residual against strays: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely."""
+    """Weights against strays. By residual: 'geman-mcclure' falls slowly, 'welsch' gives far points up entirely.
+    By the neighbourhood of each point, before the solve: 'learned' (`learned_weights`)."""
     rounds: int = 2
     """Robust solves of every level but the finest, which is solved once with the last weights; more settle them."""
     neighbours: int = 16
@@ -151,15 +152,17 @@ def solve(
     config = SolveConfig() if config is None else config
     if prior is None and not (held is None and fixed is None):
         raise ValueError("a field can be held or fixed only beside a prior; give prior as well")
-    data = checked_cloud(points, normals, weights, config.neighbours)
+    learned = config.robust == "learned"
+    data = checked_cloud(points, normals, weights, config.neighbours, learned)
     stack = build_stack(data.points, config.resolution, config.dense, config.halo)
     bendings = [level.bending() for level in stack.levels]
     offsets = None if prior is None else prior_at(prior, data.points)
     kept = None if prior is None else Anchors.of(stack.levels[0], data.points, config.reach, prior, held)
     still = np.zeros((0, 3)) if fixed is None else np.asarray(fixed, dtype=np.float64)
     coefficients: Array | None = None
-    loose = 1e-2 if config.robust == "none" else 3e-3
-    trust, iterations = isolation_weights(data.points, config.robust), []
+    falling: Falling = "none" if config.robust == "learned" else config.robust
+    loose = 1e-2 if falling == "none" else 3e-3
+    trust, iterations = data.trust if learned else isolation_weights(data.points, falling), []
     system, residual = None, 0.0
     for count in range(1, len(stack.levels) + 1):
         part, last = stack.upto(count), count == len(stack.levels)
@@ -171,7 +174,7 @@ def solve(
         if len(still):
             anchors.append(fixed_squares(part, still, config.position, config.normal, 1 / len(data.points)))
         used = 0
-        rounds = 1 if config.robust == "none" or (last and count > 1) else config.rounds
+        rounds = 1 if falling == "none" or (last and count > 1) else config.rounds
         for turn in range(rounds):
             system = _system(part, bendings[:count], reading, data, trust, config, offsets, anchors)
             if coefficients is not None:
@@ -179,8 +182,8 @@ def solve(
             tolerance = config.tolerance if last else max(config.tolerance, loose)
             coefficients, steps, residual = system.solve(system.right, coefficients, tolerance, config.iterations)
             used += steps
-            if config.robust != "none" and not (last and turn == rounds - 1):
-                trust = _trust(system, reading, coefficients, offsets, part.levels[-1], config)
+            if falling != "none" and not (last and turn == rounds - 1):
+                trust = _trust(system, reading, coefficients, offsets, part.levels[-1].width, falling)
         iterations.append(used)
     assert system is not None
     assert coefficients is not None
@@ -228,8 +231,8 @@ def _trust(
     reading: Reading,
     coefficients: Array,
     offsets: Array | None,
-    level: Level,
-    config: SolveConfig,
+    width: float,
+    falling: Falling,
 ) -> Array:
     """Robust weights (N,) from the distances that the field of one level leaves at the points."""
     found = reading(system.totals(coefficients))
@@ -238,4 +241,4 @@ def _trust(
     count = len(found) // 4
     slope = np.linalg.norm(found[count:].reshape(3, count), axis=0)
     distance = found[:count] / np.maximum(slope, 0.5)
-    return robust_weights(distance, robust_scale(distance, 0.1 * level.width) * 2.0, config.robust)
+    return robust_weights(distance, robust_scale(distance, 0.1 * width) * 2.0, falling)

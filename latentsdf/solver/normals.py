@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
 from latentsdf.planes import local_axes
+from latentsdf.scan import Scan
 
 from .bspline import Array
 
@@ -47,7 +49,8 @@ def orient_normals(points: Array, directions: Array, nearest: NDArray[np.int64],
         points: (N, 3).
         directions: (N, 3) unit, signs arbitrary.
         nearest: (N, k) neighbours of each point.
-        sensor: (3,) where all points were seen from, same frame: every normal then faces it.
+        sensor: (3,) where all points were seen from, or (N, 3) where each was, same frame: every normal then faces
+            its sensor.
 
     Returns:
         (N, 3) unit normals.
@@ -82,3 +85,34 @@ def orient_normals(points: Array, directions: Array, nearest: NDArray[np.int64],
         extreme = ranked[np.append(np.flatnonzero(np.diff(part[ranked])), count - 1)]
         votes[part[extreme]] += normals[extreme] @ direction
     return normals * np.where(votes < 0, -1.0, 1.0)[part][:, None]
+
+
+def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
+    """One scan with normals from views of one object, each with its own sensor.
+
+    Planes are laid through the points of all views together, and each normal faces the sensor that saw its point: no
+    orientation has to be guessed. Normals that the views bring are not used.
+
+    Args:
+        views: scans in one frame and unit, each with its sensor.
+        neighbours: as for `estimate_normals`.
+
+    Returns:
+        All points in the order of the views, with normals; no sensor, since there is more than one.
+
+    Raises:
+        ValueError: no view, or one without a sensor.
+
+    Example:
+        >>> whole = merge_views([virtual_scan(mesh, views=1, seed=seed) for seed in range(4)])
+    """
+    if not views:
+        raise ValueError("there is no view to merge")
+    sensors: list[Array] = []
+    for number, view in enumerate(views):
+        if view.sensor is None:
+            raise ValueError(f"view {number} ({view.name or 'no name'}) has no sensor; give it where it was seen from")
+        sensors.append(np.broadcast_to(view.sensor, view.points.shape))
+    points = np.concatenate([view.points for view in views])
+    directions, nearest = estimate_normals(points, neighbours)
+    return Scan(points, orient_normals(points, directions, nearest, np.concatenate(sensors)), name=views[0].name)

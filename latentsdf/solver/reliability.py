@@ -10,8 +10,10 @@ from scipy.spatial import KDTree
 from .bspline import Array
 from .system import Misfit, System
 
-Robust = Literal["none", "geman-mcclure", "welsch"]
+Falling = Literal["none", "geman-mcclure", "welsch"]
 """Names of weight functions: 1 near a residual of zero, falling to 0."""
+Robust = Literal["none", "geman-mcclure", "welsch", "learned"]
+"""Ways to weigh points: by a function of their residuals, or by the learned reliability of `learned_weights`."""
 
 FLOOR = 1e-8
 """The least weight of a point, so that no equation vanishes."""
@@ -22,7 +24,7 @@ def robust_scale(residuals: Array, least: float) -> float:
     return max(1.4826 * float(np.median(np.abs(residuals))), least)
 
 
-def robust_weights(residuals: Array, scale: float, kind: Robust) -> Array:
+def robust_weights(residuals: Array, scale: float, kind: Falling) -> Array:
     """Weights of iteratively reweighted least squares (Holland and Welsch 1977; Geman and McClure 1985).
 
     Args:
@@ -48,7 +50,7 @@ def robust_weights(residuals: Array, scale: float, kind: Robust) -> Array:
     raise ValueError(f"unknown robust weights {kind!r}; take 'none', 'geman-mcclure' or 'welsch'")
 
 
-def isolation_weights(points: Array, kind: Robust, neighbours: int = 8) -> Array:
+def isolation_weights(points: Array, kind: Falling, neighbours: int = 8) -> Array:
     """Weights to start from: points farther from their neighbours than most lose theirs.
 
     Args:
