@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import torch
