@@ -206,8 +206,8 @@ def _doubts(residual: float, surprise: float) -> list[str]:
     found = []
     if residual > FITS:
         found.append(
-            f"the space does not explain this scan: by the code alone half of it lies farther than {residual:.1%} of the shape's radius "
-            "from the surface; nothing like it may be in the space"
+            f"the space does not explain this scan: by the code alone half of it lies farther than {residual:.1%} of "
+            "the shape's radius from the surface; nothing like it may be in the space"
         )
     if surprise > USUAL:
         found.append(f"the code is unlike those of the space ({surprise:.1f} times their spread)")
