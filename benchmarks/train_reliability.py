@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import torch
@@ -180,7 +181,8 @@ def judge(options: argparse.Namespace) -> None:
 def keep(path: Path, parts: list[np.ndarray]) -> None:
     """Write a network."""
     temporary = path.with_suffix(".part.npz")
-    np.savez(temporary, **{f"part{number}": part for number, part in enumerate(parts)})
+    named: dict[str, Any] = {f"part{number}": part for number, part in enumerate(parts)}
+    np.savez(temporary, **named)
     temporary.rename(path)
 
 
