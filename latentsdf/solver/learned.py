@@ -15,9 +15,13 @@ import numpy as np
 
 from .bspline import Array
 from .features import FEATURES, local_features
+from .reliability import FLOOR
 
 LEAST_POINTS = 50
 """Fewer points than this have no neighbourhoods to speak of; all of them get weight 1."""
+DOUBT = 0.3
+"""Points to which the network gives less count for nothing: where a stray lies in empty space nothing else holds the
+field, and a hundredth of a weight is enough to make surface there."""
 
 
 def learned_weights(points: Array, normals: Array | None = None) -> Array:
@@ -29,7 +33,8 @@ def learned_weights(points: Array, normals: Array | None = None) -> Array:
             from the same points say nothing new and are not to be passed.
 
     Returns:
-        (N,) in (0, 1); 1 for each point of a scan of fewer than `LEAST_POINTS`.
+        (N,) from `DOUBT` to 1, or `FLOOR` for points that are not to count; 1 for each point of a scan of fewer than
+        `LEAST_POINTS`.
 
     Example:
         >>> learned_weights(scan.points, scan.normals).shape == (len(scan),)
@@ -37,7 +42,8 @@ def learned_weights(points: Array, normals: Array | None = None) -> Array:
     """
     if len(points) < LEAST_POINTS:
         return np.ones(len(points))
-    return network_weights(local_features(points, normals), shipped_network())
+    weights = network_weights(local_features(points, normals), shipped_network())
+    return np.where(weights < DOUBT, FLOOR, weights)
 
 
 def network_weights(features: Array, network: Sequence[Array]) -> Array:
