@@ -11,10 +11,10 @@ from torch import Tensor
 
 from .code_problem import Guess, Problem
 from .decoder import Decoder
-from .first_order import descend
+from .first_order import adam_fit
 from .optimize import Step, Stop
 from .residuals import Residuals
-from .second_order import Found, levenberg
+from .second_order import Found, in_pairs, levenberg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeCon
         kept = config.nested[(step // 4) % len(config.nested)] if config.nested and step % 4 == 3 else None
         return config.truncation, [targets.drawn(random, config.points)._replace(kept=kept)]
 
-    return descend(problem, draw, start, config.count, config.rate, on_step)
+    return adam_fit(problem, draw, start, config.count, config.rate, on_step)
 
 
 def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
@@ -152,7 +152,7 @@ def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: E
     with the last truncation from the start, the error of held-out shapes is 3 to 5 % higher.
     """
     random = torch.Generator().manual_seed(config.seed + 1)
-    stages = [len(part) for part in torch.arange(config.count).tensor_split(-(-config.count // 2))]
+    stages = in_pairs(config.count)
 
     def draw(stage: int) -> tuple[float, list[Residuals]]:
         done = stage / max(1, len(stages) - 1)

@@ -12,7 +12,7 @@ from .pose import FREEDOMS
 from .second_order import Draw, Found
 
 
-def descend(
+def adam_fit(
     problem: Problem,
     draw: Draw,
     start: Guess,
@@ -38,11 +38,12 @@ def descend(
     motion = codes.new_zeros(len(codes), FREEDOMS, requires_grad=True)
     if start.pose is not None:
         groups.append(Group(name="poses", parameters=[motion], rate=0.5 * rate))
-    open_ = torch.ones(size + FREEDOMS, dtype=torch.bool) if problem.free is None else problem.free
+    whole = torch.ones(size + FREEDOMS, dtype=torch.bool)
+    free = (whole if problem.free is None else problem.free).to(codes.device)
 
     def guess() -> Guess:
-        moving = torch.where(open_[:size], codes, start.codes)
-        pose = start.pose.moved(motion * open_[size:]) if start.pose is not None else None
+        moving = torch.where(free[:size], codes, start.codes)
+        pose = start.pose.moved(motion * free[size:]) if start.pose is not None else None
         return Guess(moving, pose)
 
     last = codes.new_zeros(len(codes))

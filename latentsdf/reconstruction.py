@@ -50,7 +50,6 @@ class Reconstruction:
 
     Attributes:
         shape: an SDF in the scan's own units, with the correction that tightening made; `shape.mesh()` is watertight.
-        tightened: what the correction was made of; None where there is none.
         stop: why the fit ended.
         residual_mean: mean distance from the scan's points to the surface, in the scan's units.
         residual_p90: ninetieth percentile of that distance.
@@ -58,6 +57,7 @@ class Reconstruction:
             for a shape like those of the space.
         openness: 0 for a scan of the whole surface, towards 1/2 for a single patch.
         fitted: all about the fit of the code.
+        tightened: what the correction was made of; None where there is none.
         notes: what was done to the scan, and what is doubtful, one line each.
     """
 
@@ -108,7 +108,7 @@ class Reconstruction:
         """
         made = self.shape.mesh(resolution)
         support, deviation = self.support(made.vertices), self.deviation(made.vertices)
-        share = np.clip(self.shape.frame.inverse().distance_out(support) / _FAR, 0.0, 1.0)[:, None]
+        share = np.clip(support / (self.shape.frame.scale * _FAR), 0.0, 1.0)[:, None]
         colors = (SUPPORTED * (1 - share) + GUESSED * share).astype(np.uint8)
         made.visual = ColorVisuals(made, vertex_colors=colors)
         made.vertex_attributes["support"] = support.astype(np.float32)

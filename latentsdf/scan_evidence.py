@@ -79,11 +79,7 @@ def _with_normals(scan: Scan, seed: int) -> Scan:
     """The scan with estimated normals where it has none: facing the sensor, else by visibility."""
     if scan.normals is not None or len(scan) < _LEAST:
         return scan
-    normals = outward_normals(scan.points, seed=seed)
-    if scan.sensor is not None:
-        facing = np.einsum("nd,nd->n", scan.sensor - scan.points, normals) >= 0
-        normals = np.where(facing[:, None], normals, -normals)
-    return replace(scan, normals=normals)
+    return replace(scan, normals=outward_normals(scan.points, scan.sensor, seed=seed))
 
 
 def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.Generator) -> tuple[NDArray, NDArray]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .cleaning import cleaned
 from .code_problem import Guess, Problem
-from .first_order import descend
+from .first_order import adam_fit
 from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
@@ -19,7 +19,7 @@ from .pose import FREEDOMS, Pose, spread_rotations
 from .residuals import Residuals
 from .scan import Scan
 from .scan_evidence import ScanEvidence
-from .second_order import Found, levenberg
+from .second_order import Found, in_pairs, levenberg
 from .sides import CLOSED
 from .space import LatentSpace
 
@@ -152,6 +152,7 @@ def fit_scan(
 
     Raises:
         ValueError: too few distinct points.
+        KeyboardInterrupt: Ctrl-C before one start was chosen; after that the fit so far is returned.
     """
     config = config or ScanFitConfig()
     scan = cleaned(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
@@ -175,6 +176,8 @@ def fit_scan(
         if len(guess.codes) > kept:
             groups = draw(points)
             found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
+            if found.stop is Stop.INTERRUPTED:
+                raise KeyboardInterrupt
             guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
     found = _fitted(problem, draw, guess, config, on_step)
     groups, guess = draw(2 * config.points), found.guess
@@ -246,8 +249,8 @@ def _fitted(
     on_step: Callable[[Step], bool | None] | None,
 ) -> Found:
     if config.method == "adam":
-        return descend(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
-    stages = [len(part) for part in torch.arange(config.count).tensor_split(-(-config.count // 2))]
+        return adam_fit(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
+    stages = in_pairs(config.count)
     first = max(ROUNDS[-1][1], config.truncation)
 
     def at(stage: int) -> tuple[float, list[Residuals]]:

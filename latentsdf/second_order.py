@@ -35,6 +35,11 @@ class Found(NamedTuple):
     stop: Stop
 
 
+def in_pairs(steps: int) -> list[int]:
+    """Iterations of each stage where a stage takes two of them, as far as they go."""
+    return [min(2, steps - first) for first in range(0, steps, 2)]
+
+
 def levenberg(
     problem: Problem,
     draw: Draw,

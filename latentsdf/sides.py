@@ -21,15 +21,23 @@ _KEPT = 0.3
 """Votes for the side that a normal has, against one of a prior that is met exactly."""
 
 
-def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: int = 0) -> NDArray[np.float64]:
+def outward_normals(
+    points: NDArray[np.float64],
+    sensor: NDArray[np.float64] | None = None,
+    *,
+    neighbors: int = 12,
+    seed: int = 0,
+) -> NDArray[np.float64]:
     """Unit normals by principal components of the neighbours, turned to the side from which one can look away.
 
-    From some of the points rays go in all directions over a coarse lattice of occupied cells; those that leave it vote
-    for their side. Votes then spread to all points along neighbours whose normals are alike, so that places which no
-    ray leaves follow those about them. Scans with holes keep their sides, because more rays leave outside.
+    With a sensor they face it. Without one, from some of the points rays go in all directions over a coarse lattice of
+    occupied cells; those that leave it vote for their side. Votes then spread to all points along neighbours whose
+    normals are alike, so that places which no ray leaves follow those about them. Scans with holes keep their sides,
+    because more rays leave outside.
 
     Args:
         points: (M, 3) in the unit frame, distinct, M > neighbors.
+        sensor: (3,) where all points were seen from, same frame, or None.
         neighbors: that make the plane of a point.
         seed: of the choice of points.
 
@@ -39,6 +47,8 @@ def outward_normals(points: NDArray[np.float64], *, neighbors: int = 12, seed: i
     tree = KDTree(points)
     distances, around = (np.asarray(part) for part in tree.query(points, neighbors + 1))
     normals = local_axes(points, around)[:, :, 0]
+    if sensor is not None:
+        return normals * np.where(np.einsum("nd,nd->n", sensor - points, normals) < 0, -1.0, 1.0)[:, None]
     votes = np.zeros(len(points))
     watched = np.random.default_rng(seed).permutation(len(points))[:_WATCHED]
     votes[watched] = _looking_out(points, watched, normals, float(np.median(distances[:, -1])))

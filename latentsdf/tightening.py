@@ -211,11 +211,8 @@ def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, lis
 
 def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
     """Estimated normals: they face the sensor, else follow the prior where it is near, else look out."""
-    normals = outward_normals(unit.points, seed=seed)
-    if unit.sensor is not None:
-        facing = np.einsum("nd,nd->n", unit.sensor - unit.points, normals) >= 0
-        return np.where(facing[:, None], normals, -normals)
-    return prior_normals(unit.points, normals, prior)
+    normals = outward_normals(unit.points, unit.sensor, seed=seed)
+    return normals if unit.sensor is not None else prior_normals(unit.points, normals, prior)
 
 
 def _trusted(unit: Scan) -> Scan:

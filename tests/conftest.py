@@ -6,10 +6,11 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 import trimesh
 
 from latentsdf.dataset import Dataset
-from latentsdf.decoder import CoarseMLP, DualConfig
+from latentsdf.decoder import CoarseMLP, Decoder, DualConfig, LinearConfig, build_decoder
 from latentsdf.preparation import PrepareConfig, prepare
 from latentsdf.sampling import SamplingConfig
 from latentsdf.schedule import TrainConfig
@@ -41,6 +42,15 @@ def primitive(kind: str, size: float) -> trimesh.Trimesh:
     if kind == "box":
         return trimesh.creation.box(extents=(size, 1.0, 0.7))
     return trimesh.creation.torus(major_radius=1.0, minor_radius=0.3 * size, major_sections=32, minor_sections=16)
+
+
+def random_linear(code_size: int, resolution: int, spread: float = 0.3) -> Decoder:
+    """A linear decoder of random fields, at rest."""
+    torch.manual_seed(0)
+    decoder = build_decoder(LinearConfig(code_size=code_size, resolution=resolution)).eval().requires_grad_(False)
+    for weights in decoder.parameters():
+        weights.normal_(0.0, spread)
+    return decoder
 
 
 @pytest.fixture(scope="session")

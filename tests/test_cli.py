@@ -136,6 +136,19 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     np.testing.assert_allclose(surface.bounds, mesh.bounds, atol=6.0)
     assert found["matches"][0]["name"].startswith("ring/")
     assert found["residual_mean"] < 3.0
+    header = out.read_bytes().split(b"end_header")[0]
+    assert b"property float support" in header
+    assert b"property float deviation" in header
+
+
+def test_a_reconstruction_is_kept_in_the_space_on_demand(tmp_path: Path, space: Path) -> None:
+    trimesh.PointCloud(primitive("ring", 1.0).sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)
+    found = run(tmp_path, *options, "--add", "ring/scanned")
+    shape = load(space)["ring/scanned"]
+    assert shape.correction is not None
+    assert shape.correction.nbytes == found["correction_bytes"] > 0
+    assert run(tmp_path, *options, "--code-only")["correction_bytes"] == 0
 
 
 def test_train_and_resume_equal_one_run(tmp_path: Path, dataset_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conftest import random_linear
 
-from latentsdf.decoder import LinearConfig, build_decoder
 from latentsdf.decoder.base import Decoder
 from latentsdf.gallery import Gallery
 from latentsdf.pose import Pose, spread_rotations
@@ -14,11 +14,7 @@ from latentsdf.residuals import Residuals
 
 @pytest.fixture
 def linear() -> Decoder:
-    torch.manual_seed(0)
-    decoder = build_decoder(LinearConfig(code_size=5, resolution=9)).eval().requires_grad_(False)
-    for weights in decoder.parameters():
-        weights.normal_(0.0, 0.3)
-    return decoder
+    return random_linear(5, 9)
 
 
 def test_fields_are_the_decoders_where_the_lattices_agree(linear: Decoder) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import primitive
+from conftest import primitive, random_linear
 from scipy.spatial.transform import Rotation
 
 from latentsdf.code_problem import Guess, Problem
-from latentsdf.decoder import LinearConfig, build_decoder
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF
 from latentsdf.metrics import compare
@@ -35,10 +34,7 @@ def unit(mesh) -> tuple[Scan, Frame]:
 
 @pytest.mark.parametrize("kind", ["signed", "size", "outside"])
 def test_slopes_are_those_of_the_loss_in_code_and_pose(kind: Kind) -> None:
-    torch.manual_seed(0)
-    decoder = build_decoder(LinearConfig(code_size=4, resolution=4)).double().eval().requires_grad_(False)
-    for weights in decoder.parameters():
-        weights.normal_(0.0, 0.5)
+    decoder = random_linear(4, 4, 0.5).double()
     random = torch.Generator().manual_seed(1)
     pose = Pose(
         rotations(0.4 * torch.randn(2, 3, generator=random)).double(),
@@ -120,7 +116,7 @@ def test_adam_finds_much_the_same(space_path: Path) -> None:
 def test_support_and_deviation_are_larger_where_nothing_was_seen(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ball", 1.0)
-    points, _ = virtual_scan(mesh, count=4000, seed=0).points, None
+    points = virtual_scan(mesh, count=4000, seed=0).points
     scan = Scan(points[points[:, 0] > 0.2])
     config = ReconstructConfig(fit=replace(QUICK, pose="known"), frame=Frame.around(mesh.vertices))
     found = reconstruct(space, scan, config=config)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import primitive
+from conftest import primitive, random_linear
 
 from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
 from latentsdf.code_problem import Guess, Problem
-from latentsdf.decoder import LinearConfig, build_decoder
 from latentsdf.decoder.base import Decoder
 from latentsdf.inference import encode
 from latentsdf.optimize import Stop
@@ -22,11 +21,7 @@ from latentsdf.store import load
 
 @pytest.fixture
 def linear() -> Decoder:
-    torch.manual_seed(0)
-    decoder = build_decoder(LinearConfig(code_size=6, resolution=5)).eval().requires_grad_(False)
-    for weights in decoder.parameters():
-        weights.normal_(0.0, 0.3)
-    return decoder
+    return random_linear(6, 5)
 
 
 def drawn(decoder: Decoder, codes: torch.Tensor, count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:

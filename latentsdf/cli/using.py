@@ -120,7 +120,7 @@ def reconstruct(options: Namespace) -> Result:
             bar.line(note)
     surface = found.mesh(options.resolution)
     write_mesh(surface, Path(options.out))
-    if options.add is not None:
+    if options.add is not None and found.stop is not Stop.INTERRUPTED:
         append(options.space, [replace(found.shape, name=options.add)])
     matches = Index(space).search(found.shape, k=3)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {found.residual_mean:.5g}")
