@@ -1,7 +1,8 @@
-"""Scans x presets at equal wall-clock, without a latent space, beside screened Poisson.
+"""Scans x presets at equal wall-clock, without a latent space, beside the SSD solver and screened Poisson.
 
     python benchmarks/scans.py SCANS_DIR OUT.json --minutes 2 10 --preset igr digs --network fast paper
-    python benchmarks/scans.py SCANS_DIR OUT.json --poisson            # PyMeshLab; its rows alone, or with --preset
+    python benchmarks/scans.py SCANS_DIR OUT.json --poisson 7 8        # PyMeshLab; its rows alone, or with --preset
+    python benchmarks/scans.py SCANS_DIR OUT.json --solve 128 256      # `latentsdf.solver` at so many cells, likewise
     python benchmarks/scans.py SCANS_DIR OUT.json --table              # the rows so far, as Markdown
 
 SCANS_DIR holds a folder a shape with `scan*.ply` and the truth: `gt.ply`, `cad_aligned.ply` or `poisson_reference.ply`,
@@ -24,12 +25,14 @@ from judging import read_json, write_json
 from poisson import screened_poisson
 from scans_table import KEYS, table
 
+from latentsdf import extract_mesh
 from latentsdf.field import Jet
 from latentsdf.fitting import FitConfig, fit
 from latentsdf.mesh import load_mesh
 from latentsdf.metrics import compare
 from latentsdf.regularizers import PRESETS, preset
 from latentsdf.scan import Scan
+from latentsdf.solver import SolveConfig, solve
 
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
@@ -64,19 +67,21 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("scans", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", nargs="+", type=float, default=[2.0, 10.0])
-    parser.add_argument("--preset", nargs="*", default=None, help="names; all of them if left out without --poisson")
+    parser.add_argument("--preset", nargs="*", default=None, help="names; all of them if left out without the others")
     parser.add_argument("--network", nargs="+", default=["fast"])
     parser.add_argument("--start", choices=["rough", "ball"], default="rough", help="of the fast network")
     parser.add_argument("--only", default="", help="scans whose name holds this text")
     parser.add_argument("--normals", choices=["both", "given", "none"], default="both")
-    parser.add_argument("--poisson", action="store_true")
+    parser.add_argument("--poisson", nargs="*", type=int, default=[], help="depths of the octree")
+    parser.add_argument("--solve", nargs="*", type=int, default=[], help="cells an axis")
+    parser.add_argument("--robust", default="none", help="weights of --solve")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.preset is None:
-        options.preset = [] if options.poisson else list(PRESETS)
+        options.preset = [] if options.poisson or options.solve else list(PRESETS)
     return options
 
 
@@ -109,8 +114,16 @@ def missing_rows(item: Item, options: argparse.Namespace) -> Iterator[dict[str, 
                 **dict(zip(KEYS, (item.name, given, name, label, minutes), strict=True)),
                 **fitted(item, config, name, options),
             }
-    if options.poisson and (item.name, given, "poisson", "-", 0) not in done:
-        yield {**dict(zip(KEYS, (item.name, given, "poisson", "-", 0), strict=True)), **poisson(item)}
+    for depth in options.poisson:
+        key = (item.name, given, "poisson", f"depth {depth}", 0)
+        if key not in done:
+            yield {**dict(zip(KEYS, key, strict=True)), **poisson(item, depth)}
+    for cells in options.solve:
+        label = "solve" if options.robust == "none" else f"solve, {options.robust}"
+        key = (item.name, given, label, f"{cells} cells", 0)
+        if key not in done:
+            config = SolveConfig(resolution=cells, robust=options.robust)
+            yield {**dict(zip(KEYS, key, strict=True)), **solved(item, config)}
 
 
 def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -139,10 +152,22 @@ def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace
     return {**judged(mesh, item), **about}
 
 
-def poisson(item: Item) -> dict[str, Any]:
-    """Figures of screened Poisson at depth 8, with the scan's normals or PyMeshLab's own."""
+def solved(item: Item, config: SolveConfig) -> dict[str, Any]:
+    """Figures of the solver, meshed at its own resolution, in the frame that a scan of its kind gets."""
     began = monotonic()
-    mesh = screened_poisson(item.scan)
+    frame = item.scan.frame()
+    solution = solve(item.scan.transformed(frame), config=config)
+    fit_seconds = monotonic() - began
+    made = extract_mesh(solution.sdf, resolution=config.resolution)
+    mesh = trimesh.Trimesh(frame.inverse().apply(made.vertices), made.faces, process=False)
+    about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "unknowns": solution.unknowns}
+    return {**judged(mesh, item), "eikonal_error": None, **about}
+
+
+def poisson(item: Item, depth: int) -> dict[str, Any]:
+    """Figures of screened Poisson, with the scan's normals or PyMeshLab's own."""
+    began = monotonic()
+    mesh = screened_poisson(item.scan, depth)
     return {**judged(mesh, item), "eikonal_error": None, "seconds": monotonic() - began}
 
 

@@ -19,10 +19,11 @@ from .frame import Frame
 from .meshing import extract_mesh
 from .network import NETWORKS, Field, NetworkConfig
 from .optimize import Adam, Group, Step, Stop, minimize
+from .orientation import outward_normals
 from .queries import Amounts, Queries
 from .regularizers import Objective, Term, preset, terms_of
 from .scan import Scan
-from .sides import outward_normals, rough_distance
+from .sides import rough_distance
 
 __all__ = ["DEFAULT_PRESET", "LEAST_POINTS", "PAPER_NETWORK", "FitConfig", "Fitted", "fit"]
 
@@ -241,7 +242,7 @@ def _network(config: FitConfig, preset_name: str) -> NetworkConfig:
 def _start(unit: Scan, config: FitConfig) -> Callable[[Tensor], Tensor] | None:
     if config.start == "ball":
         return None
-    normals = outward_normals(unit.points, seed=config.seed) if unit.normals is None else unit.normals
+    normals = outward_normals(unit.points, unit.sensor, seed=config.seed) if unit.normals is None else unit.normals
     return lambda places: torch.from_numpy(rough_distance(unit.points, normals, places.double().numpy()))
 
 

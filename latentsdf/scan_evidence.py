@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from .orientation import outward_normals
 from .residuals import Kind, Residuals
 from .scan import Scan
-from .sides import CLOSED, openness, outward_normals
+from .sides import CLOSED, openness
 
 _QUERIES = 15_000
 _AROUND = 0.1

@@ -15,10 +15,10 @@ from scipy.spatial import KDTree
 from .bounded import Bounded
 from .descent import DescentConfig, descend
 from .field import SDF, Jet, evaluate
+from .orientation import outward_normals, prior_normals
 from .planes import noise_level
 from .regularizers import Term
 from .scan import Scan
-from .sides import outward_normals, prior_normals
 from .solver import Correction, SolveConfig, SplineField, solve
 from .solver.anchors import prior_at
 from .solver.correction import PRECISION

@@ -22,9 +22,10 @@ from latentsdf.mesh import MeshSDF, load_mesh
 from latentsdf.metrics import compare
 from latentsdf.network import NETWORKS, BallConfig, FastConfig, SineConfig
 from latentsdf.optimize import Stop
+from latentsdf.orientation import outward_normals
 from latentsdf.regularizers import PRESETS, Term
 from latentsdf.scan import Scan, virtual_scan
-from latentsdf.sides import outward_normals, rough_distance
+from latentsdf.sides import rough_distance
 
 QUICK = FitConfig(steps=40, surface=512, near=512, space=256, pool=20_000)
 

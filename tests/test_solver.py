@@ -11,8 +11,6 @@ from latentsdf.primitives import sphere, torus
 from latentsdf.scan import Scan
 from latentsdf.solver import (
     SolveConfig,
-    estimate_normals,
-    orient_normals,
     robust_weights,
     solve,
     weight_gradient,
@@ -229,19 +227,6 @@ def test_the_adjoint_is_the_derivative_by_the_weights() -> None:
         step[i] = 1e-4 * weights[i]
         slope = (loss(weights + step)[0] - loss(weights - step)[0]) / (2 * step[i])
         assert found[i] == pytest.approx(slope, rel=1e-4, abs=1e-6 * np.abs(found).max())
-
-
-def test_normals_are_found_and_point_outward() -> None:
-    for shape in (sphere(0.6), torus(0.55, 0.22)):
-        points, normals = surface(shape, 3000)
-        directions, nearest = estimate_normals(points)
-        found = orient_normals(points, directions, nearest)
-        agreement = np.einsum("nd,nd->n", found, normals)
-        assert agreement.min() > 0.9
-    apart = np.concatenate([0.3 * points + [0.5, 0, 0], 0.3 * points - [0.5, 0, 0]])
-    directions, nearest = estimate_normals(apart)
-    found = orient_normals(apart, directions, nearest)
-    assert np.einsum("nd,nd->n", found, np.concatenate([normals, normals])).min() > 0.9
 
 
 def test_a_scan_without_normals_is_solved_and_a_sensor_decides_the_side() -> None:

@@ -14,10 +14,11 @@ from latentsdf.decoder import Decoder
 from latentsdf.descent import DescentConfig
 from latentsdf.frame import Frame
 from latentsdf.meshing import extract_mesh
+from latentsdf.orientation import prior_normals
 from latentsdf.planes import noise_level
 from latentsdf.primitives import sphere
 from latentsdf.scan import Scan
-from latentsdf.sides import CLOSED, openness, prior_normals
+from latentsdf.sides import CLOSED, openness
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
 from latentsdf.space import Shape
 from latentsdf.tightening import TightenConfig, Tightened, tighten

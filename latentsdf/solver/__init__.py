@@ -3,9 +3,9 @@
 from latentsdf.solver.correction import Corrected, Correction
 from latentsdf.solver.galerkin import Solution, SolveConfig, solve
 from latentsdf.solver.learned import learned_weights
-from latentsdf.solver.normals import estimate_normals, merge_views, orient_normals
 from latentsdf.solver.reliability import robust_weights, weight_gradient
 from latentsdf.solver.spline_field import SplineField
+from latentsdf.solver.views import merge_views
 
 __all__ = [
     "Corrected",
@@ -13,10 +13,8 @@ __all__ = [
     "Solution",
     "SolveConfig",
     "SplineField",
-    "estimate_normals",
     "learned_weights",
     "merge_views",
-    "orient_normals",
     "robust_weights",
     "solve",
     "weight_gradient",

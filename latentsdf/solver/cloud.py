@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
+from latentsdf.orientation import outward_normals
 from latentsdf.scan import Scan
 
 from .bspline import Array, Indices
 from .learned import learned_weights
-from .normals import estimate_normals, orient_normals
 
 LEAST_POINTS = 10
 """Fewer points than this are refused."""
@@ -81,8 +81,7 @@ def _estimated(points: Array, trust: Array, neighbours: int, sensor: Array | Non
     """Normals (N, 3) by the planes of the trusted points; each of the others takes that of the nearest trusted one."""
     trusted = np.flatnonzero(trust >= min(TRUSTED, float(np.median(trust))))
     place = points[trusted]
-    found, nearest = estimate_normals(place, neighbours)
-    normals = orient_normals(place, found, nearest, sensor)
+    normals = outward_normals(place, sensor, neighbors=neighbours)
     if len(trusted) == len(points):
         return normals
     return normals[np.asarray(KDTree(place).query(points)[1])]

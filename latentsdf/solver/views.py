@@ -1,0 +1,43 @@
+"""Several views of one object as one scan, each normal facing the sensor that saw its point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from latentsdf.orientation import estimate_normals, orient_normals
+from latentsdf.scan import Scan
+
+from .bspline import Array
+
+
+def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
+    """One scan with normals from views of one object, each with its own sensor.
+
+    Planes are laid through the points of all views together, and each normal faces the sensor that saw its point: no
+    orientation has to be guessed. Normals that the views bring are not used.
+
+    Args:
+        views: scans in one frame and unit, each with its sensor.
+        neighbours: as for `estimate_normals`.
+
+    Returns:
+        All points in the order of the views, with normals; no sensor, since there is more than one.
+
+    Raises:
+        ValueError: no view, or one without a sensor.
+
+    Example:
+        >>> whole = merge_views([virtual_scan(mesh, views=1, seed=seed) for seed in range(4)])
+    """
+    if not views:
+        raise ValueError("there is no view to merge")
+    sensors: list[Array] = []
+    for number, view in enumerate(views):
+        if view.sensor is None:
+            raise ValueError(f"view {number} ({view.name or 'no name'}) has no sensor; give it where it was seen from")
+        sensors.append(np.broadcast_to(view.sensor, view.points.shape))
+    points = np.concatenate([view.points for view in views])
+    directions, nearest = estimate_normals(points, neighbours)
+    return Scan(points, orient_normals(points, directions, nearest, np.concatenate(sensors)), name=views[0].name)
