@@ -25,8 +25,9 @@ class EncodeConfig:
     """`second-order`: damped Gauss-Newton steps. `adam`: DeepSDF's way, many more and cheaper steps."""
     steps: int | None = None
     """Steps; None takes 24 of second order, 400 of Adam (DeepSDF: 800). Larger fits closer, up to a point."""
-    points: int = 2048
-    """Samples a step (second order: from a quarter to twice as many). Larger is smoother and slower (DeepSDF: 8000)."""
+    points: int = 1024
+    """Samples a step (second order: from a quarter to twice as many; Adam: twice as many, DeepSDF 8000). Larger is
+    smoother and slower."""
     rate: float = 2e-2
     """Learning rate at the start. Larger moves further from the starting code and may overshoot."""
     prior: float = 1e-4
@@ -35,6 +36,8 @@ class EncodeConfig:
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     candidates: int = 256
     """Stored codes tried as the start, beside the mean code. Larger starts nearer and costs time."""
+    starts: int = 8
+    """Second order: best ones of them that are fitted; most are given up early. Larger misses fewer shapes, slower."""
     nested: tuple[int, ...] = ()
     """Code lengths that the code is to be readable at too; `encode` takes those of the space. A quarter of the steps
     are theirs."""
@@ -46,8 +49,8 @@ class EncodeConfig:
     def __post_init__(self):
         if self.method not in ("second-order", "adam"):
             raise ValueError(f"method must be second-order or adam, got {self.method!r}")
-        if min(self.count, self.points, self.samples) < 1 or self.candidates < 0:
-            raise ValueError("steps, points and samples must be at least 1, candidates at least 0")
+        if min(self.count, self.points, self.samples, self.starts) < 1 or self.candidates < 0:
+            raise ValueError("steps, points, samples and starts must be at least 1, candidates at least 0")
         if not self.rate > 0 or self.prior < 0 or not self.truncation > 0:
             raise ValueError("rate and truncation must be positive, prior must be at least 0")
 
@@ -72,11 +75,11 @@ class Targets(NamedTuple):
         """The same targets on a device."""
         return Targets(self.points.to(device), self.distances.to(device))
 
-    def drawn(self, random: torch.Generator, count: int) -> Residuals:
-        """Some of the samples, the same rows of every shape."""
+    def drawn(self, random: torch.Generator, count: int, times: int = 1) -> Residuals:
+        """Some of the samples, the same rows of every shape, all shapes so many times over."""
         total = self.points.shape[1]
         rows = torch.randint(total, (min(total, count),), generator=random).to(self.points.device)
-        return Residuals(self.points[:, rows], self.distances[:, rows])
+        return Residuals(self.points[:, rows].repeat(times, 1, 1), self.distances[:, rows].repeat(times, 1))
 
 
 class InferredCodes(NamedTuple):
@@ -96,7 +99,8 @@ def infer_codes(
 ) -> InferredCodes:
     """Fit codes to targets with the decoder frozen (maximum a posteriori: DeepSDF, section 4), all shapes at once.
 
-    Each shape starts from whichever of the mean code and some stored codes fits it best.
+    Each shape starts from those of the mean code and some stored codes that fit it best; fits of second order follow
+    several of them until one is ahead.
 
     Args:
         decoder: of the space.
@@ -113,18 +117,23 @@ def infer_codes(
     device = next(decoder.parameters()).device
     targets = targets.to(device)
     problem, plain = Problem(decoder, config.prior / decoder.code_size), Problem(decoder, 0.0)
-    start = Guess(_starts(plain, targets, stored.to(device), config, random))
-    fit = _by_second_order if config.method == "second-order" else _by_adam
+    second = config.method == "second-order"
+    start = _starts(plain, targets, stored.to(device), config, random)[: config.starts if second else 1]
+    fit = _by_second_order if second else _by_adam
     found = fit(problem, targets, start, config, on_step)
     with torch.no_grad():
-        errors = plain.losses(found.guess, [targets.drawn(random, config.points)], config.truncation)
+        errors = plain.losses(found.guess, [targets.drawn(random, 2 * config.points)], config.truncation)
     return InferredCodes(found.guess.codes, errors, found.stop)
 
 
 _WIDE = 0.2
 """Truncation that second-order fits begin with."""
+_AT_ONCE = 200_000
+"""Field values held at a time."""
 _FINAL = 16
 """Candidates for the start that are looked at more closely."""
+PRUNED = ((1 / 6, 3), (1 / 2, 1))
+"""How starts are given up: after which part of the stages, and how many are kept."""
 OnStep = Callable[[Step], bool | None] | None
 
 
@@ -135,17 +144,19 @@ def _narrowing(stage: int, stages: int, truncation: float) -> float:
     return wide * (truncation / wide) ** reach
 
 
-def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
+def _by_adam(problem: Problem, targets: Targets, starts: Tensor, config: EncodeConfig, on_step: OnStep) -> Found:
     random = torch.Generator().manual_seed(config.seed + 1)
 
     def draw(step: int) -> tuple[float, list[Residuals]]:
         kept = config.nested[(step // 4) % len(config.nested)] if config.nested and step % 4 == 3 else None
-        return config.truncation, [targets.drawn(random, config.points)._replace(kept=kept)]
+        return config.truncation, [targets.drawn(random, 2 * config.points)._replace(kept=kept)]
 
-    return adam_fit(problem, draw, start, config.count, config.rate, on_step)
+    return adam_fit(problem, draw, Guess(starts[0]), config.count, config.rate, on_step)
 
 
-def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
+def _by_second_order(
+    problem: Problem, targets: Targets, starts: Tensor, config: EncodeConfig, on_step: OnStep
+) -> Found:
     """Two iterations a stage, each stage on fresh points: few and looked at from afar first, many and close last.
 
     Fresh points and a narrowing truncation do for these steps what noise does for Adam: with all points held fixed, or
@@ -153,10 +164,10 @@ def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: E
     """
     random = torch.Generator().manual_seed(config.seed + 1)
     stages = in_pairs(config.count)
+    most = max(1, len(stages) - 1)
 
     def draw(stage: int) -> tuple[float, list[Residuals]]:
-        done = stage / max(1, len(stages) - 1)
-        whole = targets.drawn(random, max(1, round(config.points * 8.0**done / 4.0)))
+        whole = targets.drawn(random, max(1, round(config.points * 8.0 ** (stage / most) / 4.0)), times=len(starts))
         some = max(1, whole.points.shape[1] // 4)
         shorter = [
             Residuals(whole.points[:, :some], whole.targets[:, :some], kept=size, weight=0.25 / len(config.nested))
@@ -164,26 +175,64 @@ def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: E
         ]
         return _narrowing(stage, len(stages), config.truncation), [whole, *shorter]
 
-    return levenberg(problem, draw, start, stages, on_step)
+    def fitted(first: int, last: int) -> Found:
+        begun = sum(stages[:first])
+
+        def report(step: Step) -> bool | None:
+            assert on_step is not None
+            return on_step(step._replace(number=begun + step.number, progress=(begun + step.number) / config.count))
+
+        parts = stages[first:last]
+        return levenberg(
+            problem, lambda stage: draw(first + stage), Guess(starts.flatten(0, 1)), parts, report if on_step else None
+        )
+
+    first = 0
+    for part, kept in PRUNED:
+        last = round(part * len(stages))
+        if len(starts) > kept and first < last < len(stages):
+            found = fitted(first, last)
+            starts = _ahead(problem, found.guess, draw(last), kept, starts.shape[1])
+            if found.stop is not Stop.FINISHED:
+                return found._replace(guess=Guess(starts[0]))
+            first = last
+    starts = starts[:1]
+    return fitted(first, len(stages))
+
+
+def _ahead(problem: Problem, guess: Guess, target: tuple[float, list[Residuals]], kept: int, shapes: int) -> Tensor:
+    """The codes (kept, S, D) of the lowest losses among fits of S shapes, several of each."""
+    truncation, groups = target
+    with torch.no_grad():
+        losses = problem.losses(guess, groups, truncation).view(-1, shapes)
+    rows = losses.topk(kept, dim=0, largest=False).indices
+    return guess.codes.view(-1, shapes, guess.codes.shape[1])[rows, torch.arange(shapes, device=rows.device)]
 
 
 def _starts(
     problem: Problem, targets: Targets, stored: Tensor, config: EncodeConfig, random: torch.Generator
 ) -> Tensor:
+    """Codes (K, S, D) to start from, the best one of each shape first."""
     shapes, size = len(targets.points), problem.decoder.code_size
     mean = stored.mean(0) if len(stored) else torch.zeros(size, device=targets.points.device)
     if config.candidates == 0 or len(stored) == 0:
-        return mean.expand(shapes, -1)
+        return mean.expand(1, shapes, -1)
     chosen = torch.randperm(len(stored), generator=random)[: config.candidates].to(stored.device)
     candidates = torch.cat([mean[None], stored[chosen]])
-    group = targets.drawn(random, 128)
-    errors = _tried(problem, candidates[:, None].expand(-1, shapes, -1), group, config)
-    best = candidates[errors.topk(min(_FINAL, len(candidates)), dim=0, largest=False).indices]
-    errors = _tried(problem, best, targets.drawn(random, 1024), config)
-    return best[errors.argmin(0), torch.arange(shapes, device=best.device)]
-
-
-def _tried(problem: Problem, candidates: Tensor, group: Residuals, config: EncodeConfig) -> Tensor:
-    """Errors (K, S) of candidates (K, S, D)."""
+    rough = _errors_of_each(problem, candidates, targets.drawn(random, 128), config.truncation)
+    best = candidates[rough.topk(min(_FINAL, len(candidates)), dim=0, largest=False).indices]
+    group = targets.drawn(random, 1024)
     with torch.no_grad():
-        return torch.stack([problem.losses(Guess(codes), [group], config.truncation) for codes in candidates])
+        close = torch.stack([problem.losses(Guess(codes), [group], config.truncation) for codes in best])
+    return best[close.argsort(0), torch.arange(shapes, device=best.device)]
+
+
+def _errors_of_each(problem: Problem, candidates: Tensor, group: Residuals, truncation: float) -> Tensor:
+    """Errors (K, S) of candidates (K, D) for every shape; a candidate is prepared once for all shapes."""
+    decoder, (shapes, count) = problem.decoder, group.targets.shape
+    points, found = group.points.reshape(1, shapes * count, 3), []
+    with torch.no_grad():
+        for part in candidates.split(max(1, _AT_ONCE // (shapes * count))):
+            values = decoder.query(decoder.prepare(part), points.expand(len(part), -1, -1), problem.branch)
+            found.append(group.loss(values.view(len(part), shapes, count), truncation))
+    return torch.cat(found)

@@ -17,7 +17,7 @@ from latentsdf.decoder import (
     decoder_to_dict,
     principal_components,
 )
-from latentsdf.decoder.lookup import read_volumes
+from latentsdf.decoder.lookup import read_contracted, read_volumes
 from latentsdf.decoder.modulated import positional_encoding
 
 CONFIGS = [
@@ -157,3 +157,12 @@ def test_fast_volume_reads_have_the_gradients_of_plain_gathers() -> None:
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+def test_matrices_read_and_multiplied_at_once_are_those_read_first() -> None:
+    random = torch.Generator().manual_seed(0)
+    table = torch.randn(4, 4, 4, 3, 5, generator=random)
+    points = 2.4 * torch.rand(50, 3, generator=random) - 1.2
+    rows = torch.randn(50, 3, generator=random)
+    matrices = read_volumes(table.flatten(3)[None], points[None])[0].view(50, 3, 5)
+    torch.testing.assert_close(read_contracted(table, points, rows), torch.einsum("nc,ncd->nd", rows, matrices))

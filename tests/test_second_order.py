@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import primitive, random_linear
 
+from latentsdf import code_fit
 from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
 from latentsdf.code_problem import Guess, Problem
 from latentsdf.decoder.base import Decoder
@@ -104,3 +105,46 @@ def test_both_ways_take_the_steps_they_are_given(space_path: Path) -> None:
         assert taken == list(range(1, 8))
     with pytest.raises(ValueError, match="method must be second-order or adam, got 'lbfgs'"):
         EncodeConfig(method="lbfgs")  # type: ignore[arg-type]
+
+
+def test_several_starts_find_the_side_that_one_misses() -> None:
+    """A field with two minima in the code: the start that looks best is in the wrong valley."""
+
+    class Valleys(Decoder):
+        kind, branches, code_size = "valleys", ("sdf",), 1
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(()))
+
+        def prepare(self, codes: torch.Tensor) -> torch.Tensor:
+            return codes
+
+        def query(self, state: torch.Tensor, points: torch.Tensor, branch: str) -> torch.Tensor:
+            # Least at the code 2, where it is zero; a lesser dip at -2.
+            code = state[:, :, None]
+            return (0.1 * (code**2 - 4.0) ** 2 + 0.1 * (code - 2.0) ** 2)[..., 0] + 0.0 * points[..., 0]
+
+        def smooth(self, branch: str) -> bool:
+            return True
+
+        def groups(self) -> dict[str, list[torch.nn.Parameter]]:
+            return {"network": [self.unused]}
+
+    targets = Targets(torch.zeros(2, 50, 3), torch.zeros(2, 50))
+    stored = torch.tensor([[-2.1], [4.6], [-5.0]])
+    config = EncodeConfig(steps=24, points=40, prior=0.0, truncation=50.0, candidates=3)
+    alone, several = (infer_codes(Valleys(), targets, stored, replace(config, starts=count)).codes for count in (1, 8))
+    assert (alone < 0).all()
+    torch.testing.assert_close(several, torch.full((2, 1), 2.0), atol=0.05, rtol=0.0)
+
+
+def test_candidates_are_ranked_as_their_losses_say(space_path: Path) -> None:
+    space = load(space_path)
+    group = Residuals(2 * torch.rand(3, 50, 3) - 1, torch.rand(3, 50))
+    problem = Problem(space.decoder, 0.0)
+    candidates = space.codes()
+    found = code_fit._errors_of_each(problem, candidates, group, 0.1)
+    with torch.no_grad():
+        plain = torch.stack([problem.losses(Guess(code.expand(3, -1)), [group], 0.1) for code in candidates])
+    torch.testing.assert_close(found, plain)

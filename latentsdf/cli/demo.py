@@ -34,7 +34,7 @@ from .progress import Bar, say
 
 UNSEEN = 3
 """Shapes a family that are kept from training and used as queries."""
-_FIT = EncodeConfig(points=1024, samples=20_000)
+_FIT = EncodeConfig(samples=20_000)
 
 
 def demo(options: Namespace) -> dict[str, Any]:

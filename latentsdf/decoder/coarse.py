@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .base import activation
 from .linearize import vertex_major
-from .lookup import read_volumes
+from .lookup import read_contracted, read_volumes
 from .modulated import ModulatedMLP, positional_encoding
 
 
@@ -149,7 +149,7 @@ class Copied(NamedTuple):
 
     value: Tensor
     inner: list[Tensor]
-    bases: Tensor | None
+    points: Tensor
     bent: Tensor
 
 
@@ -164,25 +164,24 @@ class VolumeCopies:
 
     def at(self, codes: Tensor, points: Tensor) -> Copied:
         """The field of codes (S, D) at points (S, N, 3) that require a gradient."""
-        volumes, _, shifts = self.branch.prepare(codes)
-        bases, bent = None, points
-        if self.warp is not None:
-            flat = read_volumes(self.warp, points.reshape(1, -1, 3), False)
-            bases = flat.view(*points.shape, -1)
-            bent = points + torch.einsum("snkd,sd->snk", bases, codes)
+        volumes, warp, shifts = self.branch.prepare(codes)
+        bent = points if warp is None else points + read_volumes(warp.detach(), points, False)
         own = shifts.detach().expand(-1, -1, points.shape[1], -1).requires_grad_(True)
         features = [read_volumes(volume.detach(), bent, False) for volume in volumes]
         value = self.branch.network(torch.cat([bent, *features], dim=-1), own)
-        return Copied(value, [own, bent, *features], None if bases is None else bases.detach(), bent.detach())
+        return Copied(value, [own, bent, *features], points.detach(), bent.detach())
 
     def of_codes(self, copied: Copied, gradients: list[Tensor]) -> Tensor:
         """Gradients in the inner tensors -> derivatives in the code, (S, N, D)."""
         own, bent, *features = gradients
         total = self.branch.network.shifts_to_code(own)
-        if copied.bases is not None:
-            total = total + torch.einsum("snk,snkd->snd", bent, copied.bases)
-        flat = copied.bent.reshape(1, -1, 3)
+        if self.warp is not None:
+            total = total + _contracted(self.warp, copied.points, bent)
         for gradient, table in zip(features, self.tables, strict=True):
-            basis = read_volumes(table, flat).view(*gradient.shape, -1)
-            total = total + torch.einsum("snc,sncd->snd", gradient, basis)
+            total = total + _contracted(table, copied.bent, gradient)
         return total
+
+
+def _contracted(table: Tensor, points: Tensor, gradient: Tensor) -> Tensor:
+    """A volume of matrices (R, R, R, C, D) read at points (S, N, 3), times gradients (S, N, C) -> (S, N, D)."""
+    return read_contracted(table, points.flatten(0, 1), gradient.flatten(0, 1)).view(*points.shape[:2], -1)

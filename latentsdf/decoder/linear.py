@@ -59,7 +59,7 @@ class Linear(Decoder):
 
     def linearizer(self, branch: str | None = None) -> Linearize:
         """The field is linear in the code, so its derivative is the basis read at the points."""
-        table = vertex_major(self.basis, self.config.resolution, 1)
+        table = vertex_major(self.basis, self.config.resolution, 1).flatten(3)[None]
 
         def linearize(codes: Tensor, points: Tensor) -> Linearized:
             at = points.detach().requires_grad_(True)

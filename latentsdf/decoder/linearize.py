@@ -52,7 +52,7 @@ def by_copies(query: Query) -> Linearize:
 
 
 def vertex_major(basis: Tensor, resolution: int, channels: int) -> Tensor:
-    """A basis of volumes (D, R^3 * C) as one volume of all its members, (1, R, R, R, C * D)."""
+    """A basis of volumes (D, R^3 * C) as one volume of matrices, (R, R, R, C, D)."""
     size = len(basis)
     side = [resolution] * 3
-    return basis.detach().view(size, *side, channels).permute(1, 2, 3, 4, 0).reshape(1, *side, channels * size)
+    return basis.detach().view(size, *side, channels).permute(1, 2, 3, 4, 0).contiguous()

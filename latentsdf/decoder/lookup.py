@@ -27,6 +27,39 @@ def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None
         (S, N, C).
     """
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
+    index, weight = _corners(points, resolution)
+    if shapes > 1:
+        index = index + torch.arange(shapes, device=points.device)[:, None, None] * resolution**3
+    table = volumes.reshape(-1, channels)
+    if not (points.requires_grad if repeatable is None else repeatable):
+        flat = _WeightedRows.apply(table, index.view(-1, 8), weight.view(-1, 8).to(table.dtype))
+        return flat.view(*points.shape[:-1], channels)
+    return (table[index] * weight[..., None]).sum(-2)
+
+
+def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:
+    """Read a volume of matrices at points and multiply each by a row of its own, without a matrix for each point.
+
+    Args:
+        table: (R, R, R, C, D), over [-1, 1]^3 as for `read_volumes`.
+        points: (N, 3).
+        channels: (N, C), what each point's matrix is multiplied by from the left.
+
+    Returns:
+        (N, D).
+    """
+    resolution, size = table.shape[0], table.shape[-2]
+    index, weight = _corners(points, resolution)
+    index = index[:, :, None] * size + torch.arange(size, device=points.device)
+    weight = weight[:, :, None] * channels[:, None]
+    rows = table.reshape(-1, table.shape[-1])
+    return functional.embedding_bag(
+        index.flatten(1), rows, per_sample_weights=weight.flatten(1).to(rows.dtype), mode="sum"
+    )
+
+
+def _corners(points: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
+    """The eight vertices round each point (..., 8), as rows of a flat lattice, and their weights (..., 8)."""
     position = (points + 1.0) * (0.5 * (resolution - 1))
     position = position.clamp(0.0, resolution - 1.0)
     cell = position.detach().floor().clamp_(max=resolution - 2)
@@ -35,22 +68,15 @@ def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None
     stride = (resolution * resolution, resolution, 1)
     corner = cell.long()
     base = corner[..., 0] * stride[0] + corner[..., 1] * stride[1] + corner[..., 2]
-    if shapes > 1:
-        base = base + torch.arange(shapes, device=points.device)[:, None] * resolution**3
     offsets = torch.tensor(
         [i * stride[0] + j * stride[1] + k for i in (0, 1) for j in (0, 1) for k in (0, 1)],
         device=points.device,
     )
-    index = base[..., None] + offsets
     along_x = torch.stack([low[..., 0], high[..., 0]], -1)
     along_y = torch.stack([low[..., 1], high[..., 1]], -1)
     along_z = torch.stack([low[..., 2], high[..., 2]], -1)
-    weight = (along_x[..., :, None, None] * along_y[..., None, :, None] * along_z[..., None, None, :]).flatten(-3)
-    table = volumes.reshape(-1, channels)
-    if not (points.requires_grad if repeatable is None else repeatable):
-        flat = _WeightedRows.apply(table, index.view(-1, 8), weight.view(-1, 8).to(table.dtype))
-        return flat.view(*points.shape[:-1], channels)
-    return (table[index] * weight[..., None]).sum(-2)
+    weight = along_x[..., :, None, None] * along_y[..., None, :, None] * along_z[..., None, None, :]
+    return base[..., None] + offsets, weight.flatten(-3)
 
 
 class _WeightedRows(torch.autograd.Function):
@@ -74,7 +100,8 @@ class _WeightedRows(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_table = _scattered(gradient, index, weight, len(table))
         if ctx.needs_input_grad[2]:
-            of_weight = torch.einsum("nkc,nc->nk", table[index], gradient)
+            found = table.index_select(0, index.reshape(-1)).view(*index.shape, -1)
+            of_weight = (found * gradient[:, None]).sum(-1)
         return of_table, None, of_weight
 
 

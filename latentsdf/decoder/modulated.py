@@ -51,8 +51,8 @@ class ModulatedMLP(nn.Module):
     def forward(self, features: Tensor, shifts: Tensor) -> Tensor:
         """Features (S, N, inputs) and shifts (S, depth, 1, width) -> (S, N)."""
         hidden = features
-        for i, layer in enumerate(self.layers):
-            hidden = self.act(layer(hidden) + shifts[:, i])
+        for layer, shift in zip(self.layers, shifts.unbind(1), strict=True):
+            hidden = self.act(layer(hidden) + shift)
         return self.out(hidden)[..., 0]
 
 
