@@ -15,7 +15,7 @@ FIGURES = (("f_0.01", 3), ("chamfer_l1", 4), ("hausdorff", 3), ("normal_consiste
 
 
 def table(path: Path) -> str:
-    """The rows as Markdown: means over the scans of each method, then every row."""
+    """The rows as Markdown: means over the scans of each method, then a line a scan."""
     rows = sorted(read_json(path, []), key=lambda row: tuple(str(row[key]) for key in KEYS))
     head = "F at 0.01 | Chamfer-L1 | Hausdorff | normals' agreement | eikonal error | seconds |"
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -23,20 +23,31 @@ def table(path: Path) -> str:
         groups.setdefault(tuple(row[key] for key in KEYS[1:]), []).append(row)
     lines = [f"| given normals | method | network | minutes | scans | {head}", "|" + "---|" * 11]
     lines += [f"| {' | '.join(cells(key, str(len(group)), group))} |" for key, group in groups.items()]
-    lines += ["", f"| scan | given normals | method | network | minutes | {head}", "|" + "---|" * 11]
-    for row in rows:
-        name, *key = (row[key] for key in KEYS)
-        marked = f"{name} (pseudo truth)" if row["pseudo_truth"] else name
-        lines.append(f"| {marked} | {' | '.join(cells(tuple(key), None, [row]))} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *by_scan(rows)])
 
 
-def cells(key: tuple[Any, ...], count: str | None, rows: list[dict[str, Any]]) -> Iterator[str]:
+def by_scan(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """A line a scan and a column a method: F at 0.01, then Chamfer-L1 in thousandths."""
+    ways = sorted({tuple(row[key] for key in KEYS[2:]) for row in rows}, key=str)
+    names = [
+        " ".join([method, network, *([f"{minutes:g} min"] if minutes else [])]) for method, network, minutes in ways
+    ]
+    yield f"| scan | given normals | {' | '.join(names)} |"
+    yield "|" + "---|" * (2 + len(ways))
+    found = {tuple(row[key] for key in KEYS): row for row in rows}
+    for name, normals in sorted({(row["scan"], row["normals"]) for row in rows}, key=lambda key: (not key[1], key[0])):
+        line = [found.get((name, normals, *way)) for way in ways]
+        pseudo = any(row is not None and row["pseudo_truth"] for row in line)
+        marked = f"{name} (pseudo truth)" if pseudo else name
+        figures = [f"{row['f_0.01']:.3f} {1e3 * row['chamfer_l1']:.2f}" if row else "-" for row in line]
+        yield f"| {marked} | {'yes' if normals else 'no'} | {' | '.join(figures)} |"
+
+
+def cells(key: tuple[Any, ...], count: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     """What a line says after its name: the key, how many scans, means of the figures."""
     normals, method, network, minutes = key
     yield from ("yes" if normals else "no", method, network, f"{minutes:g}" if minutes else "-")
-    if count is not None:
-        yield count
+    yield count
     for name, digits in FIGURES:
         known = [row[name] for row in rows if row[name] is not None]
         yield f"{mean(known):.{digits}f}" if known else "-"

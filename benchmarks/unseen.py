@@ -7,8 +7,9 @@
 Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`),
 in its own frame (`--pose canonical`: the frame is given) or under a random similarity transform (`--pose moved`:
 rotation, scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
-`adam` (the same start, 800 Adam steps), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset). One
-row a (case, pose, method, shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
+`adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
+`poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
+shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import trimesh
+from fine_tuning import fine_tuned
 from judging import NOTHING, judge_mesh, read_json, true_mesh, write_json
 from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
@@ -50,7 +52,7 @@ CASES: dict[str, dict[str, Any]] = {
     "outliers 10 %": {"outliers": 0.1},
 }
 """Arguments of `virtual_scan`; lengths in the unit frame."""
-METHODS = ("code", "tight", "adam", "poisson", "fit")
+METHODS = ("code", "tight", "adam", "tuned", "poisson", "fit")
 
 
 class Query(NamedTuple):
@@ -86,7 +88,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["code"])
     parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
     parser.add_argument("--points", type=int, default=5000)
-    parser.add_argument("--minutes", type=float, default=0.5, help="of `fit`")
+    parser.add_argument("--minutes", type=float, default=0.5, help="of `fit` and `tuned`")
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--normals", action="store_true", help="hand the scan's normals over; else none has them")
     parser.add_argument("--seed", type=int, default=0)
@@ -160,8 +162,9 @@ def measured(
                 tighten=method == "tight",
             )
             found = reconstruct(space, scan, config=config, gallery=gallery)
+            shape = fine_tuned(found, options.minutes, seed=options.seed) if method == "tuned" else found.shape
             seconds = monotonic() - began
-            made = found.shape.mesh(options.resolution)
+            made = shape.mesh(options.resolution)
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
     if isinstance(found, Reconstruction):
