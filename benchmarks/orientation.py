@@ -4,8 +4,8 @@
 
 Virtual scans of meshes of MESH_DIR (5,000 points, unit frame; the true side is that of the nearest face), and 20,000
 points of each scan of SCANS_DIR that brings normals. Points farther from the surface than 0.02 (strays) do not count.
-`of one side`: the mean of the larger share of each scan, right or wrong; what is left of the difference is the choice of
-the outside, which a Poisson surface does not need.
+`of one side`: the mean of the larger share of each scan, right or wrong; the rest of the difference is the choice of the
+outside, which a Poisson surface does not need.
 """
 
 from __future__ import annotations
