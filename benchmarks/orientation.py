@@ -4,8 +4,8 @@
 
 Virtual scans of meshes of MESH_DIR (5,000 points, unit frame; the true side is that of the nearest face), and 20,000
 points of each scan of SCANS_DIR that brings normals. Points farther from the surface than 0.02 (strays) do not count.
-`of one side`: the mean of the larger share of each scan, right or wrong; the rest of the difference is the choice of the
-outside, which a Poisson surface does not need.
+`of one side`: the mean of the larger share of each scan, right or wrong; the rest of the difference is the choice of
+the outside, which a Poisson surface does not need.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import trimesh
 from judging import true_mesh
 from numpy.typing import NDArray
+from unseen import CASES
 
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF
@@ -26,14 +27,6 @@ from latentsdf.orientation import outward_normals
 from latentsdf.preparation import find_meshes
 from latentsdf.scan import Scan, virtual_scan
 
-CASES = {
-    "clean": {},
-    "noise 0.005": {"noise": 0.005},
-    "noise 0.02": {"noise": 0.02},
-    "outliers 10 %": {"outliers": 0.1},
-    "single view": {"views": 1},
-    "two views": {"views": 2},
-}
 COUNTED = {"noise 0.02": 0.06}
 """Farther than this from the surface a point does not count; 0.02 where nothing is said."""
 
@@ -86,7 +79,7 @@ def virtual(options: argparse.Namespace) -> Iterator[tuple[str, NDArray, NDArray
         surface = MeshSDF(unit.vertices, unit.faces)
         for case, arguments in CASES.items():
             try:
-                points = virtual_scan(unit, count=5000, seed=0, **arguments).points
+                points = virtual_scan(unit, seed=0, **{"count": 5000, **arguments}).points
             except ValueError as error:
                 print(f"{names[row]}: {error}")
                 continue
