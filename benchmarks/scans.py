@@ -1,8 +1,9 @@
-"""Scans x presets at equal wall-clock, without a latent space, beside the SSD solver and screened Poisson.
+"""Scans x presets at equal wall-clock, beside the SSD solver, screened Poisson, and reconstruction by a space.
 
     python benchmarks/scans.py SCANS_DIR OUT.json --minutes 2 10 --preset igr digs --network fast paper
     python benchmarks/scans.py SCANS_DIR OUT.json --poisson 7 8        # PyMeshLab; its rows alone, or with --preset
     python benchmarks/scans.py SCANS_DIR OUT.json --solve 128 256      # `latentsdf.solver` at so many cells, likewise
+    python benchmarks/scans.py SCANS_DIR OUT.json --space SPACE.h5 --tuned 1    # code + solve; code + so many minutes
     python benchmarks/scans.py SCANS_DIR OUT.json --table              # the rows so far, as Markdown
 
 SCANS_DIR holds a folder a shape with `scan*.ply` and the truth: `gt.ply`, `cad_aligned.ply` or `poisson_reference.ply`,
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 import trimesh
+from fine_tuning import fine_tuned
 from judging import read_json, write_json
 from poisson import screened_poisson
 from scans_table import KEYS, table
@@ -30,9 +32,12 @@ from latentsdf.field import Jet
 from latentsdf.fitting import FitConfig, fit
 from latentsdf.mesh import load_mesh
 from latentsdf.metrics import compare
+from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.regularizers import PRESETS, preset
 from latentsdf.scan import Scan
 from latentsdf.solver import SolveConfig, solve
+from latentsdf.space import LatentSpace
+from latentsdf.store import load
 
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
@@ -70,6 +75,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--preset", nargs="*", default=None, help="names; all of them if left out without the others")
     parser.add_argument("--network", nargs="+", default=["fast"])
     parser.add_argument("--start", choices=["rough", "ball"], default="rough", help="of the fast network")
+    parser.add_argument("--space", type=Path, help="whose codes are tightened to the scans")
+    parser.add_argument("--tuned", nargs="*", type=float, default=[], help="minutes of descent instead, by --space")
     parser.add_argument("--only", default="", help="scans whose name holds this text")
     parser.add_argument("--normals", choices=["both", "given", "none"], default="both")
     parser.add_argument("--poisson", nargs="*", type=int, default=[], help="depths of the octree")
@@ -81,7 +88,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.preset is None:
-        options.preset = [] if options.poisson or options.solve else list(PRESETS)
+        options.preset = [] if options.poisson or options.solve or options.space else list(PRESETS)
     return options
 
 
@@ -114,6 +121,11 @@ def missing_rows(item: Item, options: argparse.Namespace) -> Iterator[dict[str, 
                 **dict(zip(KEYS, (item.name, given, name, label, minutes), strict=True)),
                 **fitted(item, config, name, options),
             }
+    for minutes in (0.0, *options.tuned) if options.space else ():
+        key = (item.name, given, "code + descent" if minutes else "code + solve", options.space.stem, minutes)
+        if key not in done:
+            figures = by_space(item, load(options.space), minutes, options.seed)
+            yield {**dict(zip(KEYS, key, strict=True)), **figures}
     for depth in options.poisson:
         key = (item.name, given, "poisson", f"depth {depth}", 0)
         if key not in done:
@@ -150,6 +162,22 @@ def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace
         "resolution": options.resolution,
     }
     return {**judged(mesh, item), **about}
+
+
+def by_space(item: Item, space: LatentSpace, minutes: float, seed: int) -> dict[str, Any]:
+    """Figures of a code tightened by a solve, or, with minutes, tuned by descent; not of its collection, any pose."""
+    began = monotonic()
+    found = reconstruct(space, item.scan, config=ReconstructConfig(tighten=not minutes))
+    code_seconds = monotonic() - began - (found.tightened.seconds if found.tightened else 0.0)
+    shape = fine_tuned(found, minutes, seed=seed) if minutes else found.shape
+    fit_seconds = monotonic() - began
+    try:
+        mesh = shape.mesh(128)
+    except ValueError as error:
+        mesh = None
+        print(f"{item.name}: {error}")
+    about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "code_seconds": code_seconds}
+    return {**judged(mesh, item), "eikonal_error": None, "notes": list(found.notes), **about}
 
 
 def solved(item: Item, config: SolveConfig) -> dict[str, Any]:

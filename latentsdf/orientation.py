@@ -12,7 +12,7 @@ from scipy.sparse.linalg import cg
 from scipy.spatial import KDTree
 
 from .field import SDF, Jet
-from .planes import local_axes
+from .planes import local_axes, noise_level, spacing
 
 Array = NDArray[np.float64]
 
@@ -28,11 +28,15 @@ _VOTES = 1e-2
 """Weight of votes against the agreement of neighbours."""
 _FLAT = 0.1
 """Share of a neighbourhood's variance across its plane at which it counts half; strays have a third."""
+_FEW, _MANY = 13, 30
+"""Neighbours to a plane, of points with little noise and with much."""
+_ROUGH = 1 / 3
+"""Share of the points' spacing from which on their noise is much."""
 _KEPT = 0.3
 """Votes for the side that a normal has, against one of a prior that is met exactly."""
 
 
-def estimate_normals(points: Array, neighbors: int = 13) -> tuple[Array, NDArray[np.int64]]:
+def estimate_normals(points: Array, neighbors: int = _FEW) -> tuple[Array, NDArray[np.int64]]:
     """Directions of least spread among the nearest neighbours of each point, signs arbitrary (Hoppe et al. 1992).
 
     Args:
@@ -83,13 +87,29 @@ def orient_normals(
     return directions * _signs(place, directions, around, votes)[:, None]
 
 
-def outward_normals(points: Array, sensor: Array | None = None, *, neighbors: int = 13, seed: int = 0) -> Array:
-    """Unit normals (M, 3) of bare points (M, 3): `estimate_normals`, then `orient_normals`."""
+def outward_normals(
+    points: Array, sensor: Array | None = None, *, neighbors: int | None = None, seed: int = 0
+) -> Array:
+    """Unit normals (M, 3) of bare points (M, 3): `estimate_normals`, then `orient_normals`.
+
+    Args:
+        points: in any frame.
+        sensor: as for `orient_normals`.
+        neighbors: to a plane; None takes 13, or 30 of 1,500 points or more whose noise is above a third of their
+            spacing.
+        seed: of the choice of points that send rays.
+
+    Raises:
+        ValueError: fewer than three points or neighbours.
+    """
+    if neighbors is None:
+        many = len(points) >= 50 * _MANY and noise_level(points) > _ROUGH * float(np.median(spacing(points)))
+        neighbors = _MANY if many else _FEW
     directions, around = estimate_normals(points, neighbors)
     return orient_normals(points, directions, around, sensor, seed=seed)
 
 
-def prior_normals(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbors: int = 13) -> Array:
+def prior_normals(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbors: int = _FEW) -> Array:
     """Normals turned to where a prior rises, as far as the prior is near, and as they were elsewhere.
 
     Args:
