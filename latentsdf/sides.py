@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from .planes import spacing
+from .planes import noise_level, spacing
 
 __all__ = ["CLOSED", "openness", "rough_distance", "winding_numbers"]
 
@@ -41,14 +41,17 @@ def winding_numbers(
 
 
 CLOSED = 0.07
-"""Scans of a smaller openness cover their surface; whole virtual scans have 0.02 to 0.06."""
+"""Scans of a smaller openness cover their surface; most whole virtual scans have 0.02 to 0.06."""
+_CLEAR = 5.0
+"""Times the noise by which a place is clearly outside."""
 
 
 def openness(points: NDArray[np.float64], normals: NDArray[np.float64]) -> float:
     """The share of the full sphere that oriented points are missing of a closed surface.
 
     A little outside of a whole surface the winding number is zero; what is missing shows there. The median over the
-    points is taken.
+    points is taken. Noise makes normals wrong, which looks the same: the places are chosen beyond it, and what is found
+    counts less in the measure in which the noise is as large as the points' spacing.
 
     Args:
         points: (M, 3) in any frame.
@@ -58,5 +61,7 @@ def openness(points: NDArray[np.float64], normals: NDArray[np.float64]) -> float
         From 0 to about 1/2, that of a flat patch.
     """
     chosen = np.random.default_rng(0).permutation(len(points))[:_WATCHED]
-    outside = points[chosen] + spacing(points)[chosen, None] * normals[chosen]
-    return float(np.median(np.abs(winding_numbers(points, normals, outside))))
+    apart, noise = spacing(points), noise_level(points)
+    outside = points[chosen] + np.maximum(apart[chosen, None], _CLEAR * noise) * normals[chosen]
+    missing = float(np.median(np.abs(winding_numbers(points, normals, outside))))
+    return missing / (1.0 + noise / max(float(np.median(apart)), np.finfo(np.float64).tiny))

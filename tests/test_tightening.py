@@ -14,7 +14,7 @@ from latentsdf.decoder import Decoder
 from latentsdf.descent import DescentConfig
 from latentsdf.frame import Frame
 from latentsdf.meshing import extract_mesh
-from latentsdf.orientation import prior_normals
+from latentsdf.orientation import outward_normals, prior_normals
 from latentsdf.planes import noise_level
 from latentsdf.primitives import sphere
 from latentsdf.scan import Scan
@@ -156,6 +156,10 @@ def test_what_is_known_of_a_scan_by_itself() -> None:
     seen = directions(4000)
     assert openness(0.5 * seen, seen) < CLOSED
     assert openness(0.5 * seen[seen[:, 2] > -0.5], seen[seen[:, 2] > -0.5]) > CLOSED
+    rough = 0.5 * seen + 0.02 * np.random.default_rng(3).normal(size=seen.shape)
+    assert openness(rough, outward_normals(rough)) < CLOSED
+    half = seen[:, 2] > 0
+    assert openness(rough[half], outward_normals(rough[half])) > CLOSED
     assert noise_level(0.5 * seen) < 5e-4
     for level in (0.003, 0.01):
         noisy = 0.5 * seen + level * np.random.default_rng(9).normal(size=seen.shape)
