@@ -19,6 +19,7 @@ from .orientation import outward_normals, prior_normals
 from .planes import noise_level
 from .regularizers import Term
 from .scan import Scan
+from .sides import CLOSED, openness
 from .solver import Correction, SolveConfig, SplineField, solve
 from .solver.anchors import prior_at
 from .solver.correction import PRECISION
@@ -210,9 +211,11 @@ def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, lis
 
 
 def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
-    """Estimated normals: they face the sensor, else follow the prior where it is near, else look out."""
+    """Estimated normals: they face the sensor; those of an open scan follow the prior where it is near."""
     normals = outward_normals(unit.points, unit.sensor, seed=seed)
-    return normals if unit.sensor is not None else prior_normals(unit.points, normals, prior)
+    if unit.sensor is not None or openness(unit.points, normals) < CLOSED:
+        return normals
+    return prior_normals(unit.points, normals, prior)
 
 
 def _trusted(unit: Scan) -> Scan:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from latentsdf import tightening
 from latentsdf.bounded import Bounded
 from latentsdf.decoder import Decoder
 from latentsdf.descent import DescentConfig
@@ -125,6 +126,25 @@ def test_normals_that_are_missing_follow_the_prior() -> None:
     assert (np.einsum("nd,nd->n", turned, seen) > 0).mean() > 0.99
     kept = prior_normals(0.9 * seen, -seen, sphere(RADIUS))
     assert (np.einsum("nd,nd->n", kept, seen) < 0).all()
+
+
+def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small ball across the prior's surface: what the prior says of its inner half would be wrong."""
+    asked: list[int] = []
+
+    def seen_by_prior(points, normals, prior):
+        asked.append(len(points))
+        return prior_normals(points, normals, prior)
+
+    monkeypatch.setattr(tightening, "prior_normals", seen_by_prior)
+    seen, centre = directions(3000), np.array([0.0, 0.0, RADIUS])
+    found = tighten(ball(), scanned(centre + 0.15 * seen), config=SMALL)
+    assert not asked
+    surface = extract_mesh(found.shape.sdf, 64)
+    assert surface.body_count == 1
+    np.testing.assert_allclose(np.linalg.norm(surface.vertices - centre, axis=1), 0.15, atol=1e-2)
+    tighten(ball(), scanned(0.53 * half()), config=SMALL)
+    assert asked
 
 
 def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
