@@ -22,6 +22,8 @@ _RAYS = 128
 """Directions in which each of them looks."""
 _ENDS = 400
 """Directions whose farthest point has its outside there."""
+_AT_ONCE = 10_000_000
+"""Heights of points held at a time."""
 _SEEN = 0.3
 """Weight of what a point sees, against that of being the farthest in one direction."""
 _VOTES = 1e-2
@@ -179,7 +181,8 @@ def _flat(points: Array, directions: Array, around: NDArray[np.int64]) -> Array:
 def _votes(points: Array, directions: Array, around: NDArray[np.int64], seed: int) -> _Votes:
     """Votes of the farthest points and of those that look about; points lie in the cube [-1, 1]^3."""
     ends = _sphere(_ENDS)
-    farthest = (points @ ends.T).argmax(0)
+    parts = np.array_split(ends, 1 + len(points) * _ENDS // _AT_ONCE)
+    farthest = np.concatenate([(points @ part.T).argmax(0) for part in parts])
     balance, count = np.zeros(len(points)), np.zeros(len(points))
     found = np.einsum("nd,nd->n", directions[farthest], ends)
     np.add.at(balance, farthest, found)
