@@ -29,7 +29,7 @@ class ScanEvidence:
     The scan's points lie on the surface. Anywhere else the distance to the scan bounds the size of the field from
     above; where the scan is closed it *is* that size (sign-agnostic learning, Atzmon and Lipman 2020), where it is open
     there may be surface that it does not show, so nearer is no fault. Places beside the surface have a sign too, by the
-    normals; where there are none they are estimated and turned to the sensor, or to where one can look away. With a
+    normals; where there are none they are estimated and turned to the sensor, or outward (`orientation`). With a
     sensor, all the way to it is outside.
 
     Args:
@@ -77,7 +77,7 @@ class ScanEvidence:
 
 
 def _with_normals(scan: Scan, seed: int) -> Scan:
-    """The scan with estimated normals where it has none: facing the sensor, else by visibility."""
+    """The scan with estimated normals where it has none: facing the sensor, else outward."""
     if scan.normals is not None or len(scan) < _LEAST:
         return scan
     return replace(scan, normals=outward_normals(scan.points, scan.sensor, seed=seed))

@@ -129,8 +129,8 @@ def tighten(
     (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Where the scan covers its surface
     and the prior is grossly wrong at a tenth of the points, the points alone make the field (`Correction.alone`).
 
-    Normals that are missing are estimated. They face the sensor; without one they point where the prior's gradient does
-    wherever the prior is near, and else to the side from which the point can be seen.
+    Normals that are missing are estimated. They face the sensor; without one, those of a scan that covers its surface
+    keep their own sides, and those of an open one point where the prior's gradient does wherever the prior is near.
 
     Args:
         shape: the prior, in its frame. An earlier correction is dropped.

@@ -57,8 +57,7 @@ class SolveConfig:
     bending: float = 1e-3
     """Smoothness; larger rounds details and noise alike."""
     tolerance: float = 2e-3
-    """Relative residual at which the iteration ends; smaller fills holes a little better, in more
-    time."""
+    """Relative residual at which the iteration ends; smaller closes holes a little better and takes longer."""
     iterations: int = 500
     """The most iterations on each level."""
     robust: Robust = "none"
