@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .scan_fit import ScanFitConfig as ScanFitConfig
     from .schedule import Stage as Stage
     from .schedule import TrainConfig as TrainConfig
+    from .solving import solve_scan as solve_scan
     from .space import LatentSpace as LatentSpace
     from .space import Shape as Shape
     from .store import load as load
@@ -79,6 +80,7 @@ _HOME = {
     "reconstruct": "reconstruction",
     "regularizers": "",
     "save": "store",
+    "solve_scan": "solving",
     "solver": "",
     "train": "training",
     "view": "viewer",

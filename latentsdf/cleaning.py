@@ -50,6 +50,20 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
     return replace(scan, notes=tuple(notes))
 
 
+def in_space(scan: Scan) -> Scan:
+    """The scan as it is.
+
+    Raises:
+        ValueError: all its points lie in one plane or on one line, so that they bound no solid.
+    """
+    extent = np.linalg.svd(scan.points - scan.points.mean(0), compute_uv=False)
+    if not extent[2] > 1e-4 * extent[0]:
+        shape = "on one line" if not extent[1] > 1e-4 * extent[0] else "in one plane"
+        label = scan.name or "scan"
+        raise ValueError(f"{label}: all points lie {shape}, so they bound no solid; scan it from more sides")
+    return scan
+
+
 def rows_of(scan: Scan, rows: np.ndarray) -> Scan:
     """Some points of a scan, in the order asked for."""
     return replace(scan, points=scan.points[rows], normals=None if scan.normals is None else scan.normals[rows])

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
-import numpy as np
 import torch
 import trimesh
 from torch import Tensor, nn
 
-from .cleaning import cleaned
-from .field import evaluate
+from .cleaning import cleaned, in_space
+from .field import SDF, evaluate
 from .frame import Frame
 from .meshing import extract_mesh
 from .network import NETWORKS, Field, NetworkConfig
@@ -98,15 +97,15 @@ class Fitted:
         sdf: the field in the unit frame.
         frame: the scan's units <-> unit frame.
         stop: why the descent ended.
-        trace: rows of progress, seconds, loss and weighted terms by name; some 200 of them.
+        trace: rows of progress, seconds, loss and weighted terms by name; some 200 of them, none of a solve.
         steps: how many were taken.
         seconds: for all of it.
         preset: the name of the objective; "" for terms of one's own.
-        network: the kind of network.
+        network: the kind of network; `splines` for a solve.
         notes: what was done to the scan and to the field, one line each.
     """
 
-    sdf: Field
+    sdf: SDF
     frame: Frame
     stop: Stop
     trace: tuple[dict[str, float], ...]
@@ -219,13 +218,7 @@ def _prepared(scan: Scan, config: FitConfig) -> Scan:
     Raises:
         ValueError: no surface can be made of it.
     """
-    scan = cleaned(scan, config.points, config.outliers, LEAST_POINTS, config.seed)
-    extent = np.linalg.svd(scan.points - scan.points.mean(0), compute_uv=False)
-    if not extent[2] > 1e-4 * extent[0]:
-        shape = "on one line" if not extent[1] > 1e-4 * extent[0] else "in one plane"
-        label = scan.name or "scan"
-        raise ValueError(f"{label}: all points lie {shape}, so they bound no solid; scan it from more sides")
-    return scan
+    return in_space(cleaned(scan, config.points, config.outliers, LEAST_POINTS, config.seed))
 
 
 def _network_name(config: FitConfig, preset_name: str) -> str:

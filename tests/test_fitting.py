@@ -258,6 +258,18 @@ def test_ctrl_c_writes_the_mesh_of_what_there_is(tmp_path: Path) -> None:
     assert "interrupted; the work so far was kept" in out_text
 
 
+def test_a_loss_that_breaks_is_said_and_the_field_before_it_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan, out = cloud(tmp_path / "scan.ply", scanned("sphere", count=500).points), tmp_path / "x.ply"
+    call = ("reconstruct", scan, "-o", out, "--term", "surface=1e39", "--minutes", 1, "--resolution", 32, "--quiet")
+    assert main([*map(str, call)]) == 2
+    said = capsys.readouterr().err
+    assert "no longer a finite number" in said
+    assert "smaller --term weights" in said
+    assert load_mesh(out).is_watertight
+
+
 def test_what_cannot_be_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = cloud(tmp_path / "good.ply", scanned("sphere", count=200).points)
     rest = ("-o", tmp_path / "x.ply", "--quiet")

@@ -52,6 +52,7 @@ FLOORS = [
         "evaluation",
         "queries",
         "fitting",
+        "solving",
         "descent",
         "tightening",
     },

@@ -40,6 +40,7 @@ NAMES = [
     "reconstruct",
     "regularizers",
     "save",
+    "solve_scan",
     "solver",
     "train",
     "view",

@@ -10,6 +10,12 @@ from typing import Any
 
 from .parser import build_parser
 
+AFTER_DIVERGING = {
+    "train": "check the data, or train with another --seed",
+    "reconstruct": "the mesh is of the field before it; give smaller --term weights, another --preset or --seed",
+}
+"""What to do about a descent that broke, by verb."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
@@ -31,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"latentsdf {options.verb}: {_sentence(error)}\n")
         return 2
     if result.get("diverged"):
-        sys.stderr.write(f"latentsdf {options.verb}: {result['stop']}; check the data, or train with another seed\n")
+        sys.stderr.write(f"latentsdf {options.verb}: {result['stop']}; {AFTER_DIVERGING[options.verb]}\n")
         return 2
     return 130 if result.get("interrupted") else 0
 

@@ -1,4 +1,4 @@
-"""`latentsdf reconstruct` without a space: a field fitted to the scan alone."""
+"""`latentsdf reconstruct` without a space: the scan alone, by one solve or by a descent on named terms."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..field import evaluate
 from ..fitting import FitConfig, Fitted, fit
 from ..optimize import Step, Stop
 from ..scan import Scan
+from ..solving import SOLVED, solve_scan
 from .arguments import Result, check_mesh_ending, write_mesh
 from .progress import Bar, say
 
@@ -42,26 +43,30 @@ def fitted(options: Namespace) -> Result:
         raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
     terms = objective_of(options)
     check_mesh_ending(Path(options.out))
-    config = FitConfig(network=options.network or "fast", minutes=options.minutes or 2.0, seed=options.seed)
     began = monotonic()
     scan = Scan.load(options.scan)
-    with Bar("fit", options.quiet) as bar:
-        found = fit(scan, terms, config, on_step=lambda step: bar.update(step.progress, _note(step)))
+    descends = not (terms is None and options.network is None and options.minutes is None)
+    with Bar("fit" if descends else "solve", options.quiet) as bar:
+        if descends:
+            config = FitConfig(network=options.network or "fast", minutes=options.minutes or 2.0, seed=options.seed)
+            found = fit(scan, terms, config, on_step=lambda step: bar.update(step.progress, _note(step)))
+        else:
+            found = solve_scan(scan, seed=options.seed, on_level=bar.update)
         for note in found.notes:
             bar.line(note)
     surface = _meshed(found, options.resolution)
     write_mesh(surface, Path(options.out))
     points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
     residual = evaluate(found, points).abs().numpy()
-    what = found.preset or " ".join(name for name, _ in options.term)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {residual.mean():.5g}")
-    say(f"{what}, {found.network} network, {found.steps} steps; {found.stop.value} ({monotonic() - began:.0f} s)")
+    say(f"{_how(found, options)}; {found.stop.value} ({monotonic() - began:.0f} s)")
     return {
         "path": str(options.out),
         "faces": len(surface.faces),
         "residual_mean": float(residual.mean()),
         "residual_p90": float(np.quantile(residual, 0.9)),
         "units": "the scan's own",
+        "method": "solve" if found.network == SOLVED else "descent",
         "preset": found.preset or None,
         "terms": {name: value for name, value in found.trace[-1].items() if name not in _FACTS} if found.trace else {},
         "network": found.network,
@@ -78,10 +83,19 @@ def fitted(options: Namespace) -> Result:
 _FACTS = ("progress", "seconds", "loss")
 
 
+def _how(found: Fitted, options: Namespace) -> str:
+    if found.network == SOLVED:
+        return f"one linear solve, {found.steps} iterations"
+    what = found.preset or " ".join(name for name, _ in options.term)
+    return f"{what}, {found.network} network, {found.steps} steps"
+
+
 def _meshed(found: Fitted, resolution: int) -> trimesh.Trimesh:
     try:
         return found.mesh(resolution)
     except ValueError as error:
+        if found.network == SOLVED:
+            raise ValueError(f"{error}; see what --preset makes of the scan") from error
         raise ValueError(f"{error} (after {found.steps} steps: give more --minutes or another --preset)") from error
 
 

@@ -11,7 +11,7 @@ functions, is not here; a learned reliability of the points is (`robust="learned
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -125,6 +125,7 @@ def solve(
     prior: SDF | None = None,
     held: SDF | None = None,
     fixed: ArrayLike | None = None,
+    on_level: Callable[[float], object] | None = None,
 ) -> Solution:
     """Fit a signed distance function to points, from coarse to fine lattices, by conjugate gradients.
 
@@ -137,6 +138,7 @@ def solve(
         prior: an SDF in the same frame that stands where there are no points; the fit then only corrects it.
         held: with a prior, what the field is held to away from the points where that is not the prior itself.
         fixed: with a prior, (K, 3) places of the cube where nothing is corrected; each counts as a point does.
+        on_level: called after each level with the share of the unknowns that are solved for.
 
     Raises:
         ValueError: too few points, points that are not finite or outside the cube or all on one line, normals of
@@ -155,7 +157,7 @@ def solve(
     learned = config.robust == "learned"
     data = checked_cloud(points, normals, weights, config.neighbours, learned)
     stack = build_stack(data.points, config.resolution, config.dense, config.halo)
-    bendings = [level.bending() for level in stack.levels]
+    bendings, sizes = [level.bending() for level in stack.levels], [len(level.own) for level in stack.levels]
     offsets = None if prior is None else prior_at(prior, data.points)
     kept = None if prior is None else Anchors.of(stack.levels[0], data.points, config.reach, prior, held)
     still = np.zeros((0, 3)) if fixed is None else np.asarray(fixed, dtype=np.float64)
@@ -185,6 +187,8 @@ def solve(
             if falling != "none" and not (last and turn == rounds - 1):
                 trust = _trust(system, reading, coefficients, offsets, part.levels[-1].width, falling)
         iterations.append(used)
+        if on_level is not None:
+            on_level(sum(sizes[:count]) / sum(sizes))
     assert system is not None
     assert coefficients is not None
     correction = SplineField(stack.levels, system.totals(coefficients))
