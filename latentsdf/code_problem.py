@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,8 +49,9 @@ class Problem:
         center: (D,) what codes are held to, or (S, D) for each shape its own; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
-        place: weight of the squares of a pose's log scale and shift, which keeps what the residuals leave open near
-            the frame that the points came in.
+        place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the
+            residuals leave open near it.
+        home: a pose -> the pose of the same rotation that it is held to; None is the frame that the points came in.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Problem:
         *,
         center: Tensor | None = None,
         place: float = 0.0,
+        home: Callable[[Pose], Pose] | None = None,
     ):
         self.decoder, self.prior, self.free, self.place = decoder, torch.as_tensor(prior), free, place
+        self.home = home
         self.center = torch.zeros(()) if center is None else center
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
@@ -71,7 +74,7 @@ class Problem:
         """(S,), priors included; differentiable in codes and poses."""
         total = (self.prior.to(guess.codes) * (guess.codes - self.center.to(guess.codes)).square()).sum(1)
         if guess.pose is not None and self.place:
-            total = total + self.place * (guess.pose.log_scale.square() + guess.pose.shift.square().sum(1))
+            total = total + self.place * self._off(guess.pose).square().sum(1)
         states: dict[int | None, object] = {}
         for group in groups:
             if group.kept not in states:
@@ -91,7 +94,7 @@ class Problem:
         curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight
         slope[:, :size] = weight * (codes - self.center.to(codes))
         if guess.pose is not None and self.place:
-            jacobian, residual = _of_place(guess.pose)
+            jacobian, residual = _of_place(guess.pose, turns=self.home is None), self._off(guess.pose)
             curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)
             slope[:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
         for group in groups:
@@ -112,6 +115,14 @@ class Problem:
         if self.free is None:
             return curvature, slope
         return curvature[:, self.free][:, :, self.free], slope[:, self.free]
+
+    def _off(self, pose: Pose) -> Tensor:
+        """How far log scale and shift (S, 4) are from where they are held."""
+        place = torch.cat([pose.log_scale[:, None], pose.shift], 1)
+        if self.home is None:
+            return place
+        home = self.home(pose)
+        return place - torch.cat([home.log_scale[:, None], home.shift], 1)
 
     def moved(self, guess: Guess, steps: Tensor) -> Guess:
         """The guess after steps (S, P) down."""
@@ -144,16 +155,20 @@ def _with_pose(of_codes: Tensor, of_points: Tensor, places: Tensor, values: Tens
     return torch.cat([of_codes * inverse, turning, growing, gradient], -1)
 
 
-def _of_place(pose: Pose) -> tuple[Tensor, Tensor]:
-    """Derivatives (S, 4, 7) of log scale and shift in the numbers of a motion, and the two themselves (S, 4)."""
+def _of_place(pose: Pose, turns: bool) -> Tensor:
+    """Derivatives (S, 4, 7) of log scale and shift in the numbers of a motion, of its rotation only if it counts.
+
+    It does not where the home turns along, so that next to nothing comes between the two.
+    """
     count = len(pose.shift)
     jacobian = pose.shift.new_zeros(count, 4, FREEDOMS)
     jacobian[:, 0, 3] = 1.0
     eye = torch.eye(3, dtype=pose.shift.dtype, device=pose.shift.device)
-    jacobian[:, 1:, :3] = torch.linalg.cross(eye.expand(count, 3, 3), pose.shift[:, None].expand(-1, 3, -1)).mT
+    if turns:
+        jacobian[:, 1:, :3] = torch.linalg.cross(eye.expand(count, 3, 3), pose.shift[:, None].expand(-1, 3, -1)).mT
     jacobian[:, 1:, 3] = pose.shift
     jacobian[:, 1:, 4:] = eye
-    return jacobian, torch.cat([pose.log_scale[:, None], pose.shift], 1)
+    return jacobian
 
 
 def _cut(codes: Tensor, kept: int | None) -> Tensor:

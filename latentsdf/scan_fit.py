@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 from torch import Tensor
 
 from .cleaning import cleaned
 from .code_problem import Guess, Problem
 from .first_order import adam_fit
-from .frame import Frame
+from .frame import UNIT_RADIUS, Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
+from .planes import noise_level
 from .pose import FREEDOMS, Pose, spread_rotations
 from .residuals import Residuals
 from .scan import Scan
@@ -51,9 +55,10 @@ class ScanFitConfig:
     likeness: float = 1e-3
     """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.
     Larger trusts poses in which the scan looks like the shapes of the space."""
-    place: float = 0.02
-    """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, smaller
-    lets a partial scan move farther."""
+    place: float | None = None
+    """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, or,
+    where the pose is free, near that in which the turned points fill the unit sphere; smaller lets a partial scan move
+    farther. None takes 1 for a scan that is closed, whose extent says where it lies, and 0.02 for one that is open."""
     truncation: float = 0.03
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     shortage: float | None = None
@@ -81,7 +86,7 @@ class ScanFitConfig:
             raise ValueError("steps, points, rotations, starts and largest must be at least 1, candidates at least 0")
         if (
             not self.truncation > 0
-            or min(self.prior, self.likeness, self.place, self.outliers, self.shortage or 0.0) < 0
+            or min(self.prior, self.likeness, self.place or 0.0, self.outliers, self.shortage or 0.0) < 0
         ):
             raise ValueError(
                 "truncation must be positive; prior, likeness, place, outliers and shortage must be at least 0"
@@ -157,20 +162,25 @@ def fit_scan(
     config = config or ScanFitConfig()
     scan = cleaned(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
     base = frame or scan.frame()
-    evidence = ScanEvidence(scan.transformed(base), config.shortage, seed=config.seed)
+    unit = scan.transformed(base)
+    evidence = ScanEvidence(unit, config.shortage, seed=config.seed)
+    closed = evidence.openness < CLOSED
     gallery = gallery or gallery_of(space, config)
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
     free[size:] = torch.tensor(_moving(config.pose))
     spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
-    alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=config.place)
-    problem = Problem(decoder, config.prior / size, free, place=config.place)
+    place = (1.0 if closed else 0.02) if config.place is None else config.place
+    home = filling(unit.points, noise_level(unit.points), spread) if closed and config.pose == "free" else None
+    alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=place, home=home)
+    problem = Problem(decoder, config.prior / size, free, place=place, home=home)
     to = gallery.codes.device
 
     def draw(count: int) -> list[Residuals]:
         return [group.to(to) for group in evidence.drawn(count)]
 
-    poses = _tried_poses(config, evidence.openness < CLOSED, gallery.codes)
+    poses = _tried_poses(config, closed, gallery.codes)
+    poses = poses if home is None else home(poses)
     guess = _best_pairs(gallery, poses, draw(128), config.starts)
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
@@ -230,6 +240,32 @@ def _tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
         for scale, shift in moves
     ]
     return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
+
+
+FARTHEST = 2.5
+"""Standard deviations by which noise carries the farthest points of a scan outward."""
+
+
+def filling(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:
+    """How whole shapes lie in a space: for a rotation, the pose under which they fill the unit sphere (`Frame.around`).
+
+    The middle of the bounding box depends on the axes, so each rotation has a scale and a place of its own.
+
+    Args:
+        points: (N, 3) of a whole surface, in the frame that poses start from.
+        noise: standard deviation of the points, by a few of which the farthest ones lie too far out.
+        like: a tensor of the type and place wanted.
+    """
+    corners = torch.from_numpy(points[ConvexHull(points).vertices]).to(like)
+
+    def pose_of(pose: Pose) -> Pose:
+        turned = corners @ pose.rotation.transpose(1, 2)
+        middle = (turned.amin(1) + turned.amax(1)) / 2
+        radius = (turned - middle[:, None]).norm(dim=2).amax(1)
+        scale = UNIT_RADIUS / (radius - min(FARTHEST * noise, 0.1 * UNIT_RADIUS))
+        return Pose(pose.rotation, scale.log(), -scale[:, None] * middle)
+
+    return pose_of
 
 
 def _best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], count: int) -> Guess:

@@ -20,7 +20,7 @@ from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.residuals import Kind, Residuals
 from latentsdf.scan import Scan, virtual_scan
 from latentsdf.scan_evidence import ScanEvidence
-from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
+from latentsdf.scan_fit import ScanFitConfig, filling, fit_scan, gallery_of
 from latentsdf.sides import CLOSED
 from latentsdf.store import load
 
@@ -94,6 +94,19 @@ def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> No
     assert figures.f_scores[0.02] > 0.8
     assert found.residual_mean < 0.05 * 1000
     assert found.openness < CLOSED
+
+
+def test_whole_scans_fill_the_unit_sphere_under_every_rotation() -> None:
+    points = np.random.default_rng(0).normal(size=(500, 3)) * [0.4, 0.2, 0.1] + 0.3
+    turns = rotations(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).double())
+    like = torch.zeros((), dtype=torch.float64)
+    poses = filling(points, 0.0, like)(Pose.turned(turns))
+    found = poses.apply(torch.from_numpy(points)[None])
+    for row, turn in enumerate(turns.numpy()):
+        turned = points @ turn.T
+        np.testing.assert_allclose(found[row].numpy(), Frame.around(turned).apply(turned), atol=1e-12)
+    noisy = filling(points, 0.01, like)(Pose.turned(turns))
+    assert bool((noisy.log_scale > poses.log_scale).all())
 
 
 def test_a_known_frame_is_kept(space_path: Path) -> None:
