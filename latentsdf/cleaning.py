@@ -8,8 +8,20 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from .scan import Scan
+from .solver import learned_weights
 
 _RANK = 8
+_LOOKED_AT = 30_000
+STRAY, MANY = 0.3, 0.01
+"""Reliability below which a point looks like a stray, and the share of such points from which on they are believed to
+be some. Fewer are more often the only points of a part that was hardly seen, and there each of them counts."""
+
+
+def stray_share(scan: Scan, seed: int = 0) -> float:
+    """Share of the points that look like strays (`solver.learned_weights`); 0 where it is too small to believe it."""
+    some = scan.subsampled(_LOOKED_AT, seed)
+    share = float((learned_weights(some.points, some.normals) < STRAY).mean())
+    return share if share > MANY else 0.0
 
 
 def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -> Scan:
@@ -18,8 +30,8 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
     Args:
         scan: as loaded.
         most: points kept; a larger scan is subsampled.
-        outliers: points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps
-            them all, as does a scan of which fewer than `least` points would be left.
+        outliers: of a scan with strays (`stray_share`), points are dropped where the neighbour of rank 8 is farther than
+            this many times the usual; 0 keeps them all, as does a scan of which fewer than `least` would be left.
         least: distinct points that a surface needs.
         seed: of the subsampling.
 
@@ -44,7 +56,7 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
     if outliers and len(scan) > _RANK:
         reach = np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
         kept = np.flatnonzero(reach <= outliers * np.median(reach))
-        if least <= len(kept) < len(scan):
+        if least <= len(kept) < len(scan) and stray_share(scan, seed):
             notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
             scan = rows_of(scan, kept)
     return replace(scan, notes=tuple(notes))

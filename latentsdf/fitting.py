@@ -71,7 +71,8 @@ class FitConfig:
     points: int = 200_000
     """Scan points kept; a larger scan is subsampled."""
     outliers: float = 3.0
-    """Points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps them all."""
+    """Of a scan with strays, points are dropped where the neighbour of rank 8 is farther than this many times the
+    usual; 0 keeps them all."""
     seed: int = 0
     """Seed of everything random."""
 

@@ -71,7 +71,8 @@ class ScanFitConfig:
     starts: int = 24
     """Pairs of a code and a pose that are fitted; the worse ones are given up on the way."""
     outliers: float = 3.0
-    """Points are dropped where the neighbour of rank 8 is farther than this many times the usual; 0 keeps them all."""
+    """Of a scan with strays, points are dropped where the neighbour of rank 8 is farther than this many times the
+    usual; 0 keeps them all."""
     largest: int = 200_000
     """Scan points kept; a larger scan is subsampled."""
     seed: int = 0
@@ -171,7 +172,8 @@ def fit_scan(
     free[size:] = torch.tensor(_moving(config.pose))
     spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
     place = (1.0 if closed else 0.02) if config.place is None else config.place
-    home = filling(unit.points, noise_level(unit.points), spread) if closed and config.pose == "free" else None
+    found = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
+    home = filling(unit.points, noise_level(unit.points), spread) if found else None
     alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=place, home=home)
     problem = Problem(decoder, config.prior / size, free, place=place, home=home)
     to = gallery.codes.device

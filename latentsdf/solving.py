@@ -9,12 +9,12 @@ from time import monotonic
 
 import numpy as np
 
-from .cleaning import cleaned, in_space
+from .cleaning import cleaned, in_space, stray_share
 from .fitting import LEAST_POINTS, Fitted
 from .optimize import Stop
 from .planes import noise_level, spacing
 from .scan import Scan
-from .solver import SolveConfig, learned_weights, solve
+from .solver import SolveConfig, solve
 
 __all__ = ["fitting_resolution", "solve_scan"]
 
@@ -26,9 +26,6 @@ CELLS = 1.5
 """Cells to the distance from a point to its sixth neighbour."""
 NOISE = 5.0
 """A cell is not chosen smaller than this many standard deviations of the noise."""
-STRAY, MANY = 0.3, 0.01
-"""Reliability below which a point looks like a stray, and the share of such points from which on they are believed to
-be some."""
 
 
 def solve_scan(
@@ -41,8 +38,7 @@ def solve_scan(
 ) -> Fitted:
     """Find the surface of a scan without a latent space, by one linear solve (`solver.solve`).
 
-    Points are weighed by their learned reliability where more than one in a hundred looks like a stray. Fewer are more
-    often the only points of a part that was hardly seen, and there each of them counts.
+    Points are weighed by their learned reliability where more than one in a hundred looks like a stray.
 
     Args:
         scan: points in their own units; normals help but are not needed.
@@ -68,10 +64,10 @@ def solve_scan(
     notes = ready.notes
     if config is None:
         config = SolveConfig(resolution=fitting_resolution(unit))
-        strays = learned_weights(unit.points, unit.normals) < STRAY
-        if strays.mean() > MANY:
+        share = stray_share(unit, seed)
+        if share:
             config = replace(config, robust="learned")
-            notes = (*notes, f"{strays.sum():,} of {len(unit):,} points look like strays and hardly count")
+            notes = (*notes, f"{share:.0%} of the points look like strays and hardly count")
     solution = solve(unit, config=config, on_level=on_level)
     notes = (*notes, f"{config.resolution} cells an axis, {solution.unknowns:,} unknowns")
     if solution.stop == "the iterations ran out":

@@ -12,6 +12,7 @@ import pytest
 import torch
 import trimesh
 
+from latentsdf.cleaning import cleaned
 from latentsdf.cli import main
 from latentsdf.mesh import load_mesh
 from latentsdf.metrics import compare
@@ -64,7 +65,10 @@ def test_strays_hardly_count_and_few_lone_points_do() -> None:
     lone = np.flatnonzero((scan.points[:, 0] > 0.5) & (np.arange(len(scan)) % 40 > 0))  # one in forty of one end
     assert scan.normals is not None
     rows = np.setdiff1d(np.arange(len(scan)), lone)
-    thinned = solve_scan(Scan(scan.points[rows], scan.normals[rows]))
+    part = Scan(scan.points[rows], scan.normals[rows])
+    assert len(cleaned(part, 10_000, 3.0, 10)) == len(rows)
+    assert len(cleaned(scanned(False, outliers=0.1), 10_000, 3.0, 10)) < 5000
+    thinned = solve_scan(part)
     assert not any("strays" in note for note in thinned.notes)
     assert compare(thinned.mesh(96), torus()).f_scores[0.01] > 0.8
 
