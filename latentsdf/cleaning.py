@@ -30,8 +30,8 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
     Args:
         scan: as loaded.
         most: points kept; a larger scan is subsampled.
-        outliers: of a scan with strays (`stray_share`), points are dropped where the neighbour of rank 8 is farther than
-            this many times the usual; 0 keeps them all, as does a scan of which fewer than `least` would be left.
+        outliers: of a scan with strays (`stray_share`), points are dropped where the neighbour of rank 8 is farther
+            than this many times the usual; 0 keeps them all, as does a scan of which fewer than `least` would be left.
         least: distinct points that a surface needs.
         seed: of the subsampling.
 
