@@ -59,7 +59,7 @@ def fitted(options: Namespace) -> Result:
     points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
     residual = evaluate(found, points).abs().numpy()
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {residual.mean():.5g}")
-    say(f"{_how(found, options)}; {found.stop.value} ({monotonic() - began:.0f} s)")
+    say(f"{_how(found, options)} ({monotonic() - began:.0f} s)")
     return {
         "path": str(options.out),
         "faces": len(surface.faces),
@@ -87,7 +87,7 @@ def _how(found: Fitted, options: Namespace) -> str:
     if found.network == SOLVED:
         return f"one linear solve, {found.steps} iterations"
     what = found.preset or " ".join(name for name, _ in options.term)
-    return f"{what}, {found.network} network, {found.steps} steps"
+    return f"{what}, {found.network} network, {found.steps} steps; {found.stop.value}"
 
 
 def _meshed(found: Fitted, resolution: int) -> trimesh.Trimesh:
