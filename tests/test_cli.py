@@ -141,6 +141,12 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     assert b"property float deviation" in header
 
 
+def test_what_a_dozen_points_do_not_tell_is_null(tmp_path: Path, space: Path) -> None:
+    trimesh.PointCloud(primitive("ring", 1.0).sample(12, seed=0)).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 32)
+    assert run(tmp_path, *options, "--code-only")["openness"] is None
+
+
 def test_a_reconstruction_is_kept_in_the_space_on_demand(tmp_path: Path, space: Path) -> None:
     trimesh.PointCloud(primitive("ring", 1.0).sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
     options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,17 @@ def _check_json(path: str | None) -> None:
 
 def _write_json(path: str | None, result: dict[str, Any]) -> None:
     if path is not None:
-        Path(path).write_text(json.dumps(result, indent=1, allow_nan=False, default=_plain) + "\n", encoding="utf-8")
+        text = json.dumps(_known(result), indent=1, allow_nan=False, default=_plain)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _known(value: Any) -> Any:
+    """The same with null for numbers that are not known."""
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _plain(value: Any) -> Any:
