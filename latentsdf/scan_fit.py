@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 from torch import Tensor
 
 from .cleaning import cleaned
 from .code_problem import Guess, Problem
+from .extent import filling
 from .first_order import adam_fit
-from .frame import UNIT_RADIUS, Frame
+from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
 from .planes import noise_level
@@ -172,8 +170,8 @@ def fit_scan(
     free[size:] = torch.tensor(_moving(config.pose))
     spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
     place = (1.0 if closed else 0.02) if config.place is None else config.place
-    found = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
-    home = filling(unit.points, noise_level(unit.points), spread) if found else None
+    by_extent = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
+    home = filling(unit.points, noise_level(unit.points), spread) if by_extent else None
     alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=place, home=home)
     problem = Problem(decoder, config.prior / size, free, place=place, home=home)
     to = gallery.codes.device
@@ -242,32 +240,6 @@ def _tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
         for scale, shift in moves
     ]
     return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
-
-
-FARTHEST = 2.5
-"""Standard deviations by which noise carries the farthest points of a scan outward."""
-
-
-def filling(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:
-    """How whole shapes lie in a space: for a rotation, the pose under which they fill the unit sphere (`Frame.around`).
-
-    The middle of the bounding box depends on the axes, so each rotation has a scale and a place of its own.
-
-    Args:
-        points: (N, 3) of a whole surface, in the frame that poses start from.
-        noise: standard deviation of the points, by a few of which the farthest ones lie too far out.
-        like: a tensor of the type and place wanted.
-    """
-    corners = torch.from_numpy(points[ConvexHull(points).vertices]).to(like)
-
-    def pose_of(pose: Pose) -> Pose:
-        turned = corners @ pose.rotation.transpose(1, 2)
-        middle = (turned.amin(1) + turned.amax(1)) / 2
-        radius = (turned - middle[:, None]).norm(dim=2).amax(1)
-        scale = UNIT_RADIUS / (radius - min(FARTHEST * noise, 0.1 * UNIT_RADIUS))
-        return Pose(pose.rotation, scale.log(), -scale[:, None] * middle)
-
-    return pose_of
 
 
 def _best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], count: int) -> Guess:

@@ -29,6 +29,7 @@ FLOORS = [
         "orientation",
         "sides",
         "cleaning",
+        "extent",
         "bounded",
         "solver",
     },

@@ -12,6 +12,7 @@ from conftest import primitive, random_linear
 from scipy.spatial.transform import Rotation
 
 from latentsdf.code_problem import Guess, Problem
+from latentsdf.extent import filling
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF
 from latentsdf.metrics import compare
@@ -20,7 +21,7 @@ from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.residuals import Kind, Residuals
 from latentsdf.scan import Scan, virtual_scan
 from latentsdf.scan_evidence import ScanEvidence
-from latentsdf.scan_fit import ScanFitConfig, filling, fit_scan, gallery_of
+from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.sides import CLOSED
 from latentsdf.store import load
 
