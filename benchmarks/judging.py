@@ -122,7 +122,7 @@ def judge_shape(shape: Shape, truth: trimesh.Trimesh, branch: str | None, resolu
         made = shape.mesh(resolution, branch)
     except ValueError as error:
         return {"name": shape.name, **NOTHING, "reason": f"no surface: {error}"}
-    return {"name": shape.name, **judge_mesh(made, truth, shape.frame)}
+    return {"name": shape.name, **judge_mesh(made, truth, Frame.around(truth.vertices))}
 
 
 def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:

@@ -3,9 +3,10 @@
     python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2] [--start EARLIER.h5]
 
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
-furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, on which the default
-decoder's generalising branch is trained with nested codes; its finer one is left to the collections that start from
-it. The space is written in eight bits a number to OUT_DIR/base_space.h5, with 1,000 of its shapes.
+furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, whose shapes are set
+on the axes as they have most in common, and on which the default decoder's generalising branch is trained with nested
+codes; its finer one is left to the collections that start from it. The space is written in eight bits a number to
+OUT_DIR/base_space.h5, with 1,000 of its shapes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentsdf.attitude import attitudes
+from latentsdf.components import common_attitudes, resampled
 from latentsdf.dataset import Dataset, assemble, stored_shapes
 from latentsdf.optimize import Stop
 from latentsdf.schedule import GENERALIZE, PLACE, TrainConfig, named_config
@@ -26,6 +29,8 @@ from latentsdf.space import LatentSpace
 from latentsdf.store import load, save, stored_sizes
 from latentsdf.training import train
 
+LATTICE = 16
+"""Lattice vertices an axis at which shapes are compared when they are set on the axes."""
 KEPT = 1000
 """Shapes whose codes stay in the file."""
 
@@ -47,7 +52,7 @@ def main() -> None:
     stages = (replace(GENERALIZE, share=0.95),)
     stages = stages if options.start == "components" else (PLACE, *stages)
     config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0)
-    train_to_the_end(merged, config, full, options.minutes)
+    train_to_the_end(aligned(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
     save(trimmed(load(full)), small, precision="int8", codes="int8")
     print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
@@ -61,7 +66,15 @@ def merge(sources: list[Path], target: Path) -> None:
     print(f"{target}: {len(shapes)} shapes", flush=True)
 
 
-def train_to_the_end(dataset: Path, config: TrainConfig, path: Path, minutes: float) -> None:
+def aligned(path: Path) -> Dataset:
+    """The dataset with every shape in the attitude in which it has most in common with the others."""
+    dataset = Dataset(path)
+    found = common_attitudes(resampled(dataset, LATTICE))
+    print(f"{int((found != 0).sum())} of {len(dataset)} shapes were turned", flush=True)
+    return dataset.turned(attitudes()[found])
+
+
+def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes: float) -> None:
     """Train, or go on with what an earlier call left; a finished space is left alone."""
     resume = path.exists()
     if resume and load(path).history["stop"] == Stop.FINISHED.value:

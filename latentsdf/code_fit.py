@@ -1,4 +1,4 @@
-"""Fitting codes to targets with the decoder frozen: what is fitted to, where a fit starts, and two ways down."""
+"""Fitting codes to targets with the decoder frozen: what is fitted to, and two ways down."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from .code_problem import Guess, Problem
+from .code_starts import best_starts, gallery_of_some
 from .decoder import Decoder
 from .first_order import adam_fit
 from .optimize import Step, Stop
+from .pose import Pose, PoseFreedom, moving
 from .residuals import Residuals
 from .second_order import Found, in_pairs, levenberg
 
@@ -23,6 +25,10 @@ class EncodeConfig:
 
     method: Literal["second-order", "adam"] = "second-order"
     """`second-order`: damped Gauss-Newton steps. `adam`: DeepSDF's way, many more and cheaper steps."""
+    pose: PoseFreedom = "free"
+    """What of the shape's frame is found with its code. `known`: nothing. `placed`: scale and place, near those that
+    fill the unit sphere. `free`: the rotation too, near one of the 24 that set the shape on the axes; held-out shapes
+    come out closer."""
     steps: int | None = None
     """Steps; None takes 24 of second order, 400 of Adam (DeepSDF: 800). Larger fits closer, up to a point."""
     points: int = 1024
@@ -32,6 +38,8 @@ class EncodeConfig:
     """Learning rate at the start. Larger moves further from the starting code and may overshoot."""
     prior: float = 1e-4
     """Weight of the mean squared code. Larger stays nearer the codes of the space and fits the data less."""
+    place: float = 1e-2
+    """Weight of the squared change of scale (its logarithm) and place. Larger keeps the shape in its unit sphere."""
     truncation: float = 0.03
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     candidates: int = 256
@@ -51,8 +59,10 @@ class EncodeConfig:
             raise ValueError(f"method must be second-order or adam, got {self.method!r}")
         if min(self.count, self.points, self.samples, self.starts) < 1 or self.candidates < 0:
             raise ValueError("steps, points, samples and starts must be at least 1, candidates at least 0")
-        if not self.rate > 0 or self.prior < 0 or not self.truncation > 0:
-            raise ValueError("rate and truncation must be positive, prior must be at least 0")
+        if self.pose not in ("known", "placed", "free"):
+            raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
+        if not self.rate > 0 or min(self.prior, self.place) < 0 or not self.truncation > 0:
+            raise ValueError("rate and truncation must be positive, prior and place must be at least 0")
 
     @property
     def count(self) -> int:
@@ -83,11 +93,19 @@ class Targets(NamedTuple):
 
 
 class InferredCodes(NamedTuple):
-    """Codes found (S, D), the mean truncated error of each at the end (S,), and why the loop ended."""
+    """What was found for S shapes.
+
+    Attributes:
+        codes: (S, D).
+        errors: (S,) mean truncated error of each at the end, in the frame of the targets.
+        stop: why the loop ended.
+        poses: that take the targets' frame to the one that the codes are read in; None where none may move.
+    """
 
     codes: Tensor
     errors: Tensor
     stop: Stop
+    poses: Pose | None = None
 
 
 def infer_codes(
@@ -99,8 +117,9 @@ def infer_codes(
 ) -> InferredCodes:
     """Fit codes to targets with the decoder frozen (maximum a posteriori: DeepSDF, section 4), all shapes at once.
 
-    Each shape starts from those of the mean code and some stored codes that fit it best; fits of second order follow
-    several of them until one is ahead.
+    Each shape starts from those of the mean code and some stored codes that fit it best, each in the attitude in which
+    it does; fits of second order follow several of them until one is ahead. Where the pose may move, it is fitted
+    together with the code.
 
     Args:
         decoder: of the space.
@@ -116,22 +135,31 @@ def infer_codes(
     random = torch.Generator().manual_seed(config.seed)
     device = next(decoder.parameters()).device
     targets = targets.to(device)
-    problem, plain = Problem(decoder, config.prior / decoder.code_size), Problem(decoder, 0.0)
+    size, free = decoder.code_size, None
+    if config.pose != "known":
+        free = torch.tensor([True] * size + moving(config.pose))
+    problem, plain = Problem(decoder, config.prior / size, free, place=config.place), Problem(decoder, 0.0)
+    stored = stored.to(device)
+    gallery = gallery_of_some(plain, stored, config.candidates, random)
+    if gallery is None:
+        mean = stored.mean(0) if len(stored) else torch.zeros(size, device=device)
+        start = Guess(mean.repeat(len(targets.points), 1))
+        if config.pose != "known":
+            start = start._replace(pose=Pose.identity(len(start.codes), mean))
+    else:
+        looks = targets.drawn(random, 128), targets.drawn(random, 1024)
+        start = best_starts(plain, gallery, config.pose, looks, config.truncation)
     second = config.method == "second-order"
-    start = _starts(plain, targets, stored.to(device), config, random)[: config.starts if second else 1]
+    start = start.chosen(torch.arange(len(targets.points) * (config.starts if second else 1))[: len(start.codes)])
     fit = _by_second_order if second else _by_adam
     found = fit(problem, targets, start, config, on_step)
     with torch.no_grad():
         errors = plain.losses(found.guess, [targets.drawn(random, 2 * config.points)], config.truncation)
-    return InferredCodes(found.guess.codes, errors, found.stop)
+    return InferredCodes(found.guess.codes, errors, found.stop, found.guess.pose)
 
 
 _WIDE = 0.2
 """Truncation that second-order fits begin with."""
-_AT_ONCE = 200_000
-"""Field values held at a time."""
-_FINAL = 16
-"""Candidates for the start that are looked at more closely."""
 PRUNED = ((1 / 6, 3), (1 / 2, 1))
 """How starts are given up: after which part of the stages, and how many are kept."""
 OnStep = Callable[[Step], bool | None] | None
@@ -144,30 +172,30 @@ def _narrowing(stage: int, stages: int, truncation: float) -> float:
     return wide * (truncation / wide) ** reach
 
 
-def _by_adam(problem: Problem, targets: Targets, starts: Tensor, config: EncodeConfig, on_step: OnStep) -> Found:
+def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
     random = torch.Generator().manual_seed(config.seed + 1)
 
     def draw(step: int) -> tuple[float, list[Residuals]]:
         kept = config.nested[(step // 4) % len(config.nested)] if config.nested and step % 4 == 3 else None
         return config.truncation, [targets.drawn(random, 2 * config.points)._replace(kept=kept)]
 
-    return adam_fit(problem, draw, Guess(starts[0]), config.count, config.rate, on_step)
+    return adam_fit(problem, draw, start, config.count, config.rate, on_step)
 
 
-def _by_second_order(
-    problem: Problem, targets: Targets, starts: Tensor, config: EncodeConfig, on_step: OnStep
-) -> Found:
+def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
     """Two iterations a stage, each stage on fresh points: few and looked at from afar first, many and close last.
 
     Fresh points and a narrowing truncation do for these steps what noise does for Adam: with all points held fixed, or
     with the last truncation from the start, the error of held-out shapes is 3 to 5 % higher.
     """
     random = torch.Generator().manual_seed(config.seed + 1)
-    stages = in_pairs(config.count)
+    stages, shapes = in_pairs(config.count), len(targets.points)
     most = max(1, len(stages) - 1)
 
     def draw(stage: int) -> tuple[float, list[Residuals]]:
-        whole = targets.drawn(random, max(1, round(config.points * 8.0 ** (stage / most) / 4.0)), times=len(starts))
+        whole = targets.drawn(
+            random, max(1, round(config.points * 8.0 ** (stage / most) / 4.0)), times=len(start.codes) // shapes
+        )
         some = max(1, whole.points.shape[1] // 4)
         shorter = [
             Residuals(whole.points[:, :some], whole.targets[:, :some], kept=size, weight=0.25 / len(config.nested))
@@ -183,56 +211,25 @@ def _by_second_order(
             return on_step(step._replace(number=begun + step.number, progress=(begun + step.number) / config.count))
 
         parts = stages[first:last]
-        return levenberg(
-            problem, lambda stage: draw(first + stage), Guess(starts.flatten(0, 1)), parts, report if on_step else None
-        )
+        return levenberg(problem, lambda stage: draw(first + stage), start, parts, report if on_step else None)
 
     first = 0
     for part, kept in PRUNED:
         last = round(part * len(stages))
-        if len(starts) > kept and first < last < len(stages):
+        if len(start.codes) > kept * shapes and first < last < len(stages):
             found = fitted(first, last)
-            starts = _ahead(problem, found.guess, draw(last), kept, starts.shape[1])
+            start = _ahead(problem, found.guess, draw(last), kept, shapes)
             if found.stop is not Stop.FINISHED:
-                return found._replace(guess=Guess(starts[0]))
+                return found._replace(guess=start.chosen(torch.arange(shapes)))
             first = last
-    starts = starts[:1]
+    start = start.chosen(torch.arange(shapes))
     return fitted(first, len(stages))
 
 
-def _ahead(problem: Problem, guess: Guess, target: tuple[float, list[Residuals]], kept: int, shapes: int) -> Tensor:
-    """The codes (kept, S, D) of the lowest losses among fits of S shapes, several of each."""
+def _ahead(problem: Problem, guess: Guess, target: tuple[float, list[Residuals]], kept: int, shapes: int) -> Guess:
+    """The guesses (kept * S) of the lowest losses among fits of S shapes, several of each."""
     truncation, groups = target
     with torch.no_grad():
         losses = problem.losses(guess, groups, truncation).view(-1, shapes)
-    rows = losses.topk(kept, dim=0, largest=False).indices
-    return guess.codes.view(-1, shapes, guess.codes.shape[1])[rows, torch.arange(shapes, device=rows.device)]
-
-
-def _starts(
-    problem: Problem, targets: Targets, stored: Tensor, config: EncodeConfig, random: torch.Generator
-) -> Tensor:
-    """Codes (K, S, D) to start from, the best one of each shape first."""
-    shapes, size = len(targets.points), problem.decoder.code_size
-    mean = stored.mean(0) if len(stored) else torch.zeros(size, device=targets.points.device)
-    if config.candidates == 0 or len(stored) == 0:
-        return mean.expand(1, shapes, -1)
-    chosen = torch.randperm(len(stored), generator=random)[: config.candidates].to(stored.device)
-    candidates = torch.cat([mean[None], stored[chosen]])
-    rough = _errors_of_each(problem, candidates, targets.drawn(random, 128), config.truncation)
-    best = candidates[rough.topk(min(_FINAL, len(candidates)), dim=0, largest=False).indices]
-    group = targets.drawn(random, 1024)
-    with torch.no_grad():
-        close = torch.stack([problem.losses(Guess(codes), [group], config.truncation) for codes in best])
-    return best[close.argsort(0), torch.arange(shapes, device=best.device)]
-
-
-def _errors_of_each(problem: Problem, candidates: Tensor, group: Residuals, truncation: float) -> Tensor:
-    """Errors (K, S) of candidates (K, D) for every shape; a candidate is prepared once for all shapes."""
-    decoder, (shapes, count) = problem.decoder, group.targets.shape
-    points, found = group.points.reshape(1, shapes * count, 3), []
-    with torch.no_grad():
-        for part in candidates.split(max(1, _AT_ONCE // (shapes * count))):
-            values = decoder.query(decoder.prepare(part), points.expand(len(part), -1, -1), problem.branch)
-            found.append(group.loss(values.view(len(part), shapes, count), truncation))
-    return torch.cat(found)
+    ranks = losses.topk(kept, dim=0, largest=False).indices
+    return guess.chosen((ranks * shapes + torch.arange(shapes, device=ranks.device)).flatten())

@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .attitude import turned
 from .container import library_version, one_line, opened, written
 from .frame import Frame
 from .mesh import Audit
@@ -131,6 +132,7 @@ class Dataset:
         self._starts = {name: np.concatenate([[0], np.cumsum(sizes)]) for name, sizes in self._sizes.items()}
         self._members = np.arange(len(self._keys))
         self._stored_fingerprints = self.fingerprints
+        self._turns: Tensor | None = None
         if self._flat:
             self.close()
 
@@ -194,7 +196,10 @@ class Dataset:
             return torch.zeros(len(shapes), total, 3), torch.zeros(len(shapes), total)
         points = torch.cat([piece[0] for piece in pieces]).float()
         distances = torch.cat([piece[1] for piece in pieces]).float()
-        return points.view(len(shapes), total, 3), distances.view(len(shapes), total)
+        points = points.view(len(shapes), total, 3)
+        if self._turns is not None:
+            points = points @ self._turns[shapes].mT
+        return points, distances.view(len(shapes), total)
 
     def lattices(self, indices: Tensor | Sequence[int] | None = None) -> Tensor:
         """The truncated distance lattices of some or all shapes, (S, R, R, R) float32, read from the file.
@@ -213,7 +218,11 @@ class Dataset:
                 if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
                     raise ValueError(f"{self.path} was replaced since it was opened; open it again")
                 out[row] = group["lattice"][()]
-        return torch.from_numpy(out)
+        lattices = torch.from_numpy(out)
+        if self._turns is not None:
+            for row, shape in enumerate(chosen):
+                lattices[row] = turned(lattices[row], self._turns[shape])
+        return lattices
 
     def subset(self, indices: Tensor | Sequence[int]) -> Dataset:
         """A view of some shapes, in the order given; the samples are shared, not copied."""
@@ -223,6 +232,22 @@ class Dataset:
         for attribute in ("names", "classes", "sources", "fingerprints", "audits", "frames"):
             values = getattr(self, attribute)
             setattr(view, attribute, tuple(values[index] for index in chosen))
+        return view
+
+    def turned(self, rotations: Tensor) -> Dataset:
+        """A view with every shape set on the axes in another way; samples, lattices and frames turn with it.
+
+        Args:
+            rotations: (S, 3, 3) of `latentsdf.attitude.attitudes`, one for each shape.
+        """
+        view = copy.copy(self)
+        view._turns = torch.eye(3).repeat(len(self._keys), 1, 1) if self._turns is None else self._turns.clone()
+        members = torch.from_numpy(self._members)
+        view._turns[members] = rotations @ view._turns[members]
+        view.frames = tuple(
+            Frame(rotation.double().numpy(), 1.0, np.zeros(3)) @ frame
+            for rotation, frame in zip(rotations, self.frames, strict=True)
+        )
         return view
 
     def close(self) -> None:

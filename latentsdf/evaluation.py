@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import trimesh
 
+from .frame import Frame
 from .inference import EncodeConfig, encode
 from .mesh import load_mesh, repair_mesh
 from .metrics import Comparison, RetrievalScores, compare, retrieval_scores
@@ -132,7 +133,9 @@ def _row(shape: Shape, branch: str, truth: trimesh.Trimesh, resolution: int, beg
         made = shape.mesh(resolution, branch)
     except ValueError as error:
         return EvaluationRow(shape.name, branch, monotonic() - began, None, f"{NO_SURFACE}: {error}")
-    return EvaluationRow(shape.name, branch, monotonic() - began, compare(made, truth, frame=shape.frame))
+    return EvaluationRow(
+        shape.name, branch, monotonic() - began, compare(made, truth, frame=Frame.around(truth.vertices))
+    )
 
 
 def _tell(on_row: Callable[[EvaluationRow, int, int], None] | None, rows: list[EvaluationRow], total: int) -> None:

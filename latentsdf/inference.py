@@ -70,10 +70,13 @@ def encode_all(
     found = infer_codes(space.decoder, targets, space.codes(), config, on_step)
     if found.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
-    return [
-        Shape(name, code, frame, space.decoder, {**info, "fit_error": float(error)})
-        for (name, _), (_, _, frame, info), code, error in zip(meshes, prepared, found.codes, found.errors, strict=True)
-    ]
+    shapes = []
+    for row, ((name, _), (_, _, frame, info)) in enumerate(zip(meshes, prepared, strict=True)):
+        frame = frame if found.poses is None else found.poses.frame(row, frame)
+        shapes.append(
+            Shape(name, found.codes[row], frame, space.decoder, {**info, "fit_error": float(found.errors[row])})
+        )
+    return shapes
 
 
 def _for_space(config: EncodeConfig | None, space: LatentSpace) -> EncodeConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,14 @@ from .frame import Frame
 
 FREEDOMS = 7
 """Numbers a similarity moves by: a rotation vector, the logarithm of the scale, a translation."""
+PoseFreedom = Literal["known", "placed", "free"]
+"""`known`: the frame is not touched. `placed`: axes as in the space, scale and place are found. `free`: the rotation
+too."""
+
+
+def moving(pose: PoseFreedom) -> list[bool]:
+    """Which of the numbers of a pose may move."""
+    return [pose == "free"] * 3 + [pose != "known"] * 4
 
 
 class Pose(NamedTuple):

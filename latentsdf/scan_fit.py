@@ -17,7 +17,7 @@ from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
 from .planes import noise_level
-from .pose import FREEDOMS, Pose, spread_rotations
+from .pose import FREEDOMS, Pose, PoseFreedom, moving, spread_rotations
 from .residuals import Residuals
 from .scan import Scan
 from .scan_evidence import ScanEvidence
@@ -26,10 +26,6 @@ from .sides import CLOSED
 from .space import LatentSpace
 
 __all__ = ["LEAST_POINTS", "FittedScan", "PoseFreedom", "ScanFitConfig", "fit_scan", "gallery_of"]
-
-PoseFreedom = Literal["known", "placed", "free"]
-"""`known`: the frame is not touched. `placed`: axes as in the space, scale and place are found. `free`: the rotation
-too."""
 
 LEAST_POINTS = 10
 """Fewer distinct points than this say nothing about a shape."""
@@ -167,7 +163,7 @@ def fit_scan(
     gallery = gallery or gallery_of(space, config)
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
-    free[size:] = torch.tensor(_moving(config.pose))
+    free[size:] = torch.tensor(moving(config.pose))
     spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
     place = (1.0 if closed else 0.02) if config.place is None else config.place
     by_extent = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
@@ -219,11 +215,6 @@ def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncat
     whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)
     size = guess.codes.shape[1]
     return whole[:size, :size].to(curvature.dtype)
-
-
-def _moving(pose: PoseFreedom) -> list[bool]:
-    """Which of the seven numbers of a pose may move."""
-    return [pose == "free"] * 3 + [pose != "known"] * 4
 
 
 def _tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:

@@ -94,6 +94,9 @@ class TrainConfig:
     start: str = "components"
     """What a run starts from: `components` (codes from principal components of the shapes' lattices), `random`,
     `base` (the space that comes with the library), or the path of a space file to go on from."""
+    align: bool = True
+    """Whether each shape is first set on the axes, in one of 24 ways, as the space that the run starts from knows such
+    shapes; its frame turns along. Without such a space shapes stay as they are."""
     nested: tuple[int, ...] = ()
     """Code lengths that shapes are to be readable at, beside the whole code. More of them cost some of its fidelity."""
     nesting: float = 0.25
@@ -179,6 +182,7 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
     values["nested"] = tuple(values.get("nested", ()))
     values.setdefault("rehearsal", 0.0)
+    values.setdefault("align", False)
     return TrainConfig(**values)
 
 

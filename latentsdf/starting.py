@@ -8,9 +8,10 @@ from importlib.resources import as_file, files
 import torch
 from torch import Tensor, nn
 
-from .components import component_codes, resampled
+from .attitude import attitudes, nearest_rows
+from .components import component_codes, nearest_attitudes, resampled
 from .dataset import Dataset
-from .decoder import Decoder, build_decoder
+from .decoder import Decoder, build_decoder, principal_components
 from .rehearsal import Rehearsal, fingerprint
 from .schedule import TrainConfig
 from .space import LatentSpace
@@ -22,6 +23,8 @@ COARSE = 12
 """Lattice vertices per axis at which fields are compared to find a first code."""
 CANDIDATES = 512
 """Most shapes of the space that are compared."""
+ALIKE = 64
+"""Principal components of the space's fields that attitudes are compared in."""
 
 
 def base_space() -> LatentSpace:
@@ -61,6 +64,30 @@ def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tupl
         with torch.no_grad():
             codes.weight.copy_(_of_size(nearest_codes(space, dataset), decoder.code_size))
     return decoder.to(device), codes.to(device)
+
+
+def attitudes_in(config: TrainConfig, dataset: Dataset) -> Tensor | None:
+    """Rotations (S, 3, 3) that set each shape on the axes as the space that a run starts from knows such shapes.
+
+    A shape that the space holds by name is set as it is there. None where a run starts from no space, or keeps its
+    shapes as they are.
+
+    Raises:
+        FileNotFoundError, ValueError: as `start_space`; the space holds no shapes; a dataset without lattices.
+    """
+    space = start_space(config) if config.align else None
+    if space is None:
+        return None
+    tau, axes = dataset.truncation, attitudes()
+    codes = _some(space)
+    mean, basis, _ = principal_components(_fields(space, codes, tau).view(-1, *[COARSE] * 3), ALIKE)
+    lattices = resampled(dataset, COARSE).clamp(-tau, tau)
+    found = nearest_attitudes(lattices, mean, basis)
+    for row, name in enumerate(dataset.names):
+        if name in space:
+            between = space[name].frame.rotation @ dataset.frames[row].rotation.T
+            found[row] = nearest_rows(torch.from_numpy(between)[None])[0]
+    return axes[found]
 
 
 def rehearsal_of(config: TrainConfig, device: torch.device) -> tuple[Rehearsal, str] | None:
@@ -112,23 +139,28 @@ def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
     Raises:
         ValueError: the space holds no shapes, or the dataset was prepared without lattices.
     """
-    if len(space) == 0:
-        raise ValueError(f"{space.title} holds no shapes to start from")
-    codes = space.codes()
+    codes, some = space.codes(), _some(space)
     row_of = {name: row for row, name in enumerate(space.names)}
     own = [row_of.get(name, -1) for name in dataset.names]
-    some = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:CANDIDATES]
     tau, lattices = dataset.truncation, resampled(dataset, COARSE).flatten(1)
     lattices = lattices.clamp(-tau, tau)
-    apart = torch.cdist(lattices, _fields(space, codes[some], tau), p=1)
+    apart = torch.cdist(lattices, _fields(space, some, tau), p=1)
     error, best = apart.min(1)
-    found = codes[some][best]
+    found = some[best]
     known = [row for row, at in enumerate(own) if at >= 0]
     if known:
         mine = codes[[own[row] for row in known]]
         nearer = (_fields(space, mine, tau) - lattices[known]).abs().sum(1) <= error[known]
         found[torch.tensor(known)[nearer]] = mine[nearer]
     return found
+
+
+def _some(space: LatentSpace) -> Tensor:
+    """Codes of no more than `CANDIDATES` of the space's shapes."""
+    if len(space) == 0:
+        raise ValueError(f"{space.title} holds no shapes to start from")
+    order = torch.randperm(len(space), generator=torch.Generator().manual_seed(0))
+    return space.codes()[order[:CANDIDATES]]
 
 
 def _fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:

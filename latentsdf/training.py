@@ -23,7 +23,7 @@ from .parallel import terms_of_parts, workers
 from .rehearsal import Rehearsal
 from .schedule import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss, named_config
 from .space import LatentSpace, Shape
-from .starting import rehearsal_of, started
+from .starting import attitudes_in, rehearsal_of, started
 from .store import ResumeState, load, load_resume, save
 
 
@@ -123,6 +123,7 @@ class _Run:
     pool: ThreadPoolExecutor | None = None
     rehearsal: Rehearsal | None = None
     begun_from: str | None = None
+    turns: Tensor | None = None
 
     @property
     def draws(self) -> Draws:
@@ -131,8 +132,10 @@ class _Run:
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
+        turns = attitudes_in(config, dataset)
+        dataset = dataset if turns is None else dataset.turned(turns)
         decoder, codes = started(dataset, config, device)
-        return _Run(dataset, config, decoder, codes, path)
+        return _Run(dataset, config, decoder, codes, path, turns=turns)
 
     @staticmethod
     def resumed(dataset: Dataset, path: Path, device: torch.device, config: TrainConfig | None) -> _Run:
@@ -149,7 +152,9 @@ class _Run:
         if config is not None and config.decoder != stored.decoder:
             raise ValueError(f"{path} was begun with another decoder or code size; leave those options out to resume")
         codes = nn.Embedding(len(dataset), space.code_size, sparse=True, _weight=state.tensors["codes"].clone())
-        run = _Run(dataset, stored, space.decoder.requires_grad_(True), codes.to(device), path)
+        turns = state.tensors.get("turns")
+        dataset = dataset if turns is None else dataset.turned(turns.cpu())
+        run = _Run(dataset, stored, space.decoder.requires_grad_(True), codes.to(device), path, turns=turns)
         run.stage, run.step = facts["stage"], facts["step"]
         run.seconds, run.used, run.log = facts["seconds"], facts["used"], facts["log"]
         run.begun_from = facts.get("begun_from")
@@ -248,6 +253,7 @@ class _Run:
             moments = self.optimizer.state() if self.optimizer is not None else self.moments
             tensors = {
                 "codes": self.codes.weight,
+                **({} if self.turns is None else {"turns": self.turns}),
                 **{f"adam/{name}": value for name, value in moments.items()},
             }
             state = ResumeState(facts, tensors)

@@ -11,7 +11,7 @@ import torch
 from latentsdf.dataset import Dataset
 from latentsdf.schedule import NESTED, config_to_dict, named_config
 from latentsdf.space import LatentSpace
-from latentsdf.starting import BASE, base_space, nearest_codes
+from latentsdf.starting import BASE, attitudes_in, base_space, nearest_codes
 from latentsdf.training import train
 
 
@@ -42,7 +42,9 @@ def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, b
     assert space.code_size == size
     assert space.history["config"] == config_to_dict(config)
     kept = min(size, 64)
-    expected = nearest_codes(base, dataset)[:, :kept]
+    turns = attitudes_in(config, dataset)
+    assert turns is not None
+    expected = nearest_codes(base, dataset.turned(turns))[:, :kept]
     assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
 
 

@@ -10,7 +10,7 @@ import latentsdf
 
 PACKAGE = Path(latentsdf.__file__).parent
 FLOORS = [
-    {"field", "frame", "pose", "primitives", "interrupt", "optimize", "parallel", "pool"},
+    {"attitude", "field", "frame", "pose", "primitives", "interrupt", "optimize", "parallel", "pool"},
     {
         "mesh",
         "mesh_distance",
@@ -44,6 +44,7 @@ FLOORS = [
         "second_order",
         "gallery",
         "code_problem",
+        "code_starts",
         "first_order",
         "scan_evidence",
         "scan_fit",

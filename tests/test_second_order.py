@@ -9,7 +9,6 @@ import pytest
 import torch
 from conftest import primitive, random_linear
 
-from latentsdf import code_fit
 from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
 from latentsdf.code_problem import Guess, Problem
 from latentsdf.decoder.base import Decoder
@@ -133,18 +132,7 @@ def test_several_starts_find_the_side_that_one_misses() -> None:
 
     targets = Targets(torch.zeros(2, 50, 3), torch.zeros(2, 50))
     stored = torch.tensor([[-2.1], [4.6], [-5.0]])
-    config = EncodeConfig(steps=24, points=40, prior=0.0, truncation=50.0, candidates=3)
+    config = EncodeConfig(steps=24, points=40, prior=0.0, truncation=50.0, candidates=3, pose="known")
     alone, several = (infer_codes(Valleys(), targets, stored, replace(config, starts=count)).codes for count in (1, 8))
     assert (alone < 0).all()
     torch.testing.assert_close(several, torch.full((2, 1), 2.0), atol=0.05, rtol=0.0)
-
-
-def test_candidates_are_ranked_as_their_losses_say(space_path: Path) -> None:
-    space = load(space_path)
-    group = Residuals(2 * torch.rand(3, 50, 3) - 1, torch.rand(3, 50))
-    problem = Problem(space.decoder, 0.0)
-    candidates = space.codes()
-    found = code_fit._errors_of_each(problem, candidates, group, 0.1)
-    with torch.no_grad():
-        plain = torch.stack([problem.losses(Guess(code.expand(3, -1)), [group], 0.1) for code in candidates])
-    torch.testing.assert_close(found, plain)

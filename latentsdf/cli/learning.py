@@ -136,7 +136,7 @@ def encode(options: Namespace) -> Result:
             raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")
         if name in space and not options.replace:
             raise ValueError(f"{options.space} already holds a shape named {name!r}; use --replace to replace it")
-    config = EncodeConfig(steps=options.steps, seed=options.seed)
+    config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
     added, failed = [], []
     with Bar("encode", options.quiet, len(names)) as bar:
         for done, (name, mesh) in enumerate(zip(names, options.meshes, strict=True)):

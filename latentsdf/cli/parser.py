@@ -125,6 +125,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
     parser.add_argument("--steps", type=_count, help="steps of the fit (default 24, of second order)")
+    parser.add_argument(
+        "--pose",
+        choices=("known", "placed", "free"),
+        help="of a mesh among the shapes of the space: as its bounding sphere says; scale and place found; rotation "
+        "found too (default)",
+    )
 
     parser = verb("info", "what a dataset or space file holds")
     parser.add_argument("file", metavar="FILE.h5")

@@ -1,0 +1,69 @@
+"""Where fits of codes start: the stored codes, in the attitudes, that look most like the targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .attitude import attitudes
+from .code_problem import Guess, Problem
+from .gallery import Gallery
+from .pose import Pose, PoseFreedom
+from .residuals import Residuals
+
+LATTICE = 14
+"""Vertices an axis of the lattice on which stored codes are looked at from afar."""
+FROM_AFAR = 0.2
+"""Truncation of that look."""
+CLOSER = 16
+"""Starts of a shape that are then looked at by the decoder itself."""
+OF_ONE = 2
+"""Most attitudes of one code among them."""
+TURNED = 1.02
+"""What the loss of a start in another attitude counts, so that what looks alike from several sides stays put."""
+
+
+def gallery_of_some(problem: Problem, stored: Tensor, count: int, random: torch.Generator) -> Gallery | None:
+    """The mean code and some stored codes (K, D) as fields on a lattice; None where there is nothing to choose."""
+    if count == 0 or len(stored) == 0:
+        return None
+    chosen = torch.randperm(len(stored), generator=random)[:count].to(stored.device)
+    return Gallery(problem.decoder, torch.cat([stored.mean(0)[None], stored[chosen]]), LATTICE)
+
+
+def best_starts(
+    problem: Problem, gallery: Gallery, pose: PoseFreedom, looks: tuple[Residuals, Residuals], truncation: float
+) -> Guess:
+    """Starts of every shape, the best first: (K * S) codes and poses, those of one rank beside each other.
+
+    Args:
+        problem: without a prior.
+        gallery: codes to choose from.
+        pose: `free` tries every attitude.
+        looks: residuals of S shapes, few to look at from afar and more to look at closely.
+        truncation: of the close look.
+    """
+    afar, near = looks
+    turns = attitudes().to(gallery.codes)
+    tried = Pose.turned(turns if pose == "free" else turns[:1])
+    codes, poses = [], []
+    for points, targets in zip(afar.points, afar.targets, strict=True):
+        losses = gallery.losses(tried, [Residuals(points[None], targets[None])], FROM_AFAR)
+        losses[1:] *= TURNED
+        low, at = losses.topk(min(OF_ONE, len(losses)), dim=0, largest=False)
+        order = low.flatten().argsort()[:CLOSER]
+        codes.append(order % len(gallery))
+        poses.append(at.flatten()[order])
+    chosen, attitude = torch.stack(codes, 1), torch.stack(poses, 1)
+    ranks, shapes = chosen.shape
+    guesses = [
+        Guess(gallery.codes[row], None if pose == "known" else tried.chosen(turn))
+        for row, turn in zip(chosen, attitude, strict=True)
+    ]
+    with torch.no_grad():
+        close = torch.stack([problem.losses(guess, [near], truncation) for guess in guesses])
+    close = torch.where(attitude > 0, TURNED * close, close)
+    order = close.argsort(0)
+    every = torch.arange(shapes, device=order.device)
+    rows, turns_of = chosen[order, every].flatten(), attitude[order, every].flatten()
+    return Guess(gallery.codes[rows], None if pose == "known" else tried.chosen(turns_of))
