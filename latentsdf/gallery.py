@@ -26,10 +26,13 @@ class Gallery:
         decoder: of the space.
         codes: (K, D), K at least 1.
         resolution: vertices an axis. Larger tells finer shapes apart; time and memory grow with its cube.
+        attitudes: (K,) rows of `latentsdf.attitude.attitudes`, how the shapes of the codes were set on the axes; None
+            is the first, as their sources have them.
     """
 
-    def __init__(self, decoder: Decoder, codes: Tensor, resolution: int = 20):
+    def __init__(self, decoder: Decoder, codes: Tensor, resolution: int = 20, attitudes: Tensor | None = None):
         self.codes, self.resolution = codes, resolution
+        self.attitudes = torch.zeros(len(codes), dtype=torch.long) if attitudes is None else attitudes
         ticks = torch.linspace(-1.0, 1.0, resolution, dtype=codes.dtype, device=codes.device)
         places = torch.cartesian_prod(ticks, ticks, ticks)[None]
         columns, branch = [], decoder.branches[0]

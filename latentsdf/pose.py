@@ -14,8 +14,8 @@ from .frame import Frame
 FREEDOMS = 7
 """Numbers a similarity moves by: a rotation vector, the logarithm of the scale, a translation."""
 PoseFreedom = Literal["known", "placed", "free"]
-"""`known`: the frame is not touched. `placed`: axes as in the space, scale and place are found. `free`: the rotation
-too."""
+"""`known`: the frame is not touched. `placed`: axes as those of the meshes in the space, scale and place are found.
+`free`: the rotation too."""
 
 
 def moving(pose: PoseFreedom) -> list[bool]:

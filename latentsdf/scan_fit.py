@@ -17,10 +17,11 @@ from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
 from .planes import noise_level
-from .pose import FREEDOMS, Pose, PoseFreedom, moving, spread_rotations
+from .pose import FREEDOMS, PoseFreedom, moving
 from .residuals import Residuals
 from .scan import Scan
 from .scan_evidence import ScanEvidence
+from .scan_starts import best_pairs, gallery_of_space, rotations_for, tried_poses
 from .second_order import Found, in_pairs, levenberg
 from .sides import CLOSED
 from .space import LatentSpace
@@ -36,7 +37,7 @@ class ScanFitConfig:
     """How the code and the frame of a scan are found."""
 
     pose: PoseFreedom = "placed"
-    """What of the frame is found. `known` needs the scan to lie as the shapes of the space do; `free` takes longer and
+    """What of the frame is found. `known` needs the scan to lie as the meshes of the space did; `free` takes longer and
     may find a wrong one where a shape looks alike from several sides."""
     method: Literal["second-order", "adam"] = "second-order"
     """`adam` is the reference: many more steps from the best start."""
@@ -117,13 +118,8 @@ class FittedScan(NamedTuple):
 
 def gallery_of(space: LatentSpace, config: ScanFitConfig | None = None) -> Gallery:
     """The starts that scans are tried against; make it once for many scans of one space."""
-    config, codes = config or ScanFitConfig(), space.codes()
-    device = next(space.decoder.parameters()).device
-    if not len(codes):
-        return Gallery(space.decoder, torch.zeros(1, space.code_size, device=device))
-    random = torch.Generator().manual_seed(config.seed)
-    chosen = torch.randperm(len(codes), generator=random)[: config.candidates]
-    return Gallery(space.decoder, torch.cat([codes.mean(0)[None], codes[chosen.to(codes.device)]]).to(device))
+    config = config or ScanFitConfig()
+    return gallery_of_space(space, config.candidates, config.seed)
 
 
 def fit_scan(
@@ -175,9 +171,11 @@ def fit_scan(
     def draw(count: int) -> list[Residuals]:
         return [group.to(to) for group in evidence.drawn(count)]
 
-    poses = _tried_poses(config, closed, gallery.codes)
+    turns, rows = rotations_for(config.pose, config.rotations, gallery)
+    poses, turn_of = tried_poses(turns, config.pose == "known" or closed)
     poses = poses if home is None else home(poses)
-    guess = _best_pairs(gallery, poses, draw(128), config.starts)
+    allowed = None if rows is None else rows[turn_of][:, None] == gallery.attitudes
+    guess = best_pairs(gallery, poses, draw(128), config.starts, allowed)
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
@@ -215,31 +213,6 @@ def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncat
     whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)
     size = guess.codes.shape[1]
     return whole[:size, :size].to(curvature.dtype)
-
-
-def _tried_poses(config: ScanFitConfig, closed: bool, like: Tensor) -> Pose:
-    """Poses that are tried: of an open scan, which shows less than the whole, also smaller ones beside the middle."""
-    turns = spread_rotations(config.rotations).to(like) if config.pose == "free" else torch.eye(3).to(like)[None]
-    poses = Pose.turned(turns)
-    if closed or config.pose == "known":
-        return poses
-    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(like) * 0.25
-    moves = [(0.0, steps[0])] + [(-0.25, step) for step in steps]
-    rows = torch.arange(len(turns), device=like.device)
-    parts = [
-        poses.chosen(rows)._replace(log_scale=poses.log_scale + scale, shift=poses.shift + shift)
-        for scale, shift in moves
-    ]
-    return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
-
-
-def _best_pairs(gallery: Gallery, poses: Pose, groups: list[Residuals], count: int) -> Guess:
-    """The pairs of code and pose of the lowest losses; no more than two of one code."""
-    losses = gallery.losses(poses, groups, 0.2)
-    low, rows = losses.topk(min(2, len(losses)), dim=0, largest=False)
-    order = low.reshape(-1).argsort()[:count]
-    pose_rows, code_rows = rows.reshape(-1)[order], order % len(gallery)
-    return Guess(gallery.codes[code_rows], poses.chosen(pose_rows))
 
 
 def _fitted(

@@ -13,9 +13,13 @@ from conftest import TINY, TINY_SAMPLING, primitive
 from latentsdf.attitude import attitudes, nearest_rows, turned
 from latentsdf.components import common_attitudes, nearest_attitudes
 from latentsdf.dataset import Dataset
+from latentsdf.frame import Frame
 from latentsdf.inference import EncodeConfig, encode
 from latentsdf.metrics import compare
+from latentsdf.pose import PoseFreedom
 from latentsdf.preparation import PrepareConfig, prepare
+from latentsdf.scan import virtual_scan
+from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.starting import attitudes_in
 from latentsdf.store import load, save
 from latentsdf.training import train
@@ -178,3 +182,17 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(method: str, space_path: 
     assert free.info["fit_error"] < 0.7 * known.info["fit_error"]
     closer, farther = (compare(shape.mesh(48), mesh, frame=known.frame).chamfer_l1 for shape in (free, known))
     assert closer < farther
+
+
+@pytest.mark.parametrize("pose", ["known", "placed"])
+def test_scans_with_axes_alike_meet_each_stored_shape_as_its_mesh_lay(pose: PoseFreedom, space_path: Path) -> None:
+    space = load(space_path)
+    turn = Frame(attitudes()[4].double().numpy(), 1.0, np.zeros(3))
+    for name in ("ring/0", "ring/1", "ring/2"):
+        space.add(replace(space[name], frame=turn @ space[name].frame), replace=True)
+    assert sorted(gallery_of(space).attitudes.unique().tolist()) == [0, 4]
+    lying = space["ring/1"].mesh(48)
+    scan = virtual_scan(lying, count=2000, seed=0)
+    found = fit_scan(space, scan, ScanFitConfig(pose=pose, points=512), frame=Frame.around(lying.vertices))
+    np.testing.assert_allclose(found.frame.rotation, turn.rotation, atol=1e-6)
+    assert found.error < 0.015

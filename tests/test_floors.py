@@ -48,6 +48,7 @@ FLOORS = [
         "first_order",
         "scan_evidence",
         "scan_fit",
+        "scan_starts",
         "residuals",
         "inference",
         "reconstruction",

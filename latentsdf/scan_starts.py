@@ -1,0 +1,69 @@
+"""Where fits of scans start: codes of a space and poses, all pairs of them tried on a lattice."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .attitude import attitudes, nearest_rows
+from .code_problem import Guess
+from .gallery import Gallery
+from .pose import Pose, PoseFreedom, spread_rotations
+from .residuals import Residuals
+from .space import LatentSpace
+
+
+def gallery_of_space(space: LatentSpace, candidates: int, seed: int) -> Gallery:
+    """The starts that scans are tried against; make it once for many scans of one space.
+
+    The mean code has the attitude that most of the space's shapes have.
+    """
+    codes = space.codes()
+    device = next(space.decoder.parameters()).device
+    if not len(codes):
+        return Gallery(space.decoder, torch.zeros(1, space.code_size, device=device))
+    random = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(codes), generator=random)[:candidates]
+    rotations = torch.from_numpy(np.stack([shape.frame.rotation for shape in space.values()]))
+    rows = nearest_rows(rotations)
+    return Gallery(
+        space.decoder,
+        torch.cat([codes.mean(0)[None], codes[chosen.to(codes.device)]]).to(device),
+        attitudes=torch.cat([rows.mode().values[None], rows[chosen]]),
+    )
+
+
+def rotations_for(pose: PoseFreedom, count: int, gallery: Gallery) -> tuple[Tensor, Tensor | None]:
+    """Rotations that are tried; where axes are alike, those of the stored shapes, and their rows in `attitudes()`."""
+    if pose == "free":
+        return spread_rotations(count).to(gallery.codes), None
+    rows = gallery.attitudes.unique()
+    return attitudes()[rows].to(gallery.codes), rows
+
+
+def tried_poses(turns: Tensor, whole: bool) -> tuple[Pose, Tensor]:
+    """Poses that are tried, and the row of the rotation of each.
+
+    Of an open scan, which shows less than the whole, also smaller ones beside the middle.
+    """
+    poses, rows = Pose.turned(turns), torch.arange(len(turns))
+    if whole:
+        return poses, rows
+    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(turns) * 0.25
+    moves = [(0.0, steps[0])] + [(-0.25, step) for step in steps]
+    parts = [poses._replace(log_scale=poses.log_scale + scale, shift=poses.shift + shift) for scale, shift in moves]
+    return Pose(*(torch.cat(items) for items in zip(*parts, strict=True))), rows.repeat(len(moves))
+
+
+def best_pairs(
+    gallery: Gallery, poses: Pose, groups: list[Residuals], count: int, allowed: Tensor | None = None
+) -> Guess:
+    """The pairs of code and pose of the lowest losses, of those allowed (P, K); no more than two of one code."""
+    losses = gallery.losses(poses, groups, 0.2)
+    if allowed is not None:
+        losses = losses.masked_fill(~allowed.to(losses.device), torch.inf)
+    low, rows = losses.topk(min(2, len(losses)), dim=0, largest=False)
+    order = low.reshape(-1).argsort()[: min(count, int(low.isfinite().sum()))]
+    pose_rows, code_rows = rows.reshape(-1)[order], order % len(gallery)
+    return Guess(gallery.codes[code_rows], poses.chosen(pose_rows))
