@@ -30,7 +30,7 @@ class EncodeConfig:
     fill the unit sphere. `free`: the rotation too, near one of the 24 that set the shape on the axes; held-out shapes
     come out closer."""
     steps: int | None = None
-    """Steps; None takes 24 of second order, 400 of Adam (DeepSDF: 800). Larger fits closer, up to a point."""
+    """Steps; None takes 40 of second order, 400 of Adam (DeepSDF: 800). Larger fits closer, up to a point."""
     points: int = 1024
     """Samples a step (second order: from a quarter to twice as many; Adam: twice as many, DeepSDF 8000). Larger is
     smoother and slower."""
@@ -44,7 +44,7 @@ class EncodeConfig:
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     candidates: int = 256
     """Stored codes tried as the start, beside the mean code. Larger starts nearer and costs time."""
-    starts: int = 8
+    starts: int = 16
     """Second order: best ones of them that are fitted; most are given up early. Larger misses fewer shapes, slower."""
     nested: tuple[int, ...] = ()
     """Code lengths that the code is to be readable at too; `encode` takes those of the space. A quarter of the steps
@@ -67,7 +67,7 @@ class EncodeConfig:
     @property
     def count(self) -> int:
         """Steps of the fit."""
-        return self.steps if self.steps is not None else {"second-order": 24, "adam": 400}[self.method]
+        return self.steps if self.steps is not None else {"second-order": 40, "adam": 400}[self.method]
 
 
 class Targets(NamedTuple):
@@ -160,7 +160,7 @@ def infer_codes(
 
 _WIDE = 0.2
 """Truncation that second-order fits begin with."""
-PRUNED = ((1 / 6, 3), (1 / 2, 1))
+PRUNED = ((0.1, 4), (0.3, 2), (0.5, 1))
 """How starts are given up: after which part of the stages, and how many are kept."""
 OnStep = Callable[[Step], bool | None] | None
 

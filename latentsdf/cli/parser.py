@@ -124,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
-    parser.add_argument("--steps", type=_count, help="steps of the fit (default 24, of second order)")
+    parser.add_argument("--steps", type=_count, help="steps of the fit (default 40, of second order)")
     parser.add_argument(
         "--pose",
         choices=("known", "placed", "free"),
@@ -187,7 +187,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--branch", action="append", metavar="NAME", help="field to judge: coarse, fine, fused (repeatable)"
     )
-    parser.add_argument("--steps", type=_count, help="steps of the fit (default 24, of second order)")
+    parser.add_argument("--steps", type=_count, help="steps of the fit (default 40, of second order)")
     _resolution(parser, 128)
 
     parser = verb("view", "look at a space in the browser")
