@@ -168,10 +168,11 @@ def measured(
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
     if isinstance(found, Reconstruction):
-        nearest = Index(space).search(found.shape, k=1)[0].name
+        nearest = space[Index(space).search(found.shape, k=1)[0].name]
+        as_meshes_lie = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ found.shape.frame
         about = {
-            **pose_error(query, found.shape.frame),
-            "class_right": nearest.split("/")[0] == query.name.split("/")[0],
+            **pose_error(query, as_meshes_lie),
+            "class_right": nearest.label == query.name.split("/")[0],
             "surprise": found.surprise,
             "openness": found.openness,
             "code_seconds": seconds - (found.tightened.seconds if found.tightened else 0.0),
@@ -185,7 +186,7 @@ LANDED = (5.0, 0.02)
 
 
 def pose_error(query: Query, frame: Frame) -> dict[str, Any]:
-    """How far the frame found is from the true one, up to the shape's own symmetry.
+    """How far the frame found is from the true one, in the axes of the nearest mesh, up to the shape's own symmetry.
 
     The transform between the two frames would be the identity, or a symmetry of the shape. The symmetry is found by
     iterated closest points from where the transform puts the shape's own points: what they end on is one if they lie
