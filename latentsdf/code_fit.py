@@ -44,7 +44,7 @@ class EncodeConfig:
     """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
     candidates: int = 256
     """Stored codes tried as the start, beside the mean code. Larger starts nearer and costs time."""
-    starts: int = 16
+    starts: int = 24
     """Second order: best ones of them that are fitted; most are given up early. Larger misses fewer shapes, slower."""
     nested: tuple[int, ...] = ()
     """Code lengths that the code is to be readable at too; `encode` takes those of the space. A quarter of the steps

@@ -15,10 +15,10 @@ LATTICE = 14
 """Vertices an axis of the lattice on which stored codes are looked at from afar."""
 FROM_AFAR = 0.2
 """Truncation of that look."""
-CLOSER = 16
-"""Starts of a shape that are then looked at by the decoder itself."""
+AS_IT_IS, TURNED_ABOUT = 8, 16
+"""Starts of a shape in the attitude that it has, and in others, that are then looked at by the decoder itself."""
 OF_ONE = 2
-"""Most attitudes of one code among them."""
+"""Most other attitudes of one code among them."""
 TURNED = 1.02
 """What the loss of a start in another attitude counts, so that what looks alike from several sides stays put."""
 
@@ -49,11 +49,11 @@ def best_starts(
     codes, poses = [], []
     for points, targets in zip(afar.points, afar.targets, strict=True):
         losses = gallery.losses(tried, [Residuals(points[None], targets[None])], FROM_AFAR)
-        losses[1:] *= TURNED
-        low, at = losses.topk(min(OF_ONE, len(losses)), dim=0, largest=False)
-        order = low.flatten().argsort()[:CLOSER]
-        codes.append(order % len(gallery))
-        poses.append(at.flatten()[order])
+        first = losses[0].argsort()[:AS_IT_IS]
+        low, at = losses[1:].topk(min(OF_ONE, len(losses) - 1), dim=0, largest=False)
+        order = low.flatten().argsort()[:TURNED_ABOUT]
+        codes.append(torch.cat([first, order % len(gallery)]))
+        poses.append(torch.cat([torch.zeros_like(first), 1 + at.flatten()[order]]))
     chosen, attitude = torch.stack(codes, 1), torch.stack(poses, 1)
     ranks, shapes = chosen.shape
     guesses = [

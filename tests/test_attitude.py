@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -166,7 +167,9 @@ def test_a_shape_that_the_space_holds_is_set_as_it_is_there(dataset: Dataset, sp
 
 
 @pytest.mark.parametrize("method", ["second-order", "adam"])
-def test_a_mesh_that_lies_otherwise_is_encoded_as_well(method: str, space_path: Path) -> None:
+def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
+    method: Literal["second-order", "adam"], space_path: Path
+) -> None:
     space, mesh = load(space_path), primitive("ring", 1.05)
     turn = np.eye(4)
     angle = 0.15
