@@ -46,7 +46,7 @@ def main() -> None:
     space, dataset = load(options.space), Dataset(options.dataset)
     _, unseen = split(dataset.names)
     held = [dataset.names.index(name) for name in unseen]
-    rows = held[:: max(1, len(held) // options.shapes)][: options.shapes]
+    rows = held[:: -(-len(held) // options.shapes)]
     points, distances = dataset.draw(rows, SAMPLES, torch.Generator().manual_seed(0))
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
     points, distances = points[:, order], distances[:, order]
