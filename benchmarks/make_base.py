@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from latentsdf.alignment import common_attitudes
 from latentsdf.attitude import attitudes
-from latentsdf.components import common_attitudes, resampled
-from latentsdf.dataset import Dataset, assemble, stored_shapes
+from latentsdf.components import resampled
+from latentsdf.dataset import Dataset
+from latentsdf.dataset_file import assemble, stored_shapes
 from latentsdf.optimize import Stop
 from latentsdf.schedule import GENERALIZE, PLACE, TrainConfig, named_config
 from latentsdf.space import LatentSpace

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .attitude import attitudes
 from .code_problem import Guess, Problem
-from .gallery import Gallery
+from .gallery import Gallery, mean_and_some
 from .pose import Pose, PoseFreedom
 from .residuals import Residuals
 
@@ -27,8 +27,7 @@ def gallery_of_some(problem: Problem, stored: Tensor, count: int, random: torch.
     """The mean code and some stored codes (K, D) as fields on a lattice; None where there is nothing to choose."""
     if count == 0 or len(stored) == 0:
         return None
-    chosen = torch.randperm(len(stored), generator=random)[:count].to(stored.device)
-    return Gallery(problem.decoder, torch.cat([stored.mean(0)[None], stored[chosen]]), LATTICE)
+    return Gallery(problem.decoder, mean_and_some(stored, count, random)[0], LATTICE)
 
 
 def best_starts(

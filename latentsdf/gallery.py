@@ -80,3 +80,9 @@ class Gallery:
                 total = total + group.loss(values, truncation)
             found.append(torch.as_tensor(total))
         return torch.cat(found)
+
+
+def mean_and_some(codes: Tensor, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The mean of codes (S, D) with no more than `count` of them behind it (K + 1, D), and the rows of those (K,)."""
+    rows = torch.randperm(len(codes), generator=random)[:count]
+    return torch.cat([codes.mean(0)[None], codes[rows.to(codes.device)]]), rows

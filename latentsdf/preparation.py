@@ -21,7 +21,7 @@ import psutil
 import trimesh
 
 from .container import one_line, sweep
-from .dataset import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .dataset_file import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
 from .frame import Frame
 from .mesh import MESH_ENDINGS, Audit, MeshSDF, audit_mesh, load_mesh, repair_mesh
 from .pool import Limits, Loss, run_pool

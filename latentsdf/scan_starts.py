@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .attitude import attitudes, nearest_rows
 from .code_problem import Guess
-from .gallery import Gallery
+from .gallery import Gallery, mean_and_some
 from .pose import Pose, PoseFreedom, spread_rotations
 from .residuals import Residuals
 from .space import LatentSpace
@@ -23,15 +23,9 @@ def gallery_of_space(space: LatentSpace, candidates: int, seed: int) -> Gallery:
     device = next(space.decoder.parameters()).device
     if not len(codes):
         return Gallery(space.decoder, torch.zeros(1, space.code_size, device=device))
-    random = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(codes), generator=random)[:candidates]
-    rotations = torch.from_numpy(np.stack([shape.frame.rotation for shape in space.values()]))
-    rows = nearest_rows(rotations)
-    return Gallery(
-        space.decoder,
-        torch.cat([codes.mean(0)[None], codes[chosen.to(codes.device)]]).to(device),
-        attitudes=torch.cat([rows.mode().values[None], rows[chosen]]),
-    )
+    some, chosen = mean_and_some(codes, candidates, torch.Generator().manual_seed(seed))
+    rows = nearest_rows(torch.from_numpy(np.stack([shape.frame.rotation for shape in space.values()])))
+    return Gallery(space.decoder, some.to(device), attitudes=torch.cat([rows.mode().values[None], rows[chosen]]))
 
 
 def rotations_for(pose: PoseFreedom, count: int, gallery: Gallery) -> tuple[Tensor, Tensor | None]:

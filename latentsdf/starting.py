@@ -8,8 +8,9 @@ from importlib.resources import as_file, files
 import torch
 from torch import Tensor, nn
 
-from .attitude import attitudes, nearest_rows
-from .components import component_codes, nearest_attitudes, resampled
+from .alignment import MARGIN, nearest_attitudes
+from .attitude import attitudes, nearest_rows, turned
+from .components import component_codes, resampled
 from .dataset import Dataset
 from .decoder import Decoder, build_decoder, principal_components
 from .rehearsal import Rehearsal, fingerprint
@@ -69,8 +70,8 @@ def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tupl
 def attitudes_in(config: TrainConfig, dataset: Dataset) -> Tensor | None:
     """Rotations (S, 3, 3) that set each shape on the axes as the space that a run starts from knows such shapes.
 
-    A shape that the space holds by name is set as it is there. None where a run starts from no space, or keeps its
-    shapes as they are.
+    A shape that the space holds by name is set as it is there, if it looks like that one. None where a run starts from
+    no space, or keeps its shapes as they are.
 
     Raises:
         FileNotFoundError, ValueError: as `start_space`; the space holds no shapes; a dataset without lattices.
@@ -79,14 +80,20 @@ def attitudes_in(config: TrainConfig, dataset: Dataset) -> Tensor | None:
     if space is None:
         return None
     tau, axes = dataset.truncation, attitudes()
-    codes = _some(space)
-    mean, basis, _ = principal_components(_fields(space, codes, tau).view(-1, *[COARSE] * 3), ALIKE)
+    fields = _fields(space, _some(space), tau)
+    mean, basis, _ = principal_components(fields.view(-1, *[COARSE] * 3), ALIKE)
     lattices = resampled(dataset, COARSE).clamp(-tau, tau)
     found = nearest_attitudes(lattices, mean, basis)
     for row, name in enumerate(dataset.names):
-        if name in space:
-            between = space[name].frame.rotation @ dataset.frames[row].rotation.T
-            found[row] = nearest_rows(torch.from_numpy(between)[None])[0]
+        if name not in space:
+            continue
+        stored = space[name]
+        between = stored.frame.rotation @ dataset.frames[row].rotation.T
+        (there,) = nearest_rows(torch.from_numpy(between)[None])
+        here, lying = (turned(lattices[row], axes[at]).flatten() for at in (found[row], there))
+        apart = (_fields(space, stored.code[None], tau) - lying).abs().sum()
+        if (1.0 - MARGIN) * apart <= (fields - here).abs().sum(1).min():
+            found[row] = there
     return axes[found]
 
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from conftest import TINY, TINY_SAMPLING, primitive
 
+from latentsdf.alignment import common_attitudes, nearest_attitudes
 from latentsdf.attitude import attitudes, nearest_rows, turned
-from latentsdf.components import common_attitudes, nearest_attitudes
 from latentsdf.dataset import Dataset
 from latentsdf.frame import Frame
 from latentsdf.inference import EncodeConfig, encode
@@ -111,11 +111,13 @@ def test_shapes_in_random_attitudes_find_a_common_one() -> None:
     assert counts.max() >= 54
 
 
-def test_a_shape_that_looks_alike_from_all_sides_stays() -> None:
-    ball = (cube(10).norm(dim=-1) - 0.6).clamp(-0.1, 0.1)
-    axes = torch.stack([turned(wedge(10, 0.6), rotation) for rotation in attitudes()])
-    mean, basis = axes.mean(0), torch.zeros(0, 1000)
-    assert nearest_attitudes(ball[None], mean.flatten(), basis).tolist() == [0]
+def test_a_shape_is_turned_only_where_that_brings_it_clearly_nearer() -> None:
+    field = wedge(10, 0.6)
+    other = turned(field, attitudes()[5])
+    none = torch.zeros(0, 1000)
+    for share, margin, row in ((0.495, 0.03, 0), (0.495, 0.0, 5), (0.4, 0.03, 5)):
+        mean = (share * field + (1 - share) * other).flatten()
+        assert nearest_attitudes(field[None], mean, none, margin).tolist() == [row]
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +157,22 @@ def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path
     assert np.array_equal(again["other/ring"].frame.rotation, whole["other/ring"].frame.rotation)
 
 
-def test_a_shape_that_the_space_holds_is_set_as_it_is_there(dataset: Dataset, space_path: Path) -> None:
-    space = load(space_path)
-    space.add(replace(space["box/0"], frame=dataset.turned(attitudes()[[6] * 9]).frames[3]), replace=True)
+def test_a_shape_that_the_space_holds_is_set_as_it_is_there_if_it_looks_like_that_one(
+    dataset: Dataset, space_path: Path, tmp_path: Path
+) -> None:
+    space, config = load(space_path), replace(TINY, start=str(space_path))
+    back = attitudes()[6]
+    lying = dataset.turned(back.T.repeat(9, 1, 1))
     assert dataset.names[3] == "box/0"
-    path = space_path.with_name("turned_box.h5")
-    save(space, path)
-    found = attitudes_in(replace(TINY, start=str(path)), dataset)
+    found = attitudes_in(config, lying)
     assert found is not None
-    assert torch.equal(found[3], attitudes()[6])
+    assert torch.equal(found[3], back)
+    other = replace(space["ring/0"], name="box/0", frame=space["box/0"].frame)
+    space.add(other, replace=True)
+    save(space, tmp_path / "names.h5")
+    found = attitudes_in(replace(config, start=str(tmp_path / "names.h5")), lying)
+    assert found is not None
+    assert not torch.equal(found[3], back)
 
 
 @pytest.mark.parametrize("method", ["second-order", "adam"])

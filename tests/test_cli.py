@@ -94,6 +94,11 @@ def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monke
     elsewhere = tmp_path / "y.ply"
     primitive("ball", 0.9).export(str(elsewhere))
     assert run(tmp_path, "encode", space, elsewhere, "--steps", 5)["added"][0]["name"] == "y"
+    run(tmp_path, "encode", space, elsewhere, "--steps", 5, "--replace", "--pose", "known")
+    known, found = load(space)["y"].frame, load(space)["ring/x"].frame
+    assert known.scale == pytest.approx(0.9 * 1.03, rel=1e-3)
+    assert (known.rotation == np.eye(3)).all()
+    assert not (found.rotation == np.eye(3)).all()
 
 
 def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> None:

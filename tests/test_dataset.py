@@ -9,7 +9,8 @@ import pytest
 import torch
 import trimesh
 
-from latentsdf.dataset import Dataset, class_of, stored_shapes
+from latentsdf.dataset import Dataset
+from latentsdf.dataset_file import class_of, stored_shapes
 from latentsdf.preparation import PrepareConfig, prepare
 from latentsdf.sampling import SamplingConfig
 

@@ -8,6 +8,10 @@ from typing import NoReturn
 
 DECODERS = ("dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
+_OF_A_SCAN = (
+    "of a scan among the shapes of the space: as its bounding sphere says; axes alike, scale and place found "
+    "(default); rotation found too"
+)
 CELLS = (4, 1024)
 """What `extract_mesh` takes; written here again so that `--help` loads no numeric library."""
 
@@ -125,11 +129,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
     parser.add_argument("--steps", type=_count, help="steps of the fit (default 40, of second order)")
-    parser.add_argument(
-        "--pose",
-        choices=("known", "placed", "free"),
-        help="of a mesh among the shapes of the space: as its bounding sphere says; scale and place found; rotation "
-        "found too (default)",
+    _pose(
+        parser,
+        "of a mesh among the shapes of the space: as its bounding sphere says; scale and place found; rotation found "
+        "too (default)",
     )
 
     parser = verb("info", "what a dataset or space file holds")
@@ -157,13 +160,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
-    _pose(parser)
+    _pose(parser, _OF_A_SCAN)
 
     parser = verb("reconstruct", "scan -> watertight mesh, by a code of a space or by a field of its own")
     parser.add_argument("scan", metavar="SCAN")
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
     parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
-    _pose(parser)
+    _pose(parser, _OF_A_SCAN)
     parser.add_argument("--code-only", action="store_true", help="do not correct the shape of the code to the scan")
     parser.add_argument("--add", metavar="NAME", help="keep the shape in SPACE.h5 too, code and correction")
     parser.add_argument(
@@ -196,13 +199,8 @@ def build_parser() -> argparse.ArgumentParser:
     return top
 
 
-def _pose(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--pose",
-        choices=("known", "placed", "free"),
-        help="of a scan among the shapes of the space: as its bounding sphere says; axes alike, scale and place found "
-        "(default); rotation found too",
-    )
+def _pose(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--pose", choices=("known", "placed", "free"), help=text)
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:
