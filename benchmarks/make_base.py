@@ -53,7 +53,7 @@ def main() -> None:
         merge(options.datasets, merged)
     stages = (replace(GENERALIZE, share=0.95),)
     stages = stages if options.start == "components" else (PLACE, *stages)
-    config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0)
+    config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0, align=False)
     train_to_the_end(aligned(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
     save(trimmed(load(full)), small, precision="int8", codes="int8")

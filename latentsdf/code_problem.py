@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .decoder import Decoder
+from .decoder.linearize import Linearized
 from .pose import FREEDOMS, Pose
 from .residuals import Residuals, into_cube
 
@@ -27,14 +28,28 @@ class Guess(NamedTuple):
     codes: Tensor
     pose: Pose | None = None
 
-    def where(self, mask: Tensor, other: Guess) -> Guess:
-        """This where the mask (S,) holds, the other elsewhere."""
-        pose = None if self.pose is None or other.pose is None else self.pose.where(mask, other.pose)
-        return Guess(torch.where(mask[:, None], self.codes, other.codes), pose)
+    def with_rows(self, rows: Tensor, other: Guess) -> Guess:
+        """This, with some shapes taken from another that has as many as there are rows."""
+        pose = None if self.pose is None or other.pose is None else self.pose.with_rows(rows, other.pose)
+        return Guess(self.codes.index_copy(0, rows, other.codes), pose)
 
     def chosen(self, rows: Tensor) -> Guess:
         """Some of the shapes."""
         return Guess(self.codes[rows], None if self.pose is None else self.pose.chosen(rows))
+
+
+class System(NamedTuple):
+    """The normal equations of S shapes for P numbers that may move.
+
+    Attributes:
+        curvature: (S, P, P).
+        slope: (S, P).
+        losses: (S,) where they were made, priors included.
+    """
+
+    curvature: Tensor
+    slope: Tensor
+    losses: Tensor
 
 
 class Problem:
@@ -46,7 +61,7 @@ class Problem:
     Args:
         decoder: with its weights at rest.
         prior: weight of each squared code number, one for all (a number) or one each (D,).
-        center: (D,) what codes are held to, or (S, D) for each shape its own; None is zero.
+        center: (D,) what codes are held to; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the
@@ -72,9 +87,7 @@ class Problem:
 
     def losses(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> Tensor:
         """(S,), priors included; differentiable in codes and poses."""
-        total = (self.prior.to(guess.codes) * (guess.codes - self.center.to(guess.codes)).square()).sum(1)
-        if guess.pose is not None and self.place:
-            total = total + self.place * self._off(guess.pose).square().sum(1)
+        total = self._priors(guess)
         states: dict[int | None, object] = {}
         for group in groups:
             if group.kept not in states:
@@ -84,8 +97,8 @@ class Problem:
             total = total + group.loss(_in_own_units(values + beyond, guess), truncation)
         return total
 
-    def equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> tuple[Tensor, Tensor]:
-        """Curvature (S, P, P) and slope (S, P) of the reweighted squares, for the P numbers that may move."""
+    def equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> System:
+        """The reweighted squares about a guess."""
         codes = guess.codes
         count, size = codes.shape
         total = size + (FREEDOMS if guess.pose is not None else 0)
@@ -97,24 +110,33 @@ class Problem:
             jacobian, residual = _of_place(guess.pose, turns=self.home is None), self._off(guess.pose)
             curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)
             slope[:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
+        losses = self._priors(guess)
         for group in groups:
             places, beyond = _placed(guess, group.points)
             field = self.linearize(_cut(codes, group.kept), places)
-            values = _in_own_units(field.values + beyond, guess)
-            jacobian = field.of_codes
-            if group.kept is not None:
-                jacobian = jacobian * (torch.arange(size, device=codes.device) < group.kept)
-            if guess.pose is not None:
-                jacobian = _with_pose(jacobian, field.of_points, places, values, guess.pose)
+            values = field.values + beyond
+            jacobian = _derivatives(field, places, values, guess)
+            values = _in_own_units(values, guess)
             residual, factor = group.residual(values, truncation)
-            jacobian = jacobian * factor[..., None]
-            weighted = jacobian * (group.weights(residual) / residual.abs().clamp_min(FLOOR))[..., None]
-            share = group.weight / residual.shape[1]
-            curvature = curvature + share * (weighted.transpose(1, 2) @ jacobian)
-            slope = slope + share * (weighted * residual[..., None]).sum(1)
+            losses = losses + group.mean(residual)
+            share = (
+                group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
+            ).sqrt()
+            jacobian *= _in_own_units(factor * share, guess)[..., None]
+            curved, sloped = jacobian.mT @ jacobian, (jacobian.mT @ (share * residual)[..., None])[..., 0]
+            if group.kept is not None:
+                curved[:, group.kept : size] = curved[:, :, group.kept : size] = sloped[:, group.kept : size] = 0.0
+            curvature, slope = curvature + curved, slope + sloped
         if self.free is None:
-            return curvature, slope
-        return curvature[:, self.free][:, :, self.free], slope[:, self.free]
+            return System(curvature, slope, losses)
+        return System(curvature[:, self.free][:, :, self.free], slope[:, self.free], losses)
+
+    def _priors(self, guess: Guess) -> Tensor:
+        """Losses (S,) of codes and poses as such."""
+        total = (self.prior.to(guess.codes) * (guess.codes - self.center.to(guess.codes)).square()).sum(1)
+        if guess.pose is not None and self.place:
+            total = total + self.place * self._off(guess.pose).square().sum(1)
+        return total
 
     def _off(self, pose: Pose) -> Tensor:
         """How far log scale and shift (S, 4) are from where they are held."""
@@ -146,13 +168,16 @@ def _in_own_units(values: Tensor, guess: Guess) -> Tensor:
     return values if guess.pose is None else values * (-guess.pose.log_scale).exp()[:, None]
 
 
-def _with_pose(of_codes: Tensor, of_points: Tensor, places: Tensor, values: Tensor, pose: Pose) -> Tensor:
-    """Derivatives (S, N, D + 7) of the distances in the points' own units."""
-    inverse = (-pose.log_scale).exp()[:, None, None]
-    gradient = of_points * inverse
-    turning = torch.linalg.cross(places, gradient)
-    growing = (gradient * places).sum(-1, keepdim=True) - values[..., None]
-    return torch.cat([of_codes * inverse, turning, growing, gradient], -1)
+def _derivatives(field: Linearized, places: Tensor, values: Tensor, guess: Guess) -> Tensor:
+    """Derivatives of the distances in the points' own units (S, N, D or D + 7), times the scale of the pose."""
+    if guess.pose is None:
+        return field.of_codes
+    gradient = field.of_points
+    growing = (gradient * places).sum(-1) - values
+    return torch.cat(
+        [field.of_codes, torch.linalg.cross(places, gradient), growing[..., None], gradient],
+        -1,
+    )
 
 
 def _of_place(pose: Pose, turns: bool) -> Tensor:

@@ -61,14 +61,9 @@ class Pose(NamedTuple):
         """Some of them, or each several times."""
         return Pose(*(part[rows] for part in self))
 
-    def where(self, mask: Tensor, other: Pose) -> Pose:
-        """These where the mask (S,) holds, the others elsewhere."""
-        return Pose(
-            *(
-                torch.where(mask.view(-1, *[1] * (own.ndim - 1)), own, others)
-                for own, others in zip(self, other, strict=True)
-            )
-        )
+    def with_rows(self, rows: Tensor, other: Pose) -> Pose:
+        """These, with some taken from others, as many as there are rows."""
+        return Pose(*(own.index_copy(0, rows, others) for own, others in zip(self, other, strict=True)))
 
     def frame(self, row: int, base: Frame) -> Frame:
         """The frame that maps what `base` maps to the points on to the target of one transform."""

@@ -54,8 +54,20 @@ class Residuals(NamedTuple):
 
     def loss(self, values: Tensor, truncation: float) -> Tensor:
         """Weighted mean absolute residual (...,) of field values (..., N)."""
-        residual, _ = self.residual(values, truncation)
+        return self.mean(self.residual(values, truncation)[0])
+
+    def mean(self, residual: Tensor) -> Tensor:
+        """Weighted mean (...,) of absolute residuals (..., N)."""
         return self.weight * (self.weights(residual) * residual.abs()).mean(-1)
+
+    def chosen(self, rows: Tensor) -> Residuals:
+        """Those of some of the shapes."""
+        return self._replace(
+            **{
+                name: part if len(part) == 1 else part[rows]
+                for name, part in (("points", self.points), ("targets", self.targets))
+            }
+        )
 
 
 def into_cube(points: Tensor) -> tuple[Tensor, Tensor]:

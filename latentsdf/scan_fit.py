@@ -207,7 +207,7 @@ EFFECTIVE = 200.0
 
 def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncation: float, error: float) -> Tensor:
     """Covariance (D, D) of the code by Laplace's approximation, for absolute residuals of mean size `error`."""
-    curvature, _ = problem.equations(guess, groups, truncation)
+    curvature = problem.equations(guess, groups, truncation).curvature
     count = min(EFFECTIVE, float(sum(group.points.shape[1] for group in groups)))
     eye = 1e-9 * torch.eye(curvature.shape[1], dtype=curvature.dtype, device=curvature.device)
     whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .code_problem import Guess, Problem
+from .code_problem import Guess, Problem, System
 from .interrupt import deferred_interrupt
 from .optimize import Step, Stop
 from .residuals import Residuals
@@ -69,11 +69,9 @@ def levenberg(
         for stage, iterations in enumerate(stages):
             truncation, groups = draw(stage)
             damping = torch.full_like(loss, 1e-2)
-            with torch.no_grad():
-                loss = problem.losses(guess, groups, truncation)
             for _ in range(iterations):
                 system = problem.equations(guess, groups, truncation)
-                guess, loss, damping = _stepped(problem, guess, loss, damping, system, (groups, truncation))
+                guess, loss, damping = _stepped(problem, guess, damping, system, (groups, truncation))
                 number += 1
                 if on_step is not None:
                     mean = float(loss.mean())
@@ -85,27 +83,26 @@ def levenberg(
 
 
 def _stepped(
-    problem: Problem,
-    guess: Guess,
-    loss: Tensor,
-    damping: Tensor,
-    system: tuple[Tensor, Tensor],
-    target: tuple[Sequence[Residuals], float],
+    problem: Problem, guess: Guess, damping: Tensor, system: System, target: tuple[Sequence[Residuals], float]
 ) -> tuple[Guess, Tensor, Tensor]:
-    """Guess, losses and dampings after one iteration."""
-    curvature, slope = system
-    waiting = torch.ones(len(loss), dtype=torch.bool, device=loss.device)
+    """Guess, losses and dampings after one iteration; a damping is tried again only for shapes that it did not help."""
+    groups, truncation = target
+    loss, damping = system.losses.clone(), damping.clone()
+    waiting = torch.arange(len(loss), device=loss.device)
     for _ in range(TRIES):
-        stiff = damping[:, None] * curvature.diagonal(dim1=1, dim2=2) + 1e-12
-        step = torch.linalg.solve(curvature + torch.diag_embed(stiff), slope)
-        trial = problem.moved(guess, torch.where(waiting[:, None], step, 0.0))
+        curvature, before = system.curvature[waiting], guess.chosen(waiting)
+        stiff = damping[waiting, None] * curvature.diagonal(dim1=1, dim2=2) + 1e-12
+        step = torch.linalg.solve(curvature + torch.diag_embed(stiff), system.slope[waiting])
+        trial = problem.moved(before, step)
         with torch.no_grad():
-            found = problem.losses(trial, *target)
-        better = waiting & (found < loss)
-        guess, loss = trial.where(better, guess), torch.where(better, found, loss)
-        grown = torch.where(waiting, damping * 5.0, damping).clamp_max(1e6)
-        damping = torch.where(better, (damping * 0.3).clamp_min(1e-6), grown)
-        waiting = waiting & ~better
-        if not waiting.any():
+            found = problem.losses(trial, [group.chosen(waiting) for group in groups], truncation)
+        better = found < loss[waiting]
+        rows = waiting[better]
+        guess = guess.with_rows(rows, trial.chosen(better))
+        loss[rows] = found[better]
+        damping[rows] = (damping[rows] * 0.3).clamp_min(1e-6)
+        waiting = waiting[~better]
+        damping[waiting] = (damping[waiting] * 5.0).clamp_max(1e6)
+        if not len(waiting):
             break
     return guess, loss, damping

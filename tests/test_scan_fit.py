@@ -47,7 +47,7 @@ def test_slopes_are_those_of_the_loss_in_code_and_pose(kind: Kind) -> None:
     targets = 0.7 + torch.rand(1, 200, generator=random).double()
     groups = [Residuals(points, targets, kind, shortage=0.3)]
     problem = Problem(decoder, 0.01, torch.ones(4 + FREEDOMS, dtype=torch.bool), place=0.3)
-    _, slope = problem.equations(Guess(codes, pose), groups, 2.0)
+    slope = problem.equations(Guess(codes, pose), groups, 2.0).slope
     step = torch.zeros(2, 4 + FREEDOMS, dtype=torch.float64, requires_grad=True)
     moved = Guess(codes + step[:, :4], pose.moved(step[:, 4:]))
     # Smaller residuals than the floor are weighed as squares; there are none here but in places known to be right.

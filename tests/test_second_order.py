@@ -14,6 +14,7 @@ from latentsdf.code_problem import Guess, Problem
 from latentsdf.decoder.base import Decoder
 from latentsdf.inference import encode
 from latentsdf.optimize import Stop
+from latentsdf.pose import FREEDOMS, Pose
 from latentsdf.residuals import Residuals
 from latentsdf.second_order import Draw, levenberg
 from latentsdf.store import load
@@ -83,6 +84,27 @@ def test_a_loss_never_rises_and_a_stop_is_heard(linear: Decoder) -> None:
     assert found.stop is Stop.PAUSED
     assert len(losses) == 5
     assert all(after <= before for before, after in zip(losses[:-1], losses[1:], strict=True))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_shapes_fitted_together_come_out_as_alone(linear: Decoder, shared: bool) -> None:
+    random = torch.Generator().manual_seed(7)
+    truth = torch.tensor([[0.1], [1.0], [20.0]]) * torch.randn(3, 6, generator=random)
+    points, _ = drawn(linear, truth)
+    points = points[:1] if shared else points
+    distances = linear(truth, points.expand(3, -1, -1))
+    start = Guess(torch.zeros(3, 6), Pose.identity(3, truth))
+    problem = Problem(linear, 1e-3, torch.ones(6 + FREEDOMS, dtype=torch.bool), place=0.1)
+    groups = [Residuals(points, distances), Residuals(points, distances, kept=3, weight=0.2)]
+    system = problem.equations(start, groups, 0.3)
+    torch.testing.assert_close(system.losses, problem.losses(start, groups, 0.3))
+    together = levenberg(problem, lambda _: (0.3, groups), start, [4])
+    for row in range(3):
+        rows = torch.tensor([row])
+        own = [group.chosen(rows) for group in groups]
+        alone = levenberg(problem, lambda _, own=own: (0.3, own), start.chosen(rows), [4])
+        torch.testing.assert_close(alone.guess.codes[0], together.guess.codes[row], rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(alone.losses[0], together.losses[row], rtol=1e-3, atol=1e-5)
 
 
 def test_it_fits_an_unseen_mesh_as_well_as_adam(space_path: Path) -> None:
