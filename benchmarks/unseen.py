@@ -5,8 +5,9 @@
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --table
 
 Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`),
-in its own frame (`--pose canonical`: the frame is given) or under a random similarity transform (`--pose moved`:
-rotation, scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
+in its own frame (`--pose canonical`: the frame is given), under a random scale and shift (`--pose placed`: both are
+found, as `latentsdf reconstruct` does by default) or under a random similarity transform (`--pose moved`: rotation,
+scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
 `adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
 `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
 shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
@@ -38,7 +39,7 @@ from latentsdf.mesh import MeshSDF, surface_samples
 from latentsdf.preparation import find_meshes
 from latentsdf.reconstruction import ReconstructConfig, Reconstruction, reconstruct
 from latentsdf.scan import Scan, virtual_scan
-from latentsdf.scan_fit import ScanFitConfig, gallery_of
+from latentsdf.scan_fit import PoseFreedom, ScanFitConfig, gallery_of
 from latentsdf.space import LatentSpace
 from latentsdf.store import load
 
@@ -52,14 +53,17 @@ CASES: dict[str, dict[str, Any]] = {
     "outliers 10 %": {"outliers": 0.1},
 }
 """Arguments of `virtual_scan`; lengths in the unit frame."""
+POSES: dict[str, PoseFreedom] = {"canonical": "known", "placed": "placed", "moved": "free"}
+"""What of the frame is found under each `--pose`."""
 METHODS = ("code", "tight", "adam", "tuned", "poisson", "fit")
 
 
 class Query(NamedTuple):
-    """An unseen shape: its name, its true surface in the unit frame, and where the scan was moved to."""
+    """An unseen shape: its name, its true surface in the unit frame, and how and where the scan was moved to."""
 
     name: str
     truth: trimesh.Trimesh
+    pose: str
     world: Frame
 
 
@@ -84,7 +88,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("mesh_dir", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--pose", nargs="+", choices=["canonical", "moved"], default=["canonical"])
+    parser.add_argument("--pose", nargs="+", choices=list(POSES), default=["canonical"])
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["code"])
     parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
     parser.add_argument("--points", type=int, default=5000)
@@ -111,18 +115,22 @@ def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespa
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
             truth = trimesh.Trimesh(frame.apply(whole.vertices), whole.faces, process=False)
-            query = Query(name, truth, moved(number, options.seed) if pose == "moved" else Frame.identity())
+            query = Query(name, truth, pose, moved(pose, number, options.seed))
             scan = scanned(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
                 yield {**key, "name": name, **measured(space, gallery, query, scan, method, options)}
 
 
-def moved(number: int, seed: int) -> Frame:
-    """A random similarity transform: the frame of a scan whose axes, unit and origin are its own."""
+def moved(pose: str, number: int, seed: int) -> Frame:
+    """A random similarity transform: the frame of a scan whose unit and origin, or axes too, are its own."""
+    if pose == "canonical":
+        return Frame.identity()
     random = np.random.default_rng([seed, number])
     turn = Rotation.from_quat(random.normal(size=4)).as_matrix()
-    return Frame(turn, float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3))
+    return Frame(
+        turn if pose == "moved" else np.eye(3), float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3)
+    )
 
 
 def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None:
@@ -153,12 +161,12 @@ def measured(
             seconds = monotonic() - began
             made = found.mesh(options.resolution)
         else:
-            known = query.world.scale == 1.0
+            pose = POSES[query.pose]
             way = "adam" if method == "adam" else "second-order"
             steps = 800 if method == "adam" else None
             config = ReconstructConfig(
-                fit=ScanFitConfig(pose="known" if known else "free", method=way, steps=steps, seed=options.seed),
-                frame=query.world if known else None,
+                fit=ScanFitConfig(pose=pose, method=way, steps=steps, seed=options.seed),
+                frame=query.world if pose == "known" else None,
                 tighten=method == "tight",
             )
             found = reconstruct(space, scan, config=config, gallery=gallery)
