@@ -10,7 +10,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 import trimesh
@@ -23,6 +22,7 @@ from latentsdf.mesh import MeshSDF, load_mesh, repair_mesh
 from latentsdf.metrics import compare, iou
 from latentsdf.quantize import quantize_codes, restore_codes
 from latentsdf.space import LatentSpace, Shape
+from latentsdf.store import stored_sizes
 
 PSB = "psb_"
 """Classes of the Princeton benchmark, whose members share no pose."""
@@ -80,18 +80,9 @@ def code_bytes(numbers: int, bits: int) -> int:
     return numbers + 4 if bits == 8 else 4 * numbers
 
 
-def decoder_bytes(path: Path) -> int:
-    """Bytes of a stored space's decoder: its weights, with the steps of those kept in 8 bits."""
-    with h5py.File(path) as file:
-        weights: Any = file["decoder"]
-        items: list[Any] = []
-        weights.visititems(lambda _, item: items.append(item) if isinstance(item, h5py.Dataset) else None)
-        return sum(item.nbytes + sum(np.asarray(value).nbytes for value in item.attrs.values()) for item in items)
-
-
 def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
     """What a space takes: bytes as stored, numbers, training time and speed."""
-    decoder, code = decoder_bytes(stored), code_bytes(numbers, bits)
+    decoder, code = stored_sizes(stored).decoder, code_bytes(numbers, bits)
     log = space.history.get("log") or [{}]
     return {
         "parameters": space.decoder.parameter_count(),

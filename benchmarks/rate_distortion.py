@@ -25,7 +25,6 @@ import trimesh
 from judging import (
     NOTHING,
     code_bytes,
-    decoder_bytes,
     encode_in_chunks,
     in_8_bits,
     judge_mesh,
@@ -43,7 +42,7 @@ from latentsdf.inference import EncodeConfig
 from latentsdf.preparation import find_meshes
 from latentsdf.quantize import code_unit
 from latentsdf.space import LatentSpace, Shape
-from latentsdf.store import load
+from latentsdf.store import load, stored_sizes
 
 OPERATING_POINTS = ("4/4", "12/4", "24/5", "40/5", "60/6", "90/6", "120/6", "180/6", "250/7", "350/7", "500/7", "700/8")
 OPERATING_POINTS += ("1000/8", "2000/8", "4000/9")
@@ -187,7 +186,7 @@ def measure_space(path: Path, file: Path, files: dict[str, Path], options: argpa
     sizes = sorted({size or space.code_size for size in options.prefix if size <= space.code_size})
     wanted = [f"{size}/{bits}" for size in sizes for bits in (32, 8)]
     kept = read_json(path, {"shapes": {}})
-    kept.update(training_shapes=len(space), decoder_bytes=decoder_bytes(file), code_size=space.code_size)
+    kept.update(training_shapes=len(space), decoder_bytes=stored_sizes(file).decoder, code_size=space.code_size)
     kept["code_bytes"] = {key: code_bytes(*(int(part) for part in key.split("/"))) for key in wanted}
     missing = [name for name in files if not set(wanted) <= set(kept["shapes"].get(name, {}))]
     for number, shape in enumerate(shapes_of(space, missing, files, options), 1):

@@ -32,6 +32,7 @@ Precision = Literal["float32", "float16", "int8"]
 CodePrecision = Literal["float32", "int8"]
 SMALL = 4096
 """Tensors of fewer numbers, and vectors, stay in half precision where the rest is kept in 8 bits."""
+_ONE_CHUNK = 1 << 24
 _TEXT = h5py.string_dtype("utf-8")
 _BYTES = h5py.vlen_dtype(np.uint8)
 
@@ -157,7 +158,7 @@ def stored_sizes(path: str | Path) -> Sizes:
     with opened(path, FORMAT, VERSION) as file:
         decoder = 0
         for item in file["decoder"].values():
-            decoder += item.size * item.dtype.itemsize + sum(value.nbytes for value in item.attrs.values())
+            decoder += item.id.get_storage_size() + sum(value.nbytes for value in item.attrs.values())
         code = file["shapes/code"]
         step = file["shapes/code_step"].dtype.itemsize if "code_step" in file["shapes"] else 0
         unit = file["shapes/code_unit"].nbytes if "code_unit" in file["shapes"] else 0
@@ -261,7 +262,10 @@ def _put(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
     tensor = tensor.detach().float().cpu()
     if precision == "int8" and tensor.ndim > 1 and tensor.numel() >= SMALL:
         kept = quantize_rows(tensor)
-        group.create_dataset(name, data=kept.values.numpy()).attrs["steps"] = kept.steps.numpy()
+        values = kept.values.numpy()
+        chunks = values.shape if values.size <= _ONE_CHUNK else True
+        item = group.create_dataset(name, data=values, chunks=chunks, compression="gzip", compression_opts=9)
+        item.attrs["steps"] = kept.steps.numpy()
     else:
         kind = "float16" if precision == "int8" else precision
         group.create_dataset(name, data=tensor.numpy().astype(np.dtype(kind)))

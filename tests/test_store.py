@@ -16,6 +16,7 @@ from latentsdf.index import Index
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
 from latentsdf.space import Shape
+from latentsdf.starting import base_space
 from latentsdf.store import append, load, load_resume, save, stored_sizes
 
 PINNED = Path(__file__).parent / "data" / "space_v1.h5"
@@ -160,6 +161,15 @@ def test_eight_bits_a_number_cost_a_byte_and_little_else(space_path: Path, tmp_p
     again = load(path)
     assert torch.equal(again.codes()[:-1], small.codes())
     torch.testing.assert_close(again["new"].code, new.code, rtol=0, atol=float(bound.max()) * 6)
+
+
+def test_weights_in_eight_bits_are_packed_without_loss(tmp_path: Path) -> None:
+    space, path = base_space(), tmp_path / "packed.h5"
+    save(space, path, precision="int8", codes="int8")
+    numbers = sum(tensor.numel() for tensor in space.decoder.state_dict().values())
+    assert stored_sizes(path).decoder < 0.9 * numbers < path.stat().st_size
+    for kept, again in zip(space.decoder.state_dict().values(), load(path).decoder.state_dict().values(), strict=True):
+        assert torch.equal(kept, again)
 
 
 def test_a_file_that_needs_no_new_reader_keeps_its_version(space_path: Path, tmp_path: Path) -> None:
