@@ -38,11 +38,11 @@ def test_the_frame_of_a_pose_maps_alike() -> None:
         np.testing.assert_allclose(pose.frame(row, base).apply(source), placed[row].numpy(), atol=1e-12)
 
 
-def test_some_and_where_pick_rows() -> None:
+def test_rows_are_picked_and_put_back() -> None:
     pose = some_pose(4)
-    mixed = pose.chosen(torch.tensor([0, 1])).where(torch.tensor([True, False]), pose.chosen(torch.tensor([2, 3])))
-    torch.testing.assert_close(mixed.shift, pose.shift[[0, 3]])
-    torch.testing.assert_close(mixed.rotation, pose.rotation[[0, 3]])
+    mixed = pose.with_rows(torch.tensor([3, 0]), pose.chosen(torch.tensor([1, 2])))
+    torch.testing.assert_close(mixed.shift, pose.shift[[2, 1, 2, 1]])
+    torch.testing.assert_close(mixed.rotation, pose.rotation[[2, 1, 2, 1]])
 
 
 def test_spread_rotations_are_proper_and_leave_no_gap() -> None:
