@@ -128,9 +128,8 @@ def moved(pose: str, number: int, seed: int) -> Frame:
         return Frame.identity()
     random = np.random.default_rng([seed, number])
     turn = Rotation.from_quat(random.normal(size=4)).as_matrix()
-    return Frame(
-        turn if pose == "moved" else np.eye(3), float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3)
-    )
+    axes = turn if pose == "moved" else np.eye(3)
+    return Frame(axes, float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3))
 
 
 def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None:

@@ -62,12 +62,8 @@ class Residuals(NamedTuple):
 
     def chosen(self, rows: Tensor) -> Residuals:
         """Those of some of the shapes."""
-        return self._replace(
-            **{
-                name: part if len(part) == 1 else part[rows]
-                for name, part in (("points", self.points), ("targets", self.targets))
-            }
-        )
+        points, targets = (part if len(part) == 1 else part[rows] for part in (self.points, self.targets))
+        return self._replace(points=points, targets=targets)
 
 
 def into_cube(points: Tensor) -> tuple[Tensor, Tensor]:
