@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .field import SDF, evaluate
 from .sides import CLOSED, openness, winding_numbers
+from .silhouette import seen_past
 
 __all__ = ["Bounded"]
 
@@ -30,7 +31,8 @@ class Bounded:
     - The distance to a point bounds the distance to the surface, so the field is at most that, on either side.
     - Where the winding number of the points (Barill et al. 2018) is below zero one looks at the outside of the surface,
       and what was not scanned cannot change that; likewise for the inside where it is near one.
-    - Cells that sensor rays cross before they end are free.
+    - Cells that sensor rays cross before they end are free, and unless the scan is cropped those that the sensor
+      looked past.
     - A closed scan tells the sides almost everywhere by its winding number: below a quarter or above three quarters.
 
     What is known to be outside is made so: the field is there at least as large as the way to what is not, up to
@@ -41,6 +43,7 @@ class Bounded:
         points: (M, 3) trusted points in the cube, same frame.
         normals: (M, 3), outward.
         sensor: (3,) where all the points were seen from, or None.
+        cropped: whether the sensor may have missed parts of the shape that it faced.
 
     Attributes:
         closed: whether the scan covers its surface.
@@ -48,7 +51,7 @@ class Bounded:
 
     smooth = False
 
-    def __init__(self, prior: SDF, points: Array, normals: Array, sensor: Array | None = None):
+    def __init__(self, prior: SDF, points: Array, normals: Array, sensor: Array | None = None, cropped: bool = False):
         self.prior, self._points, self._normals = prior, points, normals
         self._tree = KDTree(points)
         self.closed = openness(points, normals) < CLOSED
@@ -58,6 +61,8 @@ class Bounded:
         free = far & (winding < (0.25 if self.closed else -_SURE))
         if sensor is not None:
             free |= far & _crossed(points, sensor)
+            if not cropped:
+                free |= far & seen_past(points, sensor, middles)
         self._outside = _depth(free)
         self._inside = _depth(far & (winding > (0.75 if self.closed else 1 - _SURE)) & ~free)
 

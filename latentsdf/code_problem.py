@@ -61,7 +61,7 @@ class Problem:
     Args:
         decoder: with its weights at rest.
         prior: weight of each squared code number, one for all (a number) or one each (D,).
-        center: (D,) what codes are held to; None is zero.
+        center: (D,) or (S, D), what codes are held to; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the

@@ -32,6 +32,8 @@ class Scan:
         sensor: (3,) where the points were seen from, or None when unknown or more than one place.
         name: for messages.
         notes: what the cleaning did, one line each.
+        cropped: whether the sensor may have missed parts of the shape that it faced (cut away, hidden by other things,
+            too dark). If not, what it looked past without meeting a point is taken to be empty.
 
     Raises:
         ValueError: shapes do not fit, or no finite point is left.
@@ -42,6 +44,7 @@ class Scan:
     sensor: NDArray[np.float64] | None = None
     name: str = ""
     notes: tuple[str, ...] = field(default=())
+    cropped: bool = False
 
     def __post_init__(self):
         label = self.name or "scan"

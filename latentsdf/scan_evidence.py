@@ -14,6 +14,7 @@ from .orientation import outward_normals
 from .residuals import Kind, Residuals
 from .scan import Scan
 from .sides import CLOSED, openness
+from .silhouette import seen_past
 
 _QUERIES = 15_000
 _AROUND = 0.1
@@ -30,7 +31,7 @@ class ScanEvidence:
     above; where the scan is closed it *is* that size (sign-agnostic learning, Atzmon and Lipman 2020), where it is open
     there may be surface that it does not show, so nearer is no fault. Places beside the surface have a sign too, by the
     normals; where there are none they are estimated and turned to the sensor, or outward (`orientation`). With a
-    sensor, all the way to it is outside.
+    sensor, all the way to it is outside, and unless the scan is cropped so is what it looked past.
 
     Args:
         scan: cleaned, about as large as the unit sphere.
@@ -62,6 +63,9 @@ class ScanEvidence:
         if scan.sensor is not None:
             way = _towards(points, scan.sensor, random)
             self._add("outside", way, np.asarray(tree.query(way)[0]))
+            if not scan.cropped:
+                past = free[seen_past(points, scan.sensor, free)]
+                self._add("outside", past, np.asarray(tree.query(past)[0]))
 
     def drawn(self, count: int) -> list[Residuals]:
         """At most `count` of each kind, in shape (1, N)."""

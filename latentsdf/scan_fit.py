@@ -46,7 +46,8 @@ class ScanFitConfig:
     points: int = 1024
     """Points of each kind a step (from half to twice as many). Larger is smoother and slower."""
     prior: float = 1e-2
-    """Weight of the mean squared code. Larger stays nearer the shapes of the space, smaller nearer the scan."""
+    """Weight of the mean squared way of the code from the stored one that it starts from. Larger stays nearer the shapes
+    of the space, smaller nearer the scan."""
     likeness: float = 1e-3
     """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.
     Larger trusts poses in which the scan looks like the shapes of the space."""
@@ -135,8 +136,8 @@ def fit_scan(
 
     Every stored code is tried in every pose on a lattice (`Gallery`). The best pairs are fitted together by damped
     Gauss-Newton steps on code, rotation, scale and place, first with codes held to be like the space's; the worse ones
-    are given up on the way, and the best one is fitted to the end (joint fit: DSP-SLAM, Wang et al. 2021, with many
-    starts).
+    are given up on the way, and the best one is fitted to the end, held to the stored code that it came from, which
+    says most about what was not seen (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
 
     Args:
         space: whose decoder reads the code; inside and outside come from it where the scan has no normals.
@@ -165,7 +166,6 @@ def fit_scan(
     by_extent = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
     home = filling(unit.points, noise_level(unit.points), spread) if by_extent else None
     alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=place, home=home)
-    problem = Problem(decoder, config.prior / size, free, place=place, home=home)
     to = gallery.codes.device
 
     def draw(count: int) -> list[Residuals]:
@@ -176,13 +176,16 @@ def fit_scan(
     poses = poses if home is None else home(poses)
     allowed = None if rows is None else rows[turn_of][:, None] == gallery.attitudes
     guess = best_pairs(gallery, poses, draw(128), config.starts, allowed)
+    stored = guess.codes
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
             found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
             if found.stop is Stop.INTERRUPTED:
                 raise KeyboardInterrupt
-            guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
+            best = found.losses.topk(kept, largest=False).indices
+            guess, stored = found.guess.chosen(best), stored[best]
+    problem = Problem(decoder, config.prior / size, free, center=stored, place=place, home=home)
     found = _fitted(problem, draw, guess, config, on_step)
     groups, guess = draw(2 * config.points), found.guess
     with torch.no_grad():

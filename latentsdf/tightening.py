@@ -227,7 +227,7 @@ def _trusted(unit: Scan) -> Scan:
 
 def _bounded(unit: Scan, prior: SDF) -> Bounded:
     assert unit.normals is not None
-    return Bounded(prior, unit.points, unit.normals, unit.sensor)
+    return Bounded(prior, unit.points, unit.normals, unit.sensor, unit.cropped)
 
 
 def _wrong(unit: Scan, prior: SDF, reach: float) -> float:

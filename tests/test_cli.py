@@ -15,6 +15,8 @@ from conftest import primitive
 
 from latentsdf.cli import main
 from latentsdf.mesh import load_mesh
+from latentsdf.metrics import compare
+from latentsdf.scan import virtual_scan
 from latentsdf.store import load
 
 
@@ -144,6 +146,21 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     header = out.read_bytes().split(b"end_header")[0]
     assert b"property float support" in header
     assert b"property float deviation" in header
+
+
+def test_a_scan_from_one_place_says_where_that_is(tmp_path: Path, space: Path) -> None:
+    seen = virtual_scan(primitive("ring", 1.0), count=2000, views=1, seed=3)
+    assert seen.sensor is not None
+    trimesh.PointCloud(seen.points - seen.sensor).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)
+    truth = primitive("ring", 1.0).apply_translation(-seen.sensor)
+    scores = {}
+    for name, more in (("without", ()), ("with", ("--sensor", 0, 0, 0))):
+        run(tmp_path, *options, *more)
+        scores[name] = compare(load_mesh(tmp_path / "out.ply"), truth).chamfer_l1
+    assert scores["with"] < scores["without"]
+    found = run(tmp_path, "search", space, tmp_path / "scan.ply", "--sensor", 0, 0, 0, "-k", 1)
+    assert found["matches"][0]["name"].startswith("ring/")
 
 
 def test_what_a_dozen_points_do_not_tell_is_null(tmp_path: Path, space: Path) -> None:

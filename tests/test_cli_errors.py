@@ -531,6 +531,18 @@ def test_output_names_are_found_out_before_the_work(
     assert (tmp_path / "run_1.5" / "ball" / "0.ply").is_file()
 
 
+def test_sensors_are_of_scans(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path) -> None:
+    one = mesh_dir / "ball" / "0.ply"
+    scan = ("reconstruct", one, "--space", space, "-o", tmp_path / "out.ply")
+    assert "give --sensor X Y Z too" in refused(capsys, *scan, "--cropped")
+    assert "must be finite, got nan" in refused(capsys, *scan, "--sensor", "0", "nan", "0")
+    assert "'far' is not a number" in refused(capsys, *scan, "--sensor", "0", "far", "0")
+    assert "expected 3 arguments" in refused(capsys, *scan, "--sensor", "0", "0")
+    for query in ("ball/0", one):
+        assert "is no point cloud" in refused(capsys, "search", space, query, "--sensor", "0", "0", "-3")
+    assert [path.name for path in tmp_path.iterdir()] == ["space.h5"]
+
+
 @pytest.mark.parametrize("resolution", [0, -1, 3, 10**6, "fine"])
 def test_impossible_resolutions(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path, resolution: Any) -> None:
     assert CELLS == RESOLUTION_RANGE

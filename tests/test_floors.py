@@ -28,6 +28,7 @@ FLOORS = [
         "planes",
         "orientation",
         "sides",
+        "silhouette",
         "cleaning",
         "extent",
         "bounded",

@@ -69,7 +69,9 @@ def test_what_a_scan_says_is_true_of_its_shape() -> None:
     sensor_scan = virtual_scan(mesh, count=3000, views=1, seed=0).transformed(frame)
     truth = MeshSDF(frame.apply(mesh.vertices), mesh.faces)
     kinds = []
-    for group in ScanEvidence(sensor_scan).drawn(2000):
+    groups = ScanEvidence(sensor_scan).drawn(2000)
+    assert len(ScanEvidence(replace(sensor_scan, cropped=True)).drawn(1)) == len(groups) - 1
+    for group in groups:
         distances = truth(group.points[0].double())
         kinds.append(group.kind)
         if group.kind == "signed":
@@ -80,7 +82,15 @@ def test_what_a_scan_says_is_true_of_its_shape() -> None:
         else:
             assert float(distances.min()) > -0.02
             assert float((distances - group.targets[0]).max()) < 1e-4
-    assert kinds == ["signed", "size", "signed", "outside"]
+    assert kinds == ["signed", "size", "signed", "outside", "outside"]
+
+
+def test_codes_are_held_to_the_stored_one_that_they_came_from(space_path: Path) -> None:
+    space = load(space_path)
+    scan = virtual_scan(primitive("ring", 1.05), count=2000, views=1, seed=0)
+    held = fit_scan(space, scan, replace(QUICK, pose="known", prior=1e6, steps=4))
+    assert float((space.codes() - held.code).norm(dim=1).min()) < 1e-3
+    assert float(held.code.norm()) > 0.1
 
 
 def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> None:

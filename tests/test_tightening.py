@@ -17,9 +17,10 @@ from latentsdf.frame import Frame
 from latentsdf.meshing import extract_mesh
 from latentsdf.orientation import outward_normals, prior_normals
 from latentsdf.planes import noise_level
-from latentsdf.primitives import sphere
+from latentsdf.primitives import sphere, translate, union
 from latentsdf.scan import Scan
 from latentsdf.sides import CLOSED, openness
+from latentsdf.silhouette import seen_past
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
 from latentsdf.space import Shape
 from latentsdf.tightening import TightenConfig, Tightened, tighten
@@ -170,6 +171,35 @@ def test_free_space_is_freed_by_rays() -> None:
     behind = torch.tensor([[0.0, 0.0, -0.65], [0.0, 0.0, -0.95]])
     found = Bounded(sphere(0.2), wall, normals)(behind)
     torch.testing.assert_close(found.abs(), torch.tensor([0.05, 0.75]), atol=0.02, rtol=0)
+
+
+def test_what_a_sensor_looked_past_is_empty_unless_the_scan_is_cropped() -> None:
+    """A small ball is seen; the prior has another one beside it, which the sensor would have seen."""
+    centre, sensor = np.array([-0.6, 0.0, 0.0]), np.array([-0.6, 0.0, 3.0])
+    seen = directions(4000)
+    seen = seen[seen[:, 2] > 0.1]
+    points = centre + 0.2 * seen
+    beside = torch.tensor([[0.5, 0.0, 0.0]])
+    prior = union(*(translate(sphere(0.2), (at, 0.0, 0.0)) for at in (-0.6, 0.5)))
+    assert float(prior(beside)) < -0.1
+    assert float(Bounded(prior, points, seen, sensor)(beside)) > 0.1
+    assert float(Bounded(prior, points, seen, sensor, cropped=True)(beside)) < -0.1
+    inside = torch.tensor([[-0.6, 0.0, 0.0]])
+    assert float(Bounded(prior, points, seen, sensor)(inside)) < -0.05
+
+
+def test_rays_clear_of_the_points_pass_the_shape() -> None:
+    """A ball of radius 0.5 from a distance of 2 fills a cone of half angle asin(1/4); only beyond it rays are clear."""
+    sensor, seen = np.array([0.0, 0.0, 2.0]), directions(8000)
+    points = 0.5 * seen[seen[:, 2] > 0.25]
+    edge = np.arcsin(0.25)
+    angles = np.array([0.0, 0.9 * edge, 1.15 * edge, 2 * edge])
+    for depth in (1.0, 3.0):
+        ways = np.stack([np.sin(angles), np.zeros(4), -np.cos(angles)], 1)
+        past = seen_past(points, sensor, sensor + depth * ways)
+        assert past.tolist() == [False, False, True, True]
+    hollow = points[np.linalg.norm(points[:, :2], axis=1) > 0.2]
+    assert seen_past(hollow, sensor, np.array([[0.0, 0.0, -0.9]])).all()
 
 
 def test_what_is_known_of_a_scan_by_itself() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
 import torch
 import trimesh
 
 from ..container import replacing
 from ..interrupt import held_interrupt
 from ..mesh import MESH_ENDINGS
+from ..scan import Scan
 
 Result = dict[str, Any]
 """What a verb gives back: JSON-ready values."""
@@ -23,6 +27,18 @@ def shape_name(mesh: Path) -> str:
         return mesh.resolve().relative_to(Path.cwd()).with_suffix("").as_posix()
     except ValueError:
         return mesh.stem
+
+
+def load_scan(path: str | Path, options: Namespace) -> Scan:
+    """The scan of a file, seen from where `--sensor` says.
+
+    Raises:
+        FileNotFoundError, ValueError: as `Scan.load`; `--cropped` without `--sensor`.
+    """
+    if options.sensor is None and options.cropped:
+        raise ValueError("--cropped says what a sensor may have missed; give --sensor X Y Z too, or leave it out")
+    scan = Scan.load(path, seed=options.seed)
+    return scan if options.sensor is None else replace(scan, sensor=np.array(options.sensor), cropped=options.cropped)
 
 
 def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:

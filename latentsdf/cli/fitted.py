@@ -13,9 +13,8 @@ import trimesh
 from ..field import evaluate
 from ..fitting import FitConfig, Fitted, fit
 from ..optimize import Step, Stop
-from ..scan import Scan
 from ..solving import SOLVED, solve_scan
-from .arguments import Result, check_mesh_ending, write_mesh
+from .arguments import Result, check_mesh_ending, load_scan, write_mesh
 from .progress import Bar, say
 
 RESIDUAL_POINTS = 20_000
@@ -44,7 +43,7 @@ def fitted(options: Namespace) -> Result:
     terms = objective_of(options)
     check_mesh_ending(Path(options.out))
     began = monotonic()
-    scan = Scan.load(options.scan)
+    scan = load_scan(options.scan, options)
     descends = not (terms is None and options.network is None and options.minutes is None)
     with Bar("fit" if descends else "solve", options.quiet) as bar:
         if descends:

@@ -50,6 +50,16 @@ def _positive(text: str) -> float:
     return value
 
 
+def _coordinate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be finite, got {text}")
+    return value
+
+
 def _weight(text: str) -> tuple[str, float]:
     name, equals, number = text.partition("=")
     try:
@@ -161,12 +171,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
     _pose(parser, _OF_A_SCAN)
+    _sensor(parser)
 
     parser = verb("reconstruct", "scan -> watertight mesh, by a code of a space or by a field of its own")
     parser.add_argument("scan", metavar="SCAN")
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
     parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
     _pose(parser, _OF_A_SCAN)
+    _sensor(parser)
     parser.add_argument("--code-only", action="store_true", help="do not correct the shape of the code to the scan")
     parser.add_argument("--add", metavar="NAME", help="keep the shape in SPACE.h5 too, code and correction")
     parser.add_argument(
@@ -201,6 +213,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _pose(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--pose", choices=("known", "placed", "free"), help=text)
+
+
+def _sensor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sensor",
+        type=_coordinate,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="where all points of the scan were seen from, in its units: 0 0 0 for what a depth camera gives",
+    )
+    parser.add_argument(
+        "--cropped", action="store_true", help="the sensor may have missed parts that it faced; else those are empty"
+    )
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:

@@ -19,7 +19,7 @@ from ..scan import Scan
 from ..scan_fit import ScanFitConfig
 from ..space import LatentSpace, Shape
 from ..store import append, load
-from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, write_mesh
+from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, load_scan, write_mesh
 from .fitted import fitted, objective_of
 from .progress import Bar, say
 
@@ -82,6 +82,8 @@ def search(options: Namespace) -> Result:
         if found.stop is Stop.INTERRUPTED:
             raise KeyboardInterrupt
         query = found.shape
+    elif options.sensor is not None or options.cropped:
+        raise ValueError(f"{options.query} is no point cloud, so no sensor saw it; leave --sensor and --cropped out")
     matches = Index(space).search(query, k=options.k)
     for match in matches:
         say(f"{match.distance:.5f}  {match.name}")
@@ -109,7 +111,7 @@ def reconstruct(options: Namespace) -> Result:
     config = ReconstructConfig(
         fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed), tighten=not options.code_only
     )
-    scan = Scan.load(options.scan)
+    scan = load_scan(options.scan, options)
     if options.add is not None and options.add in space:
         raise ValueError(f"{options.space} already holds a shape named {options.add!r}; use another name")
     with Bar("reconstruct", options.quiet) as bar:
@@ -181,5 +183,5 @@ def _query(space: LatentSpace, options: Namespace) -> Shape | Scan:
     except ValueError as error:
         if "point cloud" not in str(error) and path.suffix.lower() in MESH_ENDINGS:
             raise
-        return Scan.load(path)
+        return load_scan(path, options)
     return encode_all(space, [(path.stem, surface)], config=EncodeConfig(seed=options.seed))[0]
