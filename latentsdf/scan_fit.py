@@ -46,8 +46,8 @@ class ScanFitConfig:
     points: int = 1024
     """Points of each kind a step (from half to twice as many). Larger is smoother and slower."""
     prior: float = 1e-2
-    """Weight of the mean squared way of the code from the stored one that it starts from. Larger stays nearer the shapes
-    of the space, smaller nearer the scan."""
+    """Weight of the mean squared way of the code from the stored one that it starts from. Larger stays nearer the
+    shapes of the space, smaller nearer the scan."""
     likeness: float = 1e-3
     """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.
     Larger trusts poses in which the scan looks like the shapes of the space."""
