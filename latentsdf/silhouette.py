@@ -1,4 +1,4 @@
-"""Where a sensor looks past a shape: on a ray that met no surface, nothing is."""
+"""What a sensor shows by what it did not see: rays that met no surface, or met one farther back."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-__all__ = ["seen_past"]
+__all__ = ["contradicted", "seen_past"]
 
 Array = NDArray[np.float64]
 
 _RANK = 8
 _CLEAR = 2.0
 """Times the usual angle to the neighbour of that rank by which a ray is clear of all points."""
+_ABOUT = 4
+"""Points next to a ray that say how far it goes."""
 
 
 def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
@@ -29,10 +31,28 @@ def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
         (N,), true where the ray through a place is clear of the points, twice the angle at which they usually have
         eight neighbours.
     """
-    seen = KDTree(_ways(points, sensor))
-    rank = min(_RANK, len(points) - 1)
-    apart = float(np.median(np.asarray(seen.query(seen.data, rank + 1)[0])[:, -1]))
-    return np.asarray(seen.query(_ways(places, sensor), distance_upper_bound=_CLEAR * apart)[0]) == np.inf
+    return _clear(KDTree(_ways(points, sensor)), _ways(places, sensor))
+
+
+def contradicted(points: Array, sensor: Array, places: Array, slack: float) -> NDArray[np.bool_]:
+    """Whether a sensor saw that no surface is at places: it looked past them, or through them at something behind.
+
+    Args:
+        points: (M, 3) that were seen, M at least 4.
+        sensor: (3,) from where, same frame.
+        places: (N, 3).
+        slack: how far in front of the points is still on the surface, same unit.
+    """
+    seen, ways = KDTree(_ways(points, sensor)), _ways(places, sensor)
+    depth = np.linalg.norm(points - sensor, axis=1)
+    about = np.asarray(seen.query(ways, _ABOUT)[1])
+    before = np.linalg.norm(places - sensor, axis=1) < depth[about].min(1) - slack
+    return before | _clear(seen, ways)
+
+
+def _clear(seen: KDTree, ways: Array) -> NDArray[np.bool_]:
+    apart = float(np.median(np.asarray(seen.query(seen.data, min(_RANK, seen.n - 1) + 1)[0])[:, -1]))
+    return np.asarray(seen.query(ways, distance_upper_bound=_CLEAR * apart)[0]) == np.inf
 
 
 def _ways(points: Array, sensor: Array) -> Array:

@@ -25,6 +25,7 @@ from .solver.anchors import prior_at
 from .solver.correction import PRECISION
 from .solver.reliability import Robust, isolation_weights
 from .space import Shape
+from .symmetry import Oriented, mirror_images, mirrors_of
 
 __all__ = ["LEAST_POINTS", "TightenConfig", "Tightened", "tighten"]
 
@@ -41,6 +42,8 @@ _FARTHEST = 0.1
 """The prior has its say from this distance on, however far it is off (unit frame)."""
 _NEIGHBORS = 16
 """Points that say how far the prior is off at a place."""
+_RIGHT = 0.01
+"""Where the prior is nearer than this to a point it is right there, and on the other side too if it is symmetric."""
 _POSITION = (0.3, 10.0)
 """Least and largest weight of positions: rough scans, and exact ones."""
 
@@ -69,6 +72,9 @@ class TightenConfig:
     bounded: bool = True
     """Whether away from the points too the prior gives way to what they say about free space (`Bounded`); False keeps
     it to the letter."""
+    mirror: bool = True
+    """Whether the far side of a scan from one place is guessed by reflection, where the prior is symmetric and no ray
+    speaks against it; False leaves it to the prior."""
     robust: Robust = "geman-mcclure"
     """Weights against strays: 'none' trusts every point, 'welsch' gives far ones up entirely."""
     points: int = 100_000
@@ -129,6 +135,9 @@ def tighten(
     (`Bounded`), since a decoded field may be wrong by more than a correction reaches. Where the scan covers its surface
     and the prior is grossly wrong at a tenth of the points, the points alone make the field (`Correction.alone`).
 
+    What one sensor saw of a shape is completed by its mirror images (`symmetry`), which count as points where there are
+    none.
+
     Normals that are missing are estimated. They face the sensor; without one, those of a scan that covers its surface
     keep their own sides, and those of an open one point where the prior's gradient does wherever the prior is near.
 
@@ -180,6 +189,11 @@ def tighten(
             return Tightened(shape, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
     else:
         exact = noise
+    if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
+        images = _images(trusted, prior, held)
+        if len(images.points):
+            notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
+            solid = _joined(solid, images)
     settings = _settings(exact, config)
     field = solve(solid, config=settings).correction if alone else _corrected(solid, prior, held, settings)
     correction = Correction.of(field, config.precision, alone)
@@ -220,14 +234,37 @@ def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
 
 def _trusted(unit: Scan) -> Scan:
     """The scan without points far from all others."""
-    assert unit.normals is not None
-    kept = isolation_weights(unit.points, "geman-mcclure") > 0.1
-    return replace(unit, points=unit.points[kept], normals=unit.normals[kept])
+    points, normals = _oriented(unit)
+    kept = isolation_weights(points, "geman-mcclure") > 0.1
+    return replace(unit, points=points[kept], normals=normals[kept])
 
 
 def _bounded(unit: Scan, prior: SDF) -> Bounded:
-    assert unit.normals is not None
-    return Bounded(prior, unit.points, unit.normals, unit.sensor, unit.cropped)
+    return Bounded(prior, *_oriented(unit), unit.sensor, unit.cropped)
+
+
+def _images(trusted: Scan, prior: SDF, held: SDF | None) -> Oriented:
+    """Mirror images of the points at which the prior is off, in its planes of symmetry."""
+    assert trusted.sensor is not None
+    scan = _oriented(trusted)
+    surface = _surface(prior, held, 1.0 / _CELLS)
+    slope = prior_at(prior, surface).reshape(4, -1)[1:].T
+    length = np.linalg.norm(slope, axis=1, keepdims=True)
+    guess = Oriented(surface, slope / np.maximum(length, np.finfo(np.float64).tiny))
+    planes = mirrors_of(guess, scan, trusted.sensor) if len(surface) >= LEAST_POINTS else []
+    return mirror_images(scan, np.abs(_values(prior, scan.points)) > _RIGHT, trusted.sensor, planes)
+
+
+def _oriented(scan: Scan) -> Oriented:
+    """Points and normals of a scan that has both."""
+    assert scan.normals is not None
+    return Oriented(scan.points, scan.normals)
+
+
+def _joined(scan: Scan, more: Oriented) -> Scan:
+    """A scan with more points."""
+    points, normals = (np.concatenate(parts) for parts in zip(_oriented(scan), more, strict=True))
+    return replace(scan, points=points, normals=normals)
 
 
 def _wrong(unit: Scan, prior: SDF, reach: float) -> float:
@@ -275,6 +312,14 @@ def _settled(off: _Off, prior: SDF, held: SDF | None, reach: float, width: float
     Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface
     must be free to follow them, three times as far as it is off and no farther than the reach.
     """
+    found = _surface(prior, held, width)
+    distance, nearest = (np.asarray(part) for part in KDTree(off.points).query(found, _NEIGHBORS))
+    free = np.clip(3.0 * np.median(off.size[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
+    return found[distance[:, 0] > free]
+
+
+def _surface(prior: SDF, held: SDF | None, width: float) -> NDArray[np.float64]:
+    """Places (K, 3) of the prior's surface where the bounds leave it, to a tenth of a width."""
     ticks = (torch.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
     places = torch.cartesian_prod(ticks, ticks, ticks)
     places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
@@ -283,7 +328,4 @@ def _settled(off: _Off, prior: SDF, held: SDF | None, reach: float, width: float
     surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
     if held is not None:
         surface = surface[evaluate(held, surface).abs() < 0.5 * width]
-    found = surface.double().cpu().numpy()
-    distance, nearest = (np.asarray(part) for part in KDTree(off.points).query(found, _NEIGHBORS))
-    free = np.clip(3.0 * np.median(off.size[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
-    return found[distance[:, 0] > free]
+    return surface.double().cpu().numpy()

@@ -29,6 +29,7 @@ FLOORS = [
         "orientation",
         "sides",
         "silhouette",
+        "symmetry",
         "cleaning",
         "extent",
         "bounded",
