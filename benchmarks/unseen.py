@@ -4,10 +4,11 @@
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --case single --pose moved --method code
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --table
 
-Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`),
-in its own frame (`--pose canonical`: the frame is given), under a random scale and shift (`--pose placed`: both are
-found, as `latentsdf reconstruct` does by default) or under a random similarity transform (`--pose moved`: rotation,
-scale and place are found). Methods: `code` (joint second-order fit), `tight` (the same, then tightened),
+Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`;
+views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is given), under a random
+scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or under a random
+similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint second-order fit),
+`tight` (the same, then tightened),
 `adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
 `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
 shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
@@ -59,12 +60,13 @@ METHODS = ("code", "tight", "adam", "tuned", "poisson", "fit")
 
 
 class Query(NamedTuple):
-    """An unseen shape: its name, its true surface in the unit frame, and how and where the scan was moved to."""
+    """An unseen shape: its name, its true surface in the unit frame, how and where the scan was moved to, a seed."""
 
     name: str
     truth: trimesh.Trimesh
     pose: str
     world: Frame
+    seed: int
 
 
 def main() -> None:
@@ -107,15 +109,15 @@ def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespa
     files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if name not in space}
     order = np.random.default_rng(1).permutation(len(files))[: options.shapes]
     names = [sorted(files)[i] for i in sorted(order)]
-    for number, name in enumerate(names):
-        whole = None
+    for name in names:
+        whole, number = None, sorted(files).index(name)
         for case, pose, method in product(options.case, options.pose, options.method):
             if (case, pose, options.normals, method, name) in done:
                 continue
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
             truth = trimesh.Trimesh(frame.apply(whole.vertices), whole.faces, process=False)
-            query = Query(name, truth, pose, moved(pose, number, options.seed))
+            query = Query(name, truth, pose, moved(pose, number, options.seed), options.seed + number)
             scan = scanned(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
@@ -136,7 +138,7 @@ def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None
     """The virtual scan in the units it is handed over in; None where the mesh cannot be seen from outside."""
     arguments = {"count": options.points, **CASES[case]}
     try:
-        scan = virtual_scan(query.truth, seed=options.seed, **arguments)
+        scan = virtual_scan(query.truth, seed=query.seed, **arguments)
     except ValueError as error:
         print(f"{query.name}: {error}")
         return None
