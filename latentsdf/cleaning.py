@@ -12,6 +12,8 @@ from .solver import learned_weights
 
 _RANK = 8
 _LOOKED_AT = 30_000
+_USUAL, _AWAY = 3.0, 0.5
+"""Points with so much of the scan's diagonal between them and their neighbours do not belong to it, however few."""
 STRAY, MANY = 0.3, 0.01
 """Reliability below which a point looks like a stray, and the share of such points from which on they are believed to
 be some. Fewer are more often the only points of a part that was hardly seen, and there each of them counts."""
@@ -31,7 +33,8 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
         scan: as loaded.
         most: points kept; a larger scan is subsampled.
         outliers: of a scan with strays (`stray_share`), points are dropped where the neighbour of rank 8 is farther
-            than this many times the usual; 0 keeps them all, as does a scan of which fewer than `least` would be left.
+            than this many times the usual; 0 keeps them, as does a scan of which fewer than `least` would be left.
+            Points half the scan's diagonal away from all others (a camera's invalid ones at the origin) always go.
         least: distinct points that a surface needs.
         seed: of the subsampling.
 
@@ -53,13 +56,25 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
             f"{scan.name or 'scan'}: {len(first)} distinct points are too few for a surface; give at least {least}"
         )
     scan = rows_of(scan, first)
+    if len(scan) > _RANK:
+        reach = _to_neighbors(scan)
+        core = scan.points[reach <= _USUAL * np.median(reach)]
+        near = np.flatnonzero(reach <= _AWAY * np.linalg.norm(np.ptp(core, axis=0)))
+        if least <= len(near) < len(scan):
+            notes.append(f"{len(scan) - len(near):,} of {len(scan):,} points dropped: far away from the scan")
+            scan = rows_of(scan, near)
     if outliers and len(scan) > _RANK:
-        reach = np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
+        reach = _to_neighbors(scan)
         kept = np.flatnonzero(reach <= outliers * np.median(reach))
         if least <= len(kept) < len(scan) and stray_share(scan, seed):
             notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
             scan = rows_of(scan, kept)
     return replace(scan, notes=tuple(notes))
+
+
+def _to_neighbors(scan: Scan) -> np.ndarray:
+    """Distances (M,) to the neighbours of rank 8."""
+    return np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
 
 
 def in_space(scan: Scan) -> Scan:

@@ -159,6 +159,8 @@ def test_a_scan_from_one_place_says_where_that_is(tmp_path: Path, space: Path) -
         run(tmp_path, *options, *more)
         scores[name] = compare(load_mesh(tmp_path / "out.ply"), truth).chamfer_l1
     assert scores["with"] < scores["without"]
+    amid = seen.points.mean(0) - seen.sensor
+    assert any("amid the points" in note for note in run(tmp_path, *options, "--sensor", *amid)["notes"])
     found = run(tmp_path, "search", space, tmp_path / "scan.ply", "--sensor", 0, 0, 0, "-k", 1)
     assert found["matches"][0]["name"].startswith("ring/")
 

@@ -26,6 +26,7 @@ from latentsdf.dataset import Dataset
 from latentsdf.mesh import load_mesh
 from latentsdf.meshing import RESOLUTION_RANGE
 from latentsdf.metrics import compare
+from latentsdf.reconstruction import Reconstruction
 from latentsdf.store import load, load_resume
 
 Capture = pytest.CaptureFixture[str]
@@ -529,6 +530,21 @@ def test_output_names_are_found_out_before_the_work(
     assert call("mesh", space, "ball/0", "-o", tmp_path / "run_1.5", "--resolution", 16, "--quiet") == 0
     assert (tmp_path / "v.one" / "ball" / "0.ply").is_file()
     assert (tmp_path / "run_1.5" / "ball" / "0.ply").is_file()
+
+
+def test_a_scan_without_a_surface_leaves_no_trace(
+    capsys: Capture, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def empty(*_: object) -> None:
+        raise ValueError("the field is positive everywhere")
+
+    monkeypatch.setattr(Reconstruction, "mesh", empty)
+    np.save(tmp_path / "scan.npy", primitive("ring", 1.0).sample(200, seed=0))
+    before = space.read_bytes()
+    scan = ("reconstruct", tmp_path / "scan.npy", "--space", space, "-o", tmp_path / "out.ply", "--add", "new")
+    assert "give one shape a scan" in refused(capsys, *scan)
+    assert not (tmp_path / "out.ply").exists()
+    assert space.read_bytes() == before
 
 
 def test_sensors_are_of_scans(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path) -> None:

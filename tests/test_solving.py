@@ -73,6 +73,18 @@ def test_strays_hardly_count_and_few_lone_points_do() -> None:
     assert compare(thinned.mesh(96), torus()).f_scores[0.01] > 0.8
 
 
+def test_a_few_points_far_away_do_not_shrink_the_shape() -> None:
+    scan = scanned(False)
+    far = Scan(np.concatenate([scan.points, [[1e6, 0, 0], [0, -40, 0]]]))
+    for outliers in (0.0, 3.0):
+        kept = cleaned(far, 10_000, outliers, 10)
+        assert sorted(map(tuple, kept.points)) == sorted(map(tuple, scan.points))
+        assert kept.notes == (f"2 of {len(far):,} points dropped: far away from the scan",)
+    assert compare(solve_scan(far).mesh(96), torus()).f_scores[0.01] > 0.99
+    two = Scan(np.concatenate([scan.points, scan.points + 50.0]))
+    assert len(cleaned(two, 20_000, 0.0, 10)) == len(two)
+
+
 @pytest.mark.parametrize(
     ("points", "text"),
     [

@@ -38,7 +38,12 @@ def load_scan(path: str | Path, options: Namespace) -> Scan:
     if options.sensor is None and options.cropped:
         raise ValueError("--cropped says what a sensor may have missed; give --sensor X Y Z too, or leave it out")
     scan = Scan.load(path, seed=options.seed)
-    return scan if options.sensor is None else replace(scan, sensor=np.array(options.sensor), cropped=options.cropped)
+    if options.sensor is None:
+        return scan
+    sensor, notes = np.array(options.sensor), scan.notes
+    if ((scan.points.min(0) < sensor) & (sensor < scan.points.max(0))).all():
+        notes = (*notes, "the sensor lies amid the points; --sensor is where they were seen from, in the scan's units")
+    return replace(scan, sensor=sensor, cropped=options.cropped, notes=notes)
 
 
 def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:

@@ -120,7 +120,13 @@ def reconstruct(options: Namespace) -> Result:
         )
         for note in found.notes:
             bar.line(note)
-    surface = found.mesh(options.resolution)
+    try:
+        surface = found.mesh(options.resolution)
+    except ValueError:
+        raise ValueError(
+            f"{options.scan}: what explains this scan best has no surface in the space's cube; it may hold several "
+            "things, or nothing like it is in the space; give one shape a scan, or leave --space out"
+        ) from None
     write_mesh(surface, Path(options.out))
     if options.add is not None and found.stop is not Stop.INTERRUPTED:
         append(options.space, [replace(found.shape, name=options.add)])
