@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from .bounded import Bounded
 from .descent import DescentConfig, descend
-from .field import SDF, Jet, evaluate
+from .field import SDF, evaluate
 from .orientation import outward_normals, prior_normals
 from .planes import noise_level
+from .prior_surface import Misplaced, settled, surface_of
 from .regularizers import Term
 from .scan import Scan
 from .sides import CLOSED, openness
@@ -34,14 +34,12 @@ LEAST_POINTS = 32
 """Fewer distinct points in the cube than this leave the shape as it is."""
 
 _TOO_FEW = "too few points in the shape's cube, or all on one line: it stays as its code has it"
-_CELLS = 48
-"""Cells an axis of the lattice that the prior's surface is looked for with."""
+_LOOSE = 0.02
+"""Width in the unit frame to which the prior's surface is looked for planes of symmetry."""
 _HOPELESS = 0.1
 """A prior that is wrong at so many of the points of a closed scan is left out."""
 _FARTHEST = 0.1
 """The prior has its say from this distance on, however far it is off (unit frame)."""
-_NEIGHBORS = 16
-"""Points that say how far the prior is off at a place."""
 _RIGHT = 0.01
 """Where the prior is nearer than this to a point it is right there, and on the other side too if it is symmetric."""
 _POSITION = (0.3, 10.0)
@@ -247,12 +245,14 @@ def _images(trusted: Scan, prior: SDF, held: SDF | None) -> Oriented:
     """Mirror images of the points at which the prior is off, in its planes of symmetry."""
     assert trusted.sensor is not None
     scan = _oriented(trusted)
-    surface = _surface(prior, held, 1.0 / _CELLS)
+    surface = surface_of(prior, held, _LOOSE)
+    if len(surface) < LEAST_POINTS:
+        return scan.chosen(np.arange(0))
     slope = prior_at(prior, surface).reshape(4, -1)[1:].T
     length = np.linalg.norm(slope, axis=1, keepdims=True)
     guess = Oriented(surface, slope / np.maximum(length, np.finfo(np.float64).tiny))
-    planes = mirrors_of(guess, scan, trusted.sensor) if len(surface) >= LEAST_POINTS else []
-    return mirror_images(scan, np.abs(_values(prior, scan.points)) > _RIGHT, trusted.sensor, planes)
+    news = np.abs(_values(prior, scan.points)) > _RIGHT
+    return mirror_images(scan, news, trusted.sensor, mirrors_of(guess, scan, trusted.sensor))
 
 
 def _oriented(scan: Scan) -> Oriented:
@@ -295,37 +295,7 @@ def _corrected(unit: Scan, prior: SDF, held: SDF | None, settings: SolveConfig) 
     """The correction of a prior by one linear solve."""
     off = np.abs(_values(prior, unit.points))
     reach = float(np.clip(np.quantile(off, 0.9), settings.reach, max(settings.reach, _FARTHEST)))
-    fixed = _settled(_Off(unit.points, off), prior, held, reach, 2.0 / settings.resolution)
+    width = 2.0 / settings.resolution
+    surface = surface_of(prior, held, width)
+    fixed = settled(surface, Misplaced(unit.points, off), reach, width)
     return solve(unit, config=replace(settings, reach=reach), prior=prior, held=held, fixed=fixed).correction
-
-
-class _Off(NamedTuple):
-    """Points (N, 3), and how far the prior is off at each (N,)."""
-
-    points: NDArray[np.float64]
-    size: NDArray[np.float64]
-
-
-def _settled(off: _Off, prior: SDF, held: SDF | None, reach: float, width: float) -> NDArray[np.float64]:
-    """Places (K, 3) of the prior's surface that the points do not speak of.
-
-    Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface
-    must be free to follow them, three times as far as it is off and no farther than the reach.
-    """
-    found = _surface(prior, held, width)
-    distance, nearest = (np.asarray(part) for part in KDTree(off.points).query(found, _NEIGHBORS))
-    free = np.clip(3.0 * np.median(off.size[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
-    return found[distance[:, 0] > free]
-
-
-def _surface(prior: SDF, held: SDF | None, width: float) -> NDArray[np.float64]:
-    """Places (K, 3) of the prior's surface where the bounds leave it, to a tenth of a width."""
-    ticks = (torch.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
-    places = torch.cartesian_prod(ticks, ticks, ticks)
-    places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
-    for _ in range(2):
-        places = torch.cat([Jet(prior, part).foot().detach() for part in places.split(20_000)])
-    surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
-    if held is not None:
-        surface = surface[evaluate(held, surface).abs() < 0.5 * width]
-    return surface.double().cpu().numpy()

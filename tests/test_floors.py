@@ -72,6 +72,7 @@ FLOORS = [
         "solving",
         "descent",
         "tightening",
+        "prior_surface",
     },
     {"viewer", "cli", "__init__", "__main__"},
 ]

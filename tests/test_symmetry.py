@@ -113,3 +113,18 @@ def test_the_unseen_knob_is_there_after_tightening() -> None:
     assert found[True] < 0.75 * found[False]
     cropped = Scan(scan.points, sensor=scan.sensor, cropped=True)
     assert not any("mirrored" in note for note in tighten(shape, cropped, config=TightenConfig(resolution=32)).notes)
+
+
+def test_a_prior_that_no_point_supports_has_no_planes() -> None:
+    """All of the prior's surface lies where the sensor looked past: there is nothing to be symmetric."""
+    seen_points = np.array([-0.7, 0.0, 0.0]) + 0.1 * np.random.default_rng(0).normal(size=(400, 3)) * [0.5, 1, 0.05]
+    shape = Shape("plain", torch.zeros(4), Frame.identity(), cast(Decoder, Small()))
+    tight = tighten(shape, Scan(seen_points, sensor=np.array([-0.7, 0.0, 3.0])), config=TightenConfig(resolution=32))
+    assert not any("mirrored" in note for note in tight.notes)
+
+
+class Small:
+    """A stand-in for a decoder: a small ball far from everything that is seen."""
+
+    def condition(self, code: torch.Tensor, branch: str | None = None) -> SDF:
+        return translate(sphere(0.1), (0.7, 0.0, 0.0))
