@@ -246,7 +246,7 @@ def _images(trusted: Scan, prior: SDF, held: SDF | None) -> Oriented:
     assert trusted.sensor is not None
     scan = _oriented(trusted)
     surface = surface_of(prior, held, _LOOSE)
-    if len(surface) < LEAST_POINTS:
+    if min(len(surface), len(trusted)) < LEAST_POINTS:
         return scan.chosen(np.arange(0))
     slope = prior_at(prior, surface).reshape(4, -1)[1:].T
     length = np.linalg.norm(slope, axis=1, keepdims=True)
