@@ -25,7 +25,8 @@ from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF
 from latentsdf.orientation import outward_normals
 from latentsdf.preparation import find_meshes
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
+from latentsdf.virtual_scan import virtual_scan
 
 COUNTED = {"noise 0.02": 0.06}
 """Farther than this from the surface a point does not count; 0.02 where nothing is said."""

@@ -31,8 +31,9 @@ from latentsdf.mesh import MeshSDF, load_mesh
 from latentsdf.meshing import extract_mesh
 from latentsdf.metrics import compare
 from latentsdf.preparation import find_meshes
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.solver import SolveConfig, learned_weights, solve
+from latentsdf.virtual_scan import virtual_scan
 
 KEYS = ("set", "shape", "trouble", "normals", "method")
 METHODS = ("none", "geman-mcclure", "welsch", "learned", "learned x welsch", "knowing")

@@ -39,10 +39,11 @@ from latentsdf.index import Index
 from latentsdf.mesh import MeshSDF, surface_samples
 from latentsdf.preparation import find_meshes
 from latentsdf.reconstruction import ReconstructConfig, Reconstruction, reconstruct
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.scan_fit import PoseFreedom, ScanFitConfig, gallery_of
 from latentsdf.space import LatentSpace
 from latentsdf.store import load
+from latentsdf.virtual_scan import virtual_scan
 
 CASES: dict[str, dict[str, Any]] = {
     "clean": {},

@@ -19,11 +19,11 @@ from latentsdf.inference import EncodeConfig, encode
 from latentsdf.metrics import compare
 from latentsdf.pose import PoseFreedom
 from latentsdf.preparation import PrepareConfig, prepare
-from latentsdf.scan import virtual_scan
 from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.starting import attitudes_in
 from latentsdf.store import load, save
 from latentsdf.training import train
+from latentsdf.virtual_scan import virtual_scan
 
 
 def cube(size: int) -> torch.Tensor:

@@ -16,8 +16,8 @@ from conftest import primitive
 from latentsdf.cli import main
 from latentsdf.mesh import load_mesh
 from latentsdf.metrics import compare
-from latentsdf.scan import virtual_scan
 from latentsdf.store import load
+from latentsdf.virtual_scan import virtual_scan
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from latentsdf.network import NETWORKS, BallConfig, FastConfig, SineConfig
 from latentsdf.optimize import Stop
 from latentsdf.orientation import outward_normals
 from latentsdf.regularizers import PRESETS, Term
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.sides import rough_distance
+from latentsdf.virtual_scan import virtual_scan
 
 QUICK = FitConfig(steps=40, surface=512, near=512, space=256, pool=20_000)
 

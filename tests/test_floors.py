@@ -17,6 +17,7 @@ FLOORS = [
         "repair",
         "audit",
         "scan",
+        "virtual_scan",
         "sampling",
         "lattice",
         "meshing",

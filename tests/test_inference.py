@@ -12,8 +12,8 @@ from conftest import primitive
 from latentsdf.index import Index
 from latentsdf.inference import EncodeConfig, Targets, encode, encode_all, infer_codes
 from latentsdf.reconstruction import reconstruct
-from latentsdf.scan import virtual_scan
 from latentsdf.store import load
+from latentsdf.virtual_scan import virtual_scan
 
 FAST = EncodeConfig(steps=150, points=512, samples=8000)
 

@@ -8,7 +8,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from latentsdf.orientation import estimate_normals, outward_normals
-from latentsdf.scan import virtual_scan
+from latentsdf.virtual_scan import virtual_scan
 
 
 def sampled(mesh: trimesh.Trimesh, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:

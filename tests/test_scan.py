@@ -7,7 +7,8 @@ import pytest
 import trimesh
 
 from latentsdf.frame import UNIT_RADIUS, Frame
-from latentsdf.scan import MESH_POINTS, Scan, virtual_scan
+from latentsdf.scan import MESH_POINTS, Scan
+from latentsdf.virtual_scan import virtual_scan
 
 POINTS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
 NORMALS = np.array([[0.0, 0, 2], [0, 0, 1], [0, 1, 0], [1, 0, 0]])

@@ -19,11 +19,12 @@ from latentsdf.metrics import compare
 from latentsdf.pose import FREEDOMS, Pose, rotations
 from latentsdf.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.residuals import Kind, Residuals
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.scan_evidence import ScanEvidence
 from latentsdf.scan_fit import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.sides import CLOSED
 from latentsdf.store import load
+from latentsdf.virtual_scan import virtual_scan
 
 QUICK = ScanFitConfig(points=512, starts=12)
 

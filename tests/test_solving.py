@@ -16,9 +16,10 @@ from latentsdf.cleaning import cleaned
 from latentsdf.cli import main
 from latentsdf.mesh import load_mesh
 from latentsdf.metrics import compare
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.solver import SolveConfig
 from latentsdf.solving import fitting_resolution, solve_scan
+from latentsdf.virtual_scan import virtual_scan
 
 
 def torus() -> trimesh.Trimesh:

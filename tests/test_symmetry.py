@@ -17,10 +17,11 @@ from latentsdf.mesh import surface_samples
 from latentsdf.meshing import extract_mesh
 from latentsdf.metrics import compare
 from latentsdf.primitives import box, sphere, translate, union
-from latentsdf.scan import Scan, virtual_scan
+from latentsdf.scan import Scan
 from latentsdf.space import Shape
 from latentsdf.symmetry import Mirror, Oriented, mirror_images, mirrors_of
 from latentsdf.tightening import TightenConfig, tighten
+from latentsdf.virtual_scan import virtual_scan
 
 KNOB = 0.18
 

@@ -25,10 +25,10 @@ from ..primitives import FAMILIES
 from ..reconstruction import reconstruct
 from ..render import contact_sheet
 from ..sampling import SamplingConfig
-from ..scan import virtual_scan
 from ..schedule import named_config
 from ..space import LatentSpace, Shape
 from ..training import train
+from ..virtual_scan import virtual_scan
 from .arguments import write_mesh
 from .progress import Bar, say
 
