@@ -4,10 +4,10 @@
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --case single --pose moved --method code
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --table
 
-Queries are the meshes of MESH_DIR that the space does not hold. Each becomes virtual scans of 5,000 points (`--case`;
-views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is given), under a random
-scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or under a random
-similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint second-order fit),
+Queries are the meshes of MESH_DIR that the space does not hold (`--stored`: that it holds). Each becomes virtual scans
+of 5,000 points (`--case`; views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is
+given), under a random scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or
+under a random similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint second-order fit),
 `tight` (the same, then tightened),
 `adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
 `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
@@ -94,6 +94,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--pose", nargs="+", choices=list(POSES), default=["canonical"])
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["code"])
     parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
+    parser.add_argument("--stored", action="store_true", help="scan shapes that the space holds instead")
     parser.add_argument("--points", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=0.5, help="of `fit` and `tuned`")
     parser.add_argument("--resolution", type=int, default=128)
@@ -107,7 +108,7 @@ def parsed() -> argparse.Namespace:
 def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Rows that the file does not have yet."""
     done = {tuple(row[key] for key in (*KEYS, "name")) for row in read_json(options.out, [])}
-    files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if name not in space}
+    files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if (name in space) == options.stored}
     order = np.random.default_rng(1).permutation(len(files))[: options.shapes]
     names = [sorted(files)[i] for i in sorted(order)]
     for name in names:

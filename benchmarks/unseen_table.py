@@ -27,7 +27,7 @@ def table(path: Path) -> str:
             f"{_middle(rows, 'chamfer_l1', 4)}",
             f"{_mean(rows, 'seconds'):.1f}",
         ]
-        shares = [_share(rows, "class_right"), _share(rows, "landed") if pose != "canonical" else "-"]
+        shares = [_share(rows, "class_right"), _share(rows, "landed")]
         given = "yes" if normals else "no"
         lines.append(f"| {' | '.join([case, pose, given, method, str(len(rows)), *figures, *shares])} |")
     return "\n".join(lines)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from .decoder import Decoder
-from .decoder.linearize import Linearized
+from .decoder.linearize import Linearize, Linearized
 from .pose import FREEDOMS, Pose
 from .residuals import Residuals, into_cube
 
@@ -23,19 +22,26 @@ class Guess(NamedTuple):
     Attributes:
         codes: (S, D).
         pose: of the points of each shape, S of them; None leaves points where they are.
+        origin: (S, D) codes that they are held to; None is the problem's center.
     """
 
     codes: Tensor
     pose: Pose | None = None
+    origin: Tensor | None = None
 
     def with_rows(self, rows: Tensor, other: Guess) -> Guess:
         """This, with some shapes taken from another that has as many as there are rows."""
         pose = None if self.pose is None or other.pose is None else self.pose.with_rows(rows, other.pose)
-        return Guess(self.codes.index_copy(0, rows, other.codes), pose)
+        return self._replace(codes=self.codes.index_copy(0, rows, other.codes), pose=pose)
 
     def chosen(self, rows: Tensor) -> Guess:
         """Some of the shapes."""
-        return Guess(self.codes[rows], None if self.pose is None else self.pose.chosen(rows))
+        pose, origin = self.pose, self.origin
+        return Guess(
+            self.codes[rows],
+            None if pose is None else pose.chosen(rows),
+            None if origin is None else origin[rows],
+        )
 
 
 class System(NamedTuple):
@@ -52,6 +58,24 @@ class System(NamedTuple):
     losses: Tensor
 
 
+class Fields(Protocol):
+    """What a problem asks of a decoder."""
+
+    branches: ClassVar[tuple[str, ...]]
+
+    def prepare(self, codes: Tensor) -> Any:
+        """Work that depends on the codes alone."""
+        ...
+
+    def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
+        """Signed distances (S, N) at points (S, N, 3)."""
+        ...
+
+    def linearizer(self, branch: str | None = None) -> Linearize:
+        """The fields and their derivatives."""
+        ...
+
+
 class Problem:
     """Losses of guesses, and the normal equations of a step down.
 
@@ -61,7 +85,7 @@ class Problem:
     Args:
         decoder: with its weights at rest.
         prior: weight of each squared code number, one for all (a number) or one each (D,).
-        center: (D,) or (S, D), what codes are held to; None is zero.
+        center: (D,) what codes are held to that have no origin of their own; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the
@@ -71,7 +95,7 @@ class Problem:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: Fields,
         prior: float | Tensor,
         free: Tensor | None = None,
         *,
@@ -105,7 +129,7 @@ class Problem:
         weight = (2.0 * self.prior.to(codes)).expand(size)
         curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
         curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight
-        slope[:, :size] = weight * (codes - self.center.to(codes))
+        slope[:, :size] = weight * self._way(guess)
         if guess.pose is not None and self.place:
             jacobian, residual = _of_place(guess.pose, turns=self.home is None), self._off(guess.pose)
             curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)
@@ -133,10 +157,14 @@ class Problem:
 
     def _priors(self, guess: Guess) -> Tensor:
         """Losses (S,) of codes and poses as such."""
-        total = (self.prior.to(guess.codes) * (guess.codes - self.center.to(guess.codes)).square()).sum(1)
+        total = (self.prior.to(guess.codes) * self._way(guess).square()).sum(1)
         if guess.pose is not None and self.place:
             total = total + self.place * self._off(guess.pose).square().sum(1)
         return total
+
+    def _way(self, guess: Guess) -> Tensor:
+        """How far codes (S, D) are from where they are held."""
+        return guess.codes - (self.center.to(guess.codes) if guess.origin is None else guess.origin)
 
     def _off(self, pose: Pose) -> Tensor:
         """How far log scale and shift (S, 4) are from where they are held."""
@@ -154,7 +182,7 @@ class Problem:
             whole[:, self.free] = steps
             steps = whole
         pose = None if guess.pose is None else guess.pose.moved(-steps[:, size:])
-        return Guess(guess.codes - steps[:, :size], pose)
+        return guess._replace(codes=guess.codes - steps[:, :size], pose=pose)
 
 
 def _placed(guess: Guess, points: Tensor) -> tuple[Tensor, Tensor | float]:

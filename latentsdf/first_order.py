@@ -44,7 +44,7 @@ def adam_fit(
     def guess() -> Guess:
         moving = torch.where(free[:size], codes, start.codes)
         pose = start.pose.moved(motion * free[size:]) if start.pose is not None else None
-        return Guess(moving, pose)
+        return start._replace(codes=moving, pose=pose)
 
     last = codes.new_zeros(len(codes))
 
@@ -57,4 +57,4 @@ def adam_fit(
     stop = minimize(objective, Adam(groups, clip=None), progress=lambda number, _: number / steps, on_step=on_step)
     with torch.no_grad():
         found = guess()
-    return Found(Guess(found.codes.detach(), found.pose), last, stop)
+    return Found(found._replace(codes=found.codes.detach()), last, stop)

@@ -17,7 +17,8 @@ from .frame import Frame
 from .gallery import Gallery
 from .optimize import Step, Stop
 from .planes import noise_level
-from .pose import FREEDOMS, PoseFreedom, moving
+from .pose import FREEDOMS, Pose, PoseFreedom, moving
+from .registration import lowest, registered
 from .residuals import Residuals
 from .scan import Scan
 from .scan_evidence import ScanEvidence
@@ -48,9 +49,8 @@ class ScanFitConfig:
     prior: float = 1e-2
     """Weight of the mean squared way of the code from the stored one that it starts from. Larger stays nearer the
     shapes of the space, smaller nearer the scan."""
-    likeness: float = 1e-3
-    """While starts are compared: weight of the mean squared code, each number in standard deviations of the space's.
-    Larger trusts poses in which the scan looks like the shapes of the space."""
+    likeness: float = 3e-3
+    """The same while starts are compared. Larger trusts poses in which the scan looks like the shapes of the space."""
     place: float | None = None
     """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, or,
     where the pose is free, near that in which the turned points fill the unit sphere; smaller lets a partial scan move
@@ -161,31 +161,34 @@ def fit_scan(
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
     free[size:] = torch.tensor(moving(config.pose))
-    spread = gallery.codes[1:].var(0).clamp_min(1e-6) if len(gallery) > 2 else torch.ones(size)
     place = (1.0 if closed else 0.02) if config.place is None else config.place
-    by_extent = closed and (config.pose == "free" or (config.pose == "placed" and frame is None))
-    home = filling(unit.points, noise_level(unit.points), spread) if by_extent else None
-    alike = Problem(decoder, config.likeness / size / spread, free, center=gallery.codes[0], place=place, home=home)
-    to = gallery.codes.device
+    to = gallery.codes
+    by_extent = config.pose == "free" or (closed and config.pose == "placed" and frame is None)
+    home = filling(unit.points, noise_level(unit.points), to) if by_extent else None
 
     def draw(count: int) -> list[Residuals]:
-        return [group.to(to) for group in evidence.drawn(count)]
+        return [group.to(to.device) for group in evidence.drawn(count)]
 
+    alike = Problem(decoder, config.likeness / size, free, place=place, home=home)
     turns, rows = rotations_for(config.pose, config.rotations, gallery)
-    poses, turn_of = tried_poses(turns, config.pose == "known" or closed)
-    poses = poses if home is None else home(poses)
-    allowed = None if rows is None else rows[turn_of][:, None] == gallery.attitudes
-    guess = best_pairs(gallery, poses, draw(128), config.starts, allowed)
-    stored = guess.codes
+    poses = tried_poses(
+        Pose.turned(turns) if home is None else home(Pose.turned(turns)), closed or config.pose == "known"
+    )
+    if rows is None:
+        near = registered(gallery, poses, len(turns), draw, place, home, SEEN * config.starts)
+        guess = lowest(alike, near, draw(256), 0.1, config.starts)
+    else:
+        allowed = rows.repeat(len(poses.shift) // len(rows))[:, None] == gallery.attitudes
+        guess = best_pairs(gallery, poses, draw(128), config.starts, allowed)
+    guess = guess._replace(origin=guess.codes)
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
             found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
             if found.stop is Stop.INTERRUPTED:
                 raise KeyboardInterrupt
-            best = found.losses.topk(kept, largest=False).indices
-            guess, stored = found.guess.chosen(best), stored[best]
-    problem = Problem(decoder, config.prior / size, free, center=stored, place=place, home=home)
+            guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
+    problem = Problem(decoder, config.prior / size, free, place=place, home=home)
     found = _fitted(problem, draw, guess, config, on_step)
     groups, guess = draw(2 * config.points), found.guess
     with torch.no_grad():
@@ -202,6 +205,8 @@ def fit_scan(
     )
 
 
+SEEN = 5
+"""Times as many pairs as are fitted are compared by the decoder, of those that a lattice ranks first."""
 ROUNDS = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
 """How starts are given up: those kept, and the truncation, points of each kind and steps before."""
 EFFECTIVE = 200.0

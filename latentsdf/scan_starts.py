@@ -9,7 +9,7 @@ from torch import Tensor
 from .attitude import attitudes, nearest_rows
 from .code_problem import Guess
 from .gallery import Gallery, mean_and_some
-from .pose import Pose, PoseFreedom, spread_rotations
+from .pose import FREEDOMS, Pose, PoseFreedom, spread_rotations
 from .residuals import Residuals
 from .space import LatentSpace
 
@@ -36,18 +36,18 @@ def rotations_for(pose: PoseFreedom, count: int, gallery: Gallery) -> tuple[Tens
     return attitudes()[rows].to(gallery.codes), rows
 
 
-def tried_poses(turns: Tensor, whole: bool) -> tuple[Pose, Tensor]:
-    """Poses that are tried, and the row of the rotation of each.
+def tried_poses(poses: Pose, whole: bool) -> Pose:
+    """Poses that are tried, all of them one or several times over.
 
     Of an open scan, which shows less than the whole, also smaller ones beside the middle.
     """
-    poses, rows = Pose.turned(turns), torch.arange(len(turns))
     if whole:
-        return poses, rows
-    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(turns) * 0.25
-    moves = [(0.0, steps[0])] + [(-0.25, step) for step in steps]
-    parts = [poses._replace(log_scale=poses.log_scale + scale, shift=poses.shift + shift) for scale, shift in moves]
-    return Pose(*(torch.cat(items) for items in zip(*parts, strict=True))), rows.repeat(len(moves))
+        return poses
+    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(poses.shift) * 0.25
+    moves = torch.zeros(1 + len(steps), FREEDOMS).to(steps)
+    moves[1:, 3], moves[1:, 4:] = -0.25, steps
+    parts = [poses.moved(move.expand(len(poses.shift), -1)) for move in moves]
+    return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
 
 
 def best_pairs(

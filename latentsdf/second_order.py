@@ -62,7 +62,7 @@ def levenberg(
     Returns:
         Codes and poses, their losses, and why it ended.
     """
-    guess = Guess(start.codes.detach().clone(), start.pose)
+    guess = start._replace(codes=start.codes.detach().clone())
     began, number, total = time.monotonic(), 0, sum(stages)
     loss = guess.codes.new_zeros(len(guess.codes))
     with deferred_interrupt() as interrupted:

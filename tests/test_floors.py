@@ -64,6 +64,7 @@ FLOORS = [
         "scan_evidence",
         "scan_fit",
         "scan_starts",
+        "registration",
         "residuals",
         "inference",
         "reconstruction",

@@ -107,6 +107,18 @@ def test_shapes_fitted_together_come_out_as_alone(linear: Decoder, shared: bool)
         torch.testing.assert_close(alone.losses[0], together.losses[row], rtol=1e-3, atol=1e-5)
 
 
+def test_each_code_is_held_to_its_own_origin(linear: Decoder) -> None:
+    random = torch.Generator().manual_seed(8)
+    truth, origin = (torch.randn(4, 6, generator=random) for _ in range(2))
+    points, distances = drawn(linear, truth)
+    groups = [Residuals(points, distances)]
+    start = Guess(origin + 0.1, origin=origin)
+    held = levenberg(Problem(linear, 1e4), lambda _: (0.3, groups), start, [4]).guess
+    torch.testing.assert_close(held.codes, origin, atol=1e-3, rtol=0.0)
+    free = levenberg(Problem(linear, 0.0), lambda _: (5.0, groups), start, [15]).guess
+    torch.testing.assert_close(free.codes, truth, atol=5e-3, rtol=5e-3)
+
+
 def test_it_fits_an_unseen_mesh_as_well_as_adam(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ring", 1.1)
