@@ -7,9 +7,8 @@
 Queries are the meshes of MESH_DIR that the space does not hold (`--stored`: that it holds). Each becomes virtual scans
 of 5,000 points (`--case`; views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is
 given), under a random scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or
-under a random similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint second-order fit),
-`tight` (the same, then tightened),
-`adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
+under a random similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint
+second-order fit), `tight` (the same, then tightened), `adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
 `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
 shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
 """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .decoder import Decoder
+from .code_problem import Fields
 from .pose import Pose
 from .residuals import Residuals, into_cube
 
@@ -30,7 +30,7 @@ class Gallery:
             is the first, as their sources have them.
     """
 
-    def __init__(self, decoder: Decoder, codes: Tensor, resolution: int = 20, attitudes: Tensor | None = None):
+    def __init__(self, decoder: Fields, codes: Tensor, resolution: int = 20, attitudes: Tensor | None = None):
         self.codes, self.resolution = codes, resolution
         self.attitudes = torch.zeros(len(codes), dtype=torch.long) if attitudes is None else attitudes
         ticks = torch.linspace(-1.0, 1.0, resolution, dtype=codes.dtype, device=codes.device)
