@@ -25,8 +25,13 @@ def screened_poisson(scan: Scan, depth: int = 8) -> trimesh.Trimesh:
     points = np.ascontiguousarray(scan.points)
     if scan.normals is None:
         meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points))
-        known = {} if scan.sensor is None else {"flipflag": True, "viewpos": np.asarray(scan.sensor)}
+        one = scan.sensor is not None and scan.sensor.ndim == 1
+        known = {"flipflag": True, "viewpos": np.asarray(scan.sensor)} if one else {}
         meshes.compute_normal_for_point_clouds(k=NEIGHBOURS, **known)
+        if scan.sensor is not None and not one:
+            normals = meshes.current_mesh().vertex_normal_matrix()
+            normals = normals * np.where(np.einsum("nd,nd->n", scan.sensor - points, normals) < 0, -1.0, 1.0)[:, None]
+            meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=normals))
     else:
         meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=np.ascontiguousarray(scan.normals)))
     meshes.generate_surface_reconstruction_screened_poisson(depth=depth)

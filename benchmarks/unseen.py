@@ -8,15 +8,17 @@ Queries are the meshes of MESH_DIR that the space does not hold (`--stored`: tha
 of 5,000 points (`--case`; views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is
 given), under a random scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or
 under a random similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint
-second-order fit), `tight` (the same, then tightened), `adam` (the same start, 800 Adam steps), `tuned` (the code, then descent on code and fine branch for `--minutes`),
-`poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One row a (case, pose, method,
-shape) goes to OUT.json as soon as it is there; rows that are there are not made again.
+second-order fit), `tight` (the same, then tightened), `adam` (the same start, 800 Adam steps), `tuned` (the code, then
+descent on code and fine branch for `--minutes`), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default
+preset, `--minutes`). One row a (case, pose, method, shape) goes to OUT.json as soon as it is there; rows that are there
+are not made again.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from time import monotonic
@@ -50,6 +52,7 @@ CASES: dict[str, dict[str, Any]] = {
     "noise 0.02": {"noise": 0.02},
     "single": {"views": 1},
     "two views": {"views": 2},
+    "two views, sensors lost": {"views": 2},
     "500 points": {"count": 500},
     "outliers 10 %": {"outliers": 0.1},
 }
@@ -143,7 +146,8 @@ def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None
     except ValueError as error:
         print(f"{query.name}: {error}")
         return None
-    plain = scan if options.normals else Scan(scan.points, sensor=scan.sensor, name=scan.name)
+    sensor = None if "lost" in case else scan.sensor
+    plain = replace(scan, sensor=sensor, normals=scan.normals if options.normals else None)
     return plain.transformed(query.world.inverse())
 
 

@@ -42,7 +42,7 @@ class Bounded:
         prior: the field, in the unit frame.
         points: (M, 3) trusted points in the cube, same frame.
         normals: (M, 3), outward.
-        sensor: (3,) where all the points were seen from, or None.
+        sensor: (3,) where all the points were seen from, (M, 3) where each was, or None.
         cropped: whether the sensor may have missed parts of the shape that it faced.
 
     Attributes:
@@ -100,9 +100,9 @@ def _depth(known: NDArray[np.bool_]) -> Array:
 
 def _crossed(points: Array, sensor: Array) -> NDArray[np.bool_]:
     """Cells that a ray from the sensor crosses more than two cells before it ends, (C^3,)."""
-    chosen = points[np.random.default_rng(0).permutation(len(points))[:_RAYS]]
-    width = 2.0 / _CELLS
-    rays = sensor - chosen
+    rows = np.random.default_rng(0).permutation(len(points))[:_RAYS]
+    chosen, width = points[rows], 2.0 / _CELLS
+    rays = np.broadcast_to(sensor, points.shape)[rows] - chosen
     length = np.linalg.norm(rays, axis=1, keepdims=True)
     rays = rays / np.maximum(length, np.finfo(np.float64).tiny)
     free = np.zeros((_CELLS,) * 3, dtype=bool)

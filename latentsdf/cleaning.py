@@ -55,20 +55,20 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
         raise ValueError(
             f"{scan.name or 'scan'}: {len(first)} distinct points are too few for a surface; give at least {least}"
         )
-    scan = rows_of(scan, first)
+    scan = scan.chosen(first)
     if len(scan) > _RANK:
         reach = _to_neighbors(scan)
         core = scan.points[reach <= _USUAL * np.median(reach)]
         near = np.flatnonzero(reach <= _AWAY * np.linalg.norm(np.ptp(core, axis=0)))
         if least <= len(near) < len(scan):
             notes.append(f"{len(scan) - len(near):,} of {len(scan):,} points dropped: far away from the scan")
-            scan = rows_of(scan, near)
+            scan = scan.chosen(near)
     if outliers and len(scan) > _RANK:
         reach = _to_neighbors(scan)
         kept = np.flatnonzero(reach <= outliers * np.median(reach))
         if least <= len(kept) < len(scan) and stray_share(scan, seed):
             notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
-            scan = rows_of(scan, kept)
+            scan = scan.chosen(kept)
     return replace(scan, notes=tuple(notes))
 
 
@@ -89,8 +89,3 @@ def in_space(scan: Scan) -> Scan:
         label = scan.name or "scan"
         raise ValueError(f"{label}: all points lie {shape}, so they bound no solid; scan it from more sides")
     return scan
-
-
-def rows_of(scan: Scan, rows: np.ndarray) -> Scan:
-    """Some points of a scan, in the order asked for."""
-    return replace(scan, points=scan.points[rows], normals=None if scan.normals is None else scan.normals[rows])

@@ -126,7 +126,7 @@ def _on_surface(unit: Scan, field: _OnPrior, reach: float) -> Scan:
         parts.append((places, jet.normal.detach(), jet.value.detach().abs()))
     feet, normals, missed = (torch.cat(part) for part in zip(*parts, strict=True))
     found = (missed < 0.1 * reach) & ((feet - start).norm(dim=1) < reach) & (normals.norm(dim=1) > 0.5)
-    return replace(unit, points=feet[found].double().numpy(), normals=normals[found].double().numpy())
+    return replace(unit, points=feet[found].double().numpy(), normals=normals[found].double().numpy(), sensor=None)
 
 
 class _OnPrior:

@@ -28,7 +28,8 @@ class Scan:
     Attributes:
         points: (M, 3) in the scan's own units.
         normals: (M, 3) unit normals, outward, or None.
-        sensor: (3,) where the points were seen from, or None when unknown or more than one place.
+        sensor: (3,) where the points were seen from, or (M, 3) where each one was, if from several places; None when
+            unknown.
         name: for messages.
         notes: what the cleaning did, one line each.
         cropped: whether the sensor may have missed parts of the shape that it faced (cut away, hidden by other things,
@@ -70,8 +71,13 @@ class Scan:
         if dropped:
             notes = (*notes, f"{dropped} of {len(points)} points dropped: not finite or without a normal")
         sensor = None if self.sensor is None else np.array(self.sensor, dtype=np.float64)
-        if sensor is not None and (sensor.shape != (3,) or not np.isfinite(sensor).all()):
-            raise ValueError(f"{label}: the sensor must be 3 finite numbers, got {self.sensor}")
+        if sensor is not None:
+            if sensor.shape not in ((3,), points.shape) or not np.isfinite(sensor).all():
+                raise ValueError(
+                    f"{label}: the sensor must be 3 finite numbers, or as many for each of {len(points)} points, "
+                    f"got {self.sensor}"
+                )
+            sensor = sensor if sensor.ndim == 1 else sensor[good]
         object.__setattr__(self, "points", points[good])
         object.__setattr__(self, "normals", normals)
         object.__setattr__(self, "sensor", sensor)
@@ -135,9 +141,13 @@ class Scan:
             raise ValueError(f"count must be at least 1, got {count}")
         if count >= len(self):
             return self
-        chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
-        normals = None if self.normals is None else self.normals[chosen]
-        return replace(self, points=self.points[chosen], normals=normals)
+        return self.chosen(np.random.default_rng(seed).choice(len(self), count, replace=False))
+
+    def chosen(self, rows: NDArray) -> Scan:
+        """Some of the points (indices or a mask), in the order asked for."""
+        normals = None if self.normals is None else self.normals[rows]
+        sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]
+        return replace(self, points=self.points[rows], normals=normals, sensor=sensor)
 
 
 def _read(path: Path, ending: str) -> NDArray[np.float64] | None:

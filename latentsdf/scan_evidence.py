@@ -100,7 +100,7 @@ def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.G
 def _towards(points: NDArray, sensor: NDArray, random: np.random.Generator) -> NDArray:
     """Places on the way from points to the sensor, denser near the points, no farther than the cube reaches."""
     rows = random.integers(len(points), size=_QUERIES)
-    ways = sensor - points[rows]
+    ways = np.broadcast_to(sensor, points.shape)[rows] - points[rows]
     length = np.linalg.norm(ways, axis=1, keepdims=True)
     along = np.minimum(random.uniform(0.0, 1.0, (_QUERIES, 1)) ** 2 * length, _RAY)
     places = points[rows] + along * ways / np.maximum(length, 1e-12)

@@ -15,6 +15,8 @@ _CLEAR = 2.0
 """Times the usual angle to the neighbour of that rank by which a ray is clear of all points."""
 _ABOUT = 4
 """Points next to a ray that say how far it goes."""
+_VIEW = 50
+"""Fewer points from one place are no view that says by its gaps what is not there."""
 
 
 def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
@@ -24,14 +26,17 @@ def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
 
     Args:
         points: (M, 3) that were seen, M at least 2.
-        sensor: (3,) from where, same frame.
+        sensor: (3,) from where, or (M, 3) where each was, same frame.
         places: (N, 3).
 
     Returns:
-        (N,), true where the ray through a place is clear of the points, twice the angle at which they usually have
-        eight neighbours.
+        (N,), true where the ray through a place from some view is clear of that view's points, twice the angle at which
+        they usually have eight neighbours.
     """
-    return _clear(KDTree(_ways(points, sensor)), _ways(places, sensor))
+    found = np.zeros(len(places), dtype=bool)
+    for seen, eye in _views(points, sensor):
+        found |= _clear(KDTree(_ways(seen, eye)), _ways(places, eye))
+    return found
 
 
 def contradicted(points: Array, sensor: Array, places: Array, slack: float) -> NDArray[np.bool_]:
@@ -39,15 +44,27 @@ def contradicted(points: Array, sensor: Array, places: Array, slack: float) -> N
 
     Args:
         points: (M, 3) that were seen, M at least 4.
-        sensor: (3,) from where, same frame.
+        sensor: (3,) from where, or (M, 3) where each was, same frame.
         places: (N, 3).
         slack: how far in front of the points is still on the surface, same unit.
     """
-    seen, ways = KDTree(_ways(points, sensor)), _ways(places, sensor)
-    depth = np.linalg.norm(points - sensor, axis=1)
-    about = np.asarray(seen.query(ways, _ABOUT)[1])
-    before = np.linalg.norm(places - sensor, axis=1) < depth[about].min(1) - slack
-    return before | _clear(seen, ways)
+    found = np.zeros(len(places), dtype=bool)
+    for view, eye in _views(points, sensor):
+        seen, ways = KDTree(_ways(view, eye)), _ways(places, eye)
+        depth = np.linalg.norm(view - eye, axis=1)
+        about = np.asarray(seen.query(ways, _ABOUT)[1])
+        before = np.linalg.norm(places - eye, axis=1) < depth[about].min(1) - slack
+        found |= before | _clear(seen, ways)
+    return found
+
+
+def _views(points: Array, sensor: Array) -> list[tuple[Array, Array]]:
+    """The points (V, 3) seen from each place (3,), where there are enough of them."""
+    if sensor.ndim == 1:
+        return [(points, sensor)]
+    places, view_of, counts = np.unique(sensor, axis=0, return_inverse=True, return_counts=True)
+    view_of = view_of.reshape(-1)
+    return [(points[view_of == row], places[row]) for row in np.flatnonzero(counts >= _VIEW)]
 
 
 def _clear(seen: KDTree, ways: Array) -> NDArray[np.bool_]:

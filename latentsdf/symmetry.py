@@ -91,7 +91,7 @@ def mirrors_of(surface: Oriented, scan: Oriented, sensor: Array) -> list[Mirror]
     Args:
         surface: the guess, in the unit frame, set on the axes.
         scan: what was seen, same frame.
-        sensor: (3,) where from.
+        sensor: (3,) where from, or (M, 3) for each point.
     """
     whole, seen = KDTree(surface.points), KDTree(scan.points)
     middle = (surface.points.max(0) + surface.points.min(0)) / 2
@@ -125,7 +125,7 @@ def mirror_images(scan: Oriented, news: NDArray[np.bool_], sensor: Array, mirror
     Args:
         scan: what was seen, M points.
         news: (M,) which of them are worth a mirror image.
-        sensor: (3,) where from, same frame.
+        sensor: (3,) where from, or (M, 3) for each point, same frame.
         mirrors: as `mirrors_of` gives them.
     """
     rows = np.flatnonzero(news)

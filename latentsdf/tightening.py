@@ -214,8 +214,7 @@ def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, lis
         notes.append(f"{outside:,} of {len(unit):,} points left out: outside of the shape's cube")
     if not len(inside):
         return unit, [*notes, _TOO_FEW]
-    normals = None if unit.normals is None else unit.normals[inside]
-    unit = replace(unit, points=unit.points[inside], normals=normals)
+    unit = unit.chosen(inside)
     extent = np.linalg.svd(unit.points - unit.points.mean(0), compute_uv=False)
     if len(unit) < LEAST_POINTS or not extent[1] > 1e-4 * extent[0]:
         notes.append(_TOO_FEW)
@@ -232,9 +231,7 @@ def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
 
 def _trusted(unit: Scan) -> Scan:
     """The scan without points far from all others."""
-    points, normals = _oriented(unit)
-    kept = isolation_weights(points, "geman-mcclure") > 0.1
-    return replace(unit, points=points[kept], normals=normals[kept])
+    return unit.chosen(isolation_weights(unit.points, "geman-mcclure") > 0.1)
 
 
 def _bounded(unit: Scan, prior: SDF) -> Bounded:
@@ -264,7 +261,7 @@ def _oriented(scan: Scan) -> Oriented:
 def _joined(scan: Scan, more: Oriented) -> Scan:
     """A scan with more points."""
     points, normals = (np.concatenate(parts) for parts in zip(_oriented(scan), more, strict=True))
-    return replace(scan, points=points, normals=normals)
+    return replace(scan, points=points, normals=normals, sensor=None)
 
 
 def _wrong(unit: Scan, prior: SDF, reach: float) -> float:

@@ -124,9 +124,10 @@ def test_terms_that_the_scan_cannot_serve_are_named() -> None:
 
 
 def test_rays_are_drawn_where_the_sensor_is_known() -> None:
-    scan = virtual_scan(SOLIDS["sphere"](), count=500, views=1)
-    found = fit(scan, {"surface": 1.0, "free_space": 1.0}, FitConfig(steps=3, surface=64, rays=32))
-    assert "free_space" in found.trace[-1]
+    for views in (1, 3):
+        scan = virtual_scan(SOLIDS["sphere"](), count=500, views=views)
+        found = fit(scan, {"surface": 1.0, "free_space": 1.0}, FitConfig(steps=3, surface=64, rays=32))
+        assert "free_space" in found.trace[-1]
 
 
 def test_a_field_of_the_wrong_sign_is_turned() -> None:

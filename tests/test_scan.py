@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from latentsdf.cleaning import cleaned
 from latentsdf.frame import UNIT_RADIUS, Frame
 from latentsdf.scan import MESH_POINTS, Scan
 from latentsdf.virtual_scan import virtual_scan
@@ -155,7 +156,37 @@ def test_noise_and_outliers_have_their_size_and_share():
     strays = virtual_scan(sphere, count=20_000, outliers=0.25, seed=1)
     off = np.abs(np.linalg.norm(strays.points, axis=1) - 1) > 0.01
     assert 0.22 < off.mean() <= 0.25
-    assert virtual_scan(sphere, count=300, views=4, seed=1).sensor is None
+
+
+def test_several_views_say_where_each_point_was_seen_from():
+    sphere = trimesh.creation.icosphere(subdivisions=4)
+    scan = virtual_scan(sphere, count=3000, views=3, seed=1)
+    assert scan.sensor is not None
+    eyes, counts = np.unique(scan.sensor, axis=0, return_counts=True)
+    assert len(eyes) == 3
+    assert counts.min() > 300
+    ways = scan.sensor / np.linalg.norm(scan.sensor, axis=1, keepdims=True)
+    horizon = 1 / np.linalg.norm(scan.sensor, axis=1)
+    assert ((scan.points * ways).sum(1) > horizon - 0.05).all()
+    turned = scan.transformed(Frame(np.eye(3), 2.0, np.ones(3)))
+    assert turned.sensor is not None
+    np.testing.assert_allclose(turned.sensor, (scan.sensor - 1) / 2)
+    rows = np.array([7, 3, 1000])
+    for part in (scan.chosen(rows), scan.chosen(np.isin(np.arange(3000), rows)), scan.subsampled(50, seed=2)):
+        assert part.sensor is not None
+        at = [int(np.flatnonzero((scan.points == point).all(1))[0]) for point in part.points]
+        np.testing.assert_array_equal(part.sensor, scan.sensor[at])
+    broken = scan.points.copy()
+    broken[5] = np.nan
+    dropped = Scan(broken, sensor=scan.sensor)
+    assert dropped.sensor is not None
+    np.testing.assert_array_equal(dropped.sensor, np.delete(scan.sensor, 5, axis=0))
+    kept = cleaned(Scan(np.repeat(scan.points, 2, axis=0), sensor=np.repeat(scan.sensor, 2, axis=0)), 10**6, 0.0, 10)
+    order = np.lexsort(scan.points.T[::-1])
+    assert kept.sensor is not None
+    np.testing.assert_array_equal(kept.sensor, scan.sensor[order])
+    with pytest.raises(ValueError, match="3 finite numbers, or as many for each of 3000 points"):
+        Scan(scan.points, sensor=scan.sensor[:20])
 
 
 def test_impossible_scans_are_refused():

@@ -133,7 +133,8 @@ def test_views_that_are_merged_face_their_own_sensors() -> None:
         Scan(points[side], sensor=eye) for side, eye in zip((points[:, 2] > 0, points[:, 2] < 0), sensors, strict=True)
     ]
     whole = merge_views(views)
-    assert whole.sensor is None
+    assert whole.sensor is not None
+    np.testing.assert_array_equal(whole.sensor, np.repeat(sensors, [len(view) for view in views], axis=0))
     truth = np.concatenate([normals[points[:, 2] > 0], normals[points[:, 2] < 0]])
     assert whole.normals is not None
     # At the rims a plane is seen edge on, and the error of the estimate may turn it.

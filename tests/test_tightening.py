@@ -20,7 +20,7 @@ from latentsdf.planes import noise_level
 from latentsdf.primitives import sphere, translate, union
 from latentsdf.scan import Scan
 from latentsdf.sides import CLOSED, openness
-from latentsdf.silhouette import seen_past
+from latentsdf.silhouette import contradicted, seen_past
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
 from latentsdf.space import Shape
 from latentsdf.tightening import TightenConfig, Tightened, tighten
@@ -200,6 +200,26 @@ def test_rays_clear_of_the_points_pass_the_shape() -> None:
         assert past.tolist() == [False, False, True, True]
     hollow = points[np.linalg.norm(points[:, :2], axis=1) > 0.2]
     assert seen_past(hollow, sensor, np.array([[0.0, 0.0, -0.9]])).all()
+
+
+def test_each_of_several_views_speaks_for_itself() -> None:
+    """From above a plate hides what is under it, from the side it does not; each view alone says less than both."""
+    flat = np.random.default_rng(0).uniform(-0.5, 0.5, (6000, 3))
+    plate = flat * [1.0, 1.0, 0.0]
+    edge = flat[:2000] * [0.0, 1.0, 0.04] + [0.5, 0.0, 0.0]
+    above, aside = np.array([0.0, 0.0, 3.0]), np.array([3.0, 0.0, 0.0])
+    points, sensor = np.concatenate([plate, edge]), np.repeat([above, aside], [6000, 2000], axis=0)
+    places = np.array([[0.0, 0.0, -0.4], [0.0, 0.9, 0.0], [0.2, 0.1, 0.01]])
+    assert seen_past(plate, above, places).tolist() == [False, True, False]
+    assert seen_past(edge, aside, places).tolist() == [True, True, False]
+    assert seen_past(points, sensor, places).tolist() == [True, True, False]
+    assert contradicted(points, sensor, places, 0.05).tolist() == [True, True, False]
+    few = np.concatenate([points, np.full((5, 3), 0.9)]), np.concatenate([sensor, np.full((5, 3), -9.0)])
+    assert seen_past(*few, places).tolist() == [True, True, False]  # five points are no view
+    up = np.tile([0.0, 0.0, 1.0], (8000, 1))
+    under = torch.tensor([[0.0, 0.0, -0.4]])
+    assert float(Bounded(sphere(0.6), points, up, sensor)(under)) > 0.1
+    assert float(Bounded(sphere(0.6), plate, up[:6000], above)(under)) < -0.05
 
 
 def test_what_is_known_of_a_scan_by_itself() -> None:

@@ -46,7 +46,7 @@ def ray_points(
 
     Args:
         points: (M, 3) scan points.
-        sensor: (3,) where they were seen from, in the same frame.
+        sensor: (3,) where they were seen from, or (M, 3) where each was, in the same frame.
         count: how many points (R).
         reach: the farthest from a scan point that is drawn, in units of length; keep it within the working cube.
         random: the generator; None is torch's own.
@@ -61,7 +61,7 @@ def ray_points(
         raise ValueError(f"rays need scan points, count >= 1 and reach > 0, got {len(points)}, {count} and {reach}")
     chosen = torch.randint(len(points), (count,), generator=random, device=points.device)
     ends = points[chosen]
-    back = sensor - ends
+    back = (sensor if sensor.ndim == 1 else sensor[chosen]) - ends
     length = vector_norm(back, dim=-1)
     part = torch.rand(count, generator=random, device=points.device, dtype=points.dtype)
     depth = part * length.clamp_max(reach)

@@ -73,6 +73,8 @@ def checked_cloud(
     place = place[order]
     given = None if direction is None else direction[order]
     trust = learned_weights(place, given) if learned else np.ones(len(place))
+    if sensor is not None and sensor.ndim == 2:
+        sensor = sensor[order]
     direction = _estimated(place, trust, neighbours, sensor) if given is None else given
     return Cloud(place, direction, share[order], order, trust)
 
@@ -81,6 +83,8 @@ def _estimated(points: Array, trust: Array, neighbours: int, sensor: Array | Non
     """Normals (N, 3) by the planes of the trusted points; each of the others takes that of the nearest trusted one."""
     trusted = np.flatnonzero(trust >= min(TRUSTED, float(np.median(trust))))
     place = points[trusted]
+    if sensor is not None and sensor.ndim == 2:
+        sensor = sensor[trusted]
     normals = outward_normals(place, sensor, neighbors=neighbours)
     if len(trusted) == len(points):
         return normals

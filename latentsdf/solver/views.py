@@ -23,7 +23,7 @@ def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
         neighbours: as for `estimate_normals`.
 
     Returns:
-        All points in the order of the views, with normals; no sensor, since there is more than one.
+        All points in the order of the views, with normals and the place that each was seen from; cropped if a view is.
 
     Raises:
         ValueError: no view, or one without a sensor.
@@ -40,4 +40,6 @@ def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
         sensors.append(np.broadcast_to(view.sensor, view.points.shape))
     points = np.concatenate([view.points for view in views])
     directions, nearest = estimate_normals(points, neighbours)
-    return Scan(points, orient_normals(points, directions, nearest, np.concatenate(sensors)), name=views[0].name)
+    places, cropped = np.concatenate(sensors), any(view.cropped for view in views)
+    normals = orient_normals(points, directions, nearest, places)
+    return Scan(points, normals, places, name=views[0].name, cropped=cropped)
