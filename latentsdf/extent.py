@@ -13,8 +13,8 @@ from torch import Tensor
 from .frame import UNIT_RADIUS
 from .pose import Pose
 
-FARTHEST = 2.5
-"""Standard deviations by which noise carries the farthest points of a scan outward."""
+FARTHEST = 1.5
+"""Standard deviations by which noise carries the farthest points of a scan outward (`benchmarks/extent.py`)."""
 
 
 def filling(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:

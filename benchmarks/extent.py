@@ -1,0 +1,62 @@
+"""How far noise carries the farthest points of a whole scan: what `latentsdf.extent.FARTHEST` is taken from.
+
+    python benchmarks/extent.py MESH_DIR [--every 6]
+
+Whole virtual scans of meshes whose unit frame is known, with 1,000 to 20,000 points and noise up to 0.02. Printed for
+several factors: the median of the logarithm of the scale that is found over the true one, and the share of scans for
+which it is wrong by more than 2 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import trimesh
+from judging import true_mesh
+
+from latentsdf import extent
+from latentsdf.frame import Frame
+from latentsdf.planes import noise_level
+from latentsdf.pose import Pose
+from latentsdf.preparation import find_meshes
+from latentsdf.virtual_scan import virtual_scan
+
+COUNTS, NOISES, FACTORS = (1000, 5000, 20_000), (0.0, 0.002, 0.005, 0.01, 0.02), (0.0, 1.0, 1.5, 2.0, 2.5)
+
+
+def main() -> None:
+    """Scan, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mesh_dir", type=Path)
+    parser.add_argument("--every", type=int, default=6, help="one of so many meshes is taken")
+    options = parser.parse_args()
+    found: dict[tuple[int, float], list[list[float]]] = {}
+    for number, (_, path) in list(enumerate(find_meshes(options.mesh_dir)[0]))[:: options.every]:
+        whole = true_mesh(path)
+        truth = trimesh.Trimesh(Frame.around(whole.vertices).apply(whole.vertices), whole.faces, process=False)
+        for count in COUNTS:
+            for noise in NOISES:
+                points = virtual_scan(truth, count=count, noise=noise, seed=number).points
+                found.setdefault((count, noise), []).append(growths(points))
+    print("| points | noise | " + " | ".join(f"factor {factor}" for factor in FACTORS) + " |")
+    print("|" + "---|" * (2 + len(FACTORS)))
+    for (count, noise), rows in found.items():
+        table = np.array(rows)
+        cells = [f"{np.median(column):+.4f}, {np.mean(np.abs(column) > 0.02):.0%}" for column in table.T]
+        print(f"| {count:,} | {noise} | {' | '.join(cells)} |")
+
+
+def growths(points: np.ndarray) -> list[float]:
+    """Logarithm of the scale found for a scan in its true unit frame, by each factor."""
+    level, like = noise_level(points), torch.zeros((), dtype=torch.float64)
+    return [
+        float(extent.filling(points, level * factor / extent.FARTHEST, like)(Pose.identity(1, like)).log_scale)
+        for factor in FACTORS
+    ]
+
+
+if __name__ == "__main__":
+    main()
