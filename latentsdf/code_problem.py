@@ -22,7 +22,7 @@ class Guess(NamedTuple):
     Attributes:
         codes: (S, D).
         pose: of the points of each shape, S of them; None leaves points where they are.
-        origin: (S, D) codes that they are held to; None is the problem's center.
+        origin: (S, D) codes that they are held to; None is zero.
     """
 
     codes: Tensor
@@ -85,7 +85,6 @@ class Problem:
     Args:
         decoder: with its weights at rest.
         prior: weight of each squared code number, one for all (a number) or one each (D,).
-        center: (D,) what codes are held to that have no origin of their own; None is zero.
         free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
             moves the code alone.
         place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the
@@ -99,13 +98,11 @@ class Problem:
         prior: float | Tensor,
         free: Tensor | None = None,
         *,
-        center: Tensor | None = None,
         place: float = 0.0,
         home: Callable[[Pose], Pose] | None = None,
     ):
         self.decoder, self.prior, self.free, self.place = decoder, torch.as_tensor(prior), free, place
         self.home = home
-        self.center = torch.zeros(()) if center is None else center
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
@@ -164,7 +161,7 @@ class Problem:
 
     def _way(self, guess: Guess) -> Tensor:
         """How far codes (S, D) are from where they are held."""
-        return guess.codes - (self.center.to(guess.codes) if guess.origin is None else guess.origin)
+        return guess.codes if guess.origin is None else guess.codes - guess.origin
 
     def _off(self, pose: Pose) -> Tensor:
         """How far log scale and shift (S, 4) are from where they are held."""

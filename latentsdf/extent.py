@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from .frame import UNIT_RADIUS
@@ -27,7 +27,11 @@ def filling(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable
         noise: standard deviation of the points, by a few of which the farthest ones lie too far out.
         like: a tensor of the type and place wanted.
     """
-    corners = torch.from_numpy(points[ConvexHull(points).vertices]).to(like)
+    try:
+        hull = ConvexHull(points)
+    except QhullError:  # all in one plane; joggled a little they are not
+        hull = ConvexHull(points, qhull_options="QJ")
+    corners = torch.from_numpy(points[hull.vertices]).to(like)
 
     def pose_of(pose: Pose) -> Pose:
         turned = corners @ pose.rotation.transpose(1, 2)

@@ -162,18 +162,16 @@ def fit_scan(
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
     free[size:] = torch.tensor(moving(config.pose))
     place = (1.0 if closed else 0.02) if config.place is None else config.place
-    to = gallery.codes
     by_extent = config.pose == "free" or (closed and config.pose == "placed" and frame is None)
-    home = filling(unit.points, noise_level(unit.points), to) if by_extent else None
+    home = filling(unit.points, noise_level(unit.points), gallery.codes) if by_extent else None
 
     def draw(count: int) -> list[Residuals]:
-        return [group.to(to.device) for group in evidence.drawn(count)]
+        return [group.to(gallery.codes.device) for group in evidence.drawn(count)]
 
     alike = Problem(decoder, config.likeness / size, free, place=place, home=home)
     turns, rows = rotations_for(config.pose, config.rotations, gallery)
-    poses = tried_poses(
-        Pose.turned(turns) if home is None else home(Pose.turned(turns)), closed or config.pose == "known"
-    )
+    turned = Pose.turned(turns)
+    poses = tried_poses(turned if home is None else home(turned), closed or config.pose == "known")
     if rows is None:
         near = registered(gallery, poses, len(turns), draw, place, home, SEEN * config.starts)
         guess = lowest(alike, near, draw(256), 0.1, config.starts)

@@ -76,13 +76,16 @@ def test_what_is_no_scan_is_refused_in_a_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "sensor"),
-    [*((name, ()) for name in POOR), *((name, ("--sensor", 3, 0.5, 0.5)) for name in list(POOR)[:3])],
+    ("name", "more"),
+    [
+        *((name, ()) for name in POOR),
+        *((name, more) for name in list(POOR)[:3] for more in (("--sensor", 3, 0.5, 0.5), ("--pose", "free"))),
+    ],
 )
 def test_a_poor_scan_gives_a_solid_or_a_reason(
-    name: str, sensor: tuple, space_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, more: tuple, space_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if reconstructed(space_path, POOR[name], tmp_path, *sensor):
+    if reconstructed(space_path, POOR[name], tmp_path, *more):
         assert capsys.readouterr().err.count("\n") == 1
         assert not (tmp_path / "out.ply").exists()
         return
