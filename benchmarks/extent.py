@@ -19,9 +19,9 @@ from judging import true_mesh
 
 from latentsdf import extent
 from latentsdf.frame import Frame
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.planes import noise_level
 from latentsdf.pose import Pose
-from latentsdf.preparation import find_meshes
 from latentsdf.virtual_scan import virtual_scan
 
 COUNTS, NOISES, FACTORS = (1000, 5000, 20_000), (0.0, 0.002, 0.005, 0.01, 0.02), (0.0, 1.0, 1.5, 2.0, 2.5)

@@ -42,8 +42,8 @@ from judging import (
 from latentsdf.dataset import Dataset
 from latentsdf.evaluation import retrieval, split
 from latentsdf.inference import EncodeConfig
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.optimize import Stop
-from latentsdf.preparation import find_meshes
 from latentsdf.quantize import code_unit
 from latentsdf.schedule import TrainConfig, named_config
 from latentsdf.space import LatentSpace

@@ -23,8 +23,8 @@ from unseen import CASES
 
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.orientation import outward_normals
-from latentsdf.preparation import find_meshes
 from latentsdf.scan import Scan
 from latentsdf.virtual_scan import virtual_scan
 

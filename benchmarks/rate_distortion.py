@@ -39,7 +39,7 @@ from rate_distortion_table import draw, table
 from latentsdf.evaluation import split
 from latentsdf.frame import Frame
 from latentsdf.inference import EncodeConfig
-from latentsdf.preparation import find_meshes
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.quantize import code_unit
 from latentsdf.space import LatentSpace, Shape
 from latentsdf.store import load, stored_sizes

@@ -28,9 +28,9 @@ from strays import Trouble, with_strays
 from latentsdf.evaluation import split
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF, load_mesh
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.meshing import extract_mesh
 from latentsdf.metrics import compare
-from latentsdf.preparation import find_meshes
 from latentsdf.scan import Scan
 from latentsdf.solver import SolveConfig, learned_weights, solve
 from latentsdf.virtual_scan import virtual_scan

@@ -15,8 +15,8 @@ from strays import drawn_trouble, troubled_scan
 from latentsdf.evaluation import split
 from latentsdf.frame import Frame
 from latentsdf.mesh import MeshSDF, load_mesh, repair_mesh, surface_samples
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.meshing import extract_mesh
-from latentsdf.preparation import find_meshes
 from latentsdf.primitives import FAMILIES
 
 QUERIES = 600

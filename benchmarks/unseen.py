@@ -38,7 +38,7 @@ from latentsdf.frame import Frame
 from latentsdf.gallery import Gallery
 from latentsdf.index import Index
 from latentsdf.mesh import MeshSDF, surface_samples
-from latentsdf.preparation import find_meshes
+from latentsdf.mesh_folder import find_meshes
 from latentsdf.reconstruction import ReconstructConfig, Reconstruction, reconstruct
 from latentsdf.scan import Scan
 from latentsdf.scan_fit import PoseFreedom, ScanFitConfig, gallery_of

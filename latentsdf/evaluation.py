@@ -15,7 +15,8 @@ import trimesh
 from .frame import Frame
 from .inference import EncodeConfig, encode
 from .mesh import load_mesh, repair_mesh
-from .metrics import Comparison, RetrievalScores, compare, retrieval_scores
+from .metrics import Comparison, compare
+from .ranking import RetrievalScores, retrieval_scores
 from .space import LatentSpace, Shape
 
 

@@ -14,8 +14,8 @@ from latentsdf.metrics import (
     hausdorff,
     iou,
     normal_consistency,
-    retrieval_scores,
 )
+from latentsdf.ranking import retrieval_scores
 
 A = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0]])
 B = np.array([[0.0, 0.0, 1.0]])

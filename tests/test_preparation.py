@@ -14,7 +14,8 @@ import trimesh
 
 import latentsdf.preparation as preparation
 from latentsdf.dataset import Dataset
-from latentsdf.preparation import PrepareConfig, find_meshes, prepare
+from latentsdf.mesh_folder import find_meshes
+from latentsdf.preparation import PrepareConfig, prepare
 from latentsdf.sampling import SamplingConfig
 
 SMALL = SamplingConfig(near=600, uniform=200, band=300, band_resolution=32, lattice=8)

@@ -12,7 +12,7 @@ from ..dataset import Dataset
 from ..evaluation import EvaluationRow, retrieval, summarize
 from ..evaluation import evaluate as evaluate_meshes
 from ..inference import EncodeConfig
-from ..preparation import find_meshes
+from ..mesh_folder import find_meshes
 from ..store import load, stored_sizes
 from .arguments import Result
 from .progress import Bar, say
