@@ -27,6 +27,8 @@ ROUNDS = ((0.2, 96, 6), (0.1, 192, 4))
 """Truncation, points of each kind and steps of the registration."""
 LAST = (0.1, 512)
 """Truncation and points of each kind at which registered pairs are compared."""
+_AT_ONCE = 64
+"""Guesses whose losses are taken at a time."""
 
 
 class StoredFields:
@@ -93,9 +95,9 @@ def registered(
 
     Args:
         gallery: stored fields.
-        poses: that are tried: the same rotations, `turns` of them, one or several times over.
-        turns: rotations.
-        draw: a number of points of each kind -> residuals of the scan.
+        poses: (P,) that are tried: the same T rotations, one or several times over, each with a scale and place.
+        turns: T.
+        draw: a number of points of each kind -> residuals of the scan, in the frame that poses start from.
         place, home: as `Problem` has them.
         count: pairs wanted.
 
@@ -137,6 +139,3 @@ def local_minima(losses: Tensor, rotations: Tensor) -> Tensor:
         near = flat @ rotation > least
         kept[row] = torch.where(losses[row] > losses[near].amin(0), torch.inf, losses[row])
     return kept
-
-
-_AT_ONCE = 64
