@@ -2,7 +2,8 @@
 
     python benchmarks/code_fits.py SPACE.h5 DATASET.h5 --shapes 32 --pose known placed free --starts 1 24 --adam 800
 
-Held-out shapes of the dataset (`latentsdf.evaluation.split`), in batches of 16, samples ready. Error: mean truncated
+Held-out shapes of the dataset (`latentsdf.inference.evaluation.split`), in batches of 16, samples ready. Error: mean
+truncated
 distance error (0.03) on 4,000 samples that no fit saw, in the frame of the mesh, times 1000.
 """
 
@@ -17,12 +18,12 @@ from time import monotonic
 import torch
 from judging import PSB
 
-from latentsdf.code_fit import EncodeConfig, Targets, infer_codes
-from latentsdf.code_problem import Guess, Problem
-from latentsdf.dataset import Dataset
-from latentsdf.evaluation import split
-from latentsdf.residuals import Residuals
-from latentsdf.store import load
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.inference.code_fitting import EncodeConfig, Targets, infer_codes
+from latentsdf.inference.evaluation import split
+from latentsdf.inference.objective import Guess, Problem
+from latentsdf.inference.residuals import Residuals
+from latentsdf.space.store import load
 
 BATCH = 16
 JUDGED = 4000

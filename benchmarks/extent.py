@@ -1,4 +1,4 @@
-"""How far noise carries the farthest points of a whole scan: what `latentsdf.extent.FARTHEST` is taken from.
+"""How far noise carries the farthest points of a whole scan, for `latentsdf.scan.bounding_sphere.FARTHEST`.
 
     python benchmarks/extent.py MESH_DIR [--every 6]
 
@@ -17,12 +17,12 @@ import torch
 import trimesh
 from judging import true_mesh
 
-from latentsdf import extent
-from latentsdf.frame import Frame
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.planes import noise_level
-from latentsdf.pose import Pose
-from latentsdf.virtual_scan import virtual_scan
+from latentsdf.core.frame import Frame
+from latentsdf.core.pose import Pose
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.scan import bounding_sphere as extent
+from latentsdf.scan.neighborhoods import noise_level
+from latentsdf.scan.virtual import virtual_scan
 
 COUNTS, NOISES, FACTORS = (1000, 5000, 20_000), (0.0, 0.002, 0.005, 0.01, 0.02), (0.0, 1.0, 1.5, 2.0, 2.5)
 

@@ -39,16 +39,16 @@ from judging import (
     write_json,
 )
 
-from latentsdf.dataset import Dataset
-from latentsdf.evaluation import retrieval, split
-from latentsdf.inference import EncodeConfig
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.optimize import Stop
-from latentsdf.quantize import code_unit
-from latentsdf.schedule import TrainConfig, named_config
-from latentsdf.space import LatentSpace
-from latentsdf.store import load, load_resume, save
-from latentsdf.training import TrainEvent, train
+from latentsdf.core.optimize import Stop
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.inference.code_fitting import EncodeConfig
+from latentsdf.inference.evaluation import retrieval, split
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.space.quantize import code_unit
+from latentsdf.space.space import LatentSpace
+from latentsdf.space.store import load, load_resume, save
+from latentsdf.training.config import TrainConfig, named_config
+from latentsdf.training.loop import TrainEvent, train
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from reliability_pool import Item
 from torch import Tensor
 
-from latentsdf.scan import Scan
-from latentsdf.solver.anchors import border_squares
-from latentsdf.solver.cloud import checked_cloud
+from latentsdf.scan.scan import Scan
 from latentsdf.solver.galerkin import SolveConfig
-from latentsdf.solver.reliability import weight_gradient
-from latentsdf.solver.stack import build_stack
-from latentsdf.solver.system import Misfit, Reading, System
+from latentsdf.solver.levels import build_stack
+from latentsdf.solver.linear_system import Misfit, Reading, System
+from latentsdf.solver.oriented_points import checked_cloud
+from latentsdf.solver.robust import weight_gradient
+from latentsdf.solver.soft_constraints import border_squares
 
 Array = NDArray[np.float64]
 REACH = 0.05

@@ -8,10 +8,10 @@ from time import monotonic
 
 import torch
 
-from latentsdf.code_problem import Guess, Problem
-from latentsdf.reconstruction import Reconstruction
-from latentsdf.scan_evidence import ScanEvidence
-from latentsdf.space import Shape
+from latentsdf.inference.objective import Guess, Problem
+from latentsdf.reconstruction.reconstruction import Reconstruction
+from latentsdf.reconstruction.scan_residuals import ScanEvidence
+from latentsdf.space.space import Shape
 
 RATES = {"code": 5e-3, "decoder": 1e-3}
 TRUNCATION = 0.03

@@ -15,14 +15,17 @@ import torch
 import trimesh
 from torch import Tensor
 
-from latentsdf.field import SDF
-from latentsdf.frame import Frame
-from latentsdf.inference import EncodeConfig, encode_all
-from latentsdf.mesh import MeshSDF, load_mesh, repair_mesh
-from latentsdf.metrics import compare, iou
-from latentsdf.quantize import quantize_codes, restore_codes
-from latentsdf.space import LatentSpace, Shape
-from latentsdf.store import stored_sizes
+from latentsdf.core.field import SDF
+from latentsdf.core.frame import Frame
+from latentsdf.inference.code_fitting import EncodeConfig
+from latentsdf.inference.encoding import encode_all
+from latentsdf.mesh.distance import MeshSDF
+from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.metrics import compare, iou
+from latentsdf.mesh.repair import repair_mesh
+from latentsdf.space.quantize import quantize_codes, restore_codes
+from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.store import stored_sizes
 
 PSB = "psb_"
 """Classes of the Princeton benchmark, whose members share no pose."""

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsdf.components import resampled
-from latentsdf.dataset import Dataset
-from latentsdf.evaluation import split
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.inference.evaluation import split
+from latentsdf.training.pca import resampled
 
 CELLS, TRUNCATION, NUMBERS = 32, 0.1, 64
 HALF = CELLS // 2

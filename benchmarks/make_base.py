@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentsdf.alignment import common_attitudes
-from latentsdf.attitude import attitudes
-from latentsdf.components import resampled
-from latentsdf.dataset import Dataset
-from latentsdf.dataset_file import assemble, stored_shapes
-from latentsdf.optimize import Stop
-from latentsdf.schedule import GENERALIZE, PLACE, TrainConfig, named_config
-from latentsdf.space import LatentSpace
-from latentsdf.store import load, save, stored_sizes
-from latentsdf.training import train
+from latentsdf.core.cube_rotations import attitudes
+from latentsdf.core.optimize import Stop
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.dataset.file import assemble, stored_shapes
+from latentsdf.space.space import LatentSpace
+from latentsdf.space.store import load, save, stored_sizes
+from latentsdf.training.alignment import common_attitudes
+from latentsdf.training.config import GENERALIZE, PLACE, TrainConfig, named_config
+from latentsdf.training.loop import train
+from latentsdf.training.pca import resampled
 
 LATTICE = 16
 """Lattice vertices an axis at which shapes are compared when they are set on the axes."""

@@ -21,12 +21,12 @@ from judging import true_mesh
 from numpy.typing import NDArray
 from unseen import CASES
 
-from latentsdf.frame import Frame
-from latentsdf.mesh import MeshSDF
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.orientation import outward_normals
-from latentsdf.scan import Scan
-from latentsdf.virtual_scan import virtual_scan
+from latentsdf.core.frame import Frame
+from latentsdf.mesh.distance import MeshSDF
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.scan.normals import outward_normals
+from latentsdf.scan.scan import Scan
+from latentsdf.scan.virtual import virtual_scan
 
 COUNTED = {"noise 0.02": 0.06}
 """Farther than this from the surface a point does not count; 0.02 where nothing is said."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from latentsdf.scan import Scan
+from latentsdf.scan.scan import Scan
 
 NEIGHBOURS = 10
 

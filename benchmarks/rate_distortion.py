@@ -36,13 +36,13 @@ from judging import (
 )
 from rate_distortion_table import draw, table
 
-from latentsdf.evaluation import split
-from latentsdf.frame import Frame
-from latentsdf.inference import EncodeConfig
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.quantize import code_unit
-from latentsdf.space import LatentSpace, Shape
-from latentsdf.store import load, stored_sizes
+from latentsdf.core.frame import Frame
+from latentsdf.inference.code_fitting import EncodeConfig
+from latentsdf.inference.evaluation import split
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.space.quantize import code_unit
+from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.store import load, stored_sizes
 
 OPERATING_POINTS = ("4/4", "12/4", "24/5", "40/5", "60/6", "90/6", "120/6", "180/6", "250/7", "350/7", "500/7", "700/8")
 OPERATING_POINTS += ("1000/8", "2000/8", "4000/9")

@@ -25,15 +25,16 @@ from judging import read_json, write_json
 from reliability_pool import unit_mesh
 from strays import Trouble, with_strays
 
-from latentsdf.evaluation import split
-from latentsdf.frame import Frame
-from latentsdf.mesh import MeshSDF, load_mesh
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.meshing import extract_mesh
-from latentsdf.metrics import compare
-from latentsdf.scan import Scan
+from latentsdf.core.frame import Frame
+from latentsdf.inference.evaluation import split
+from latentsdf.mesh.distance import MeshSDF
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.mesh.isosurface import extract_mesh
+from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.metrics import compare
+from latentsdf.scan.scan import Scan
+from latentsdf.scan.virtual import virtual_scan
 from latentsdf.solver import SolveConfig, learned_weights, solve
-from latentsdf.virtual_scan import virtual_scan
 
 KEYS = ("set", "shape", "trouble", "normals", "method")
 METHODS = ("none", "geman-mcclure", "welsch", "learned", "learned x welsch", "knowing")

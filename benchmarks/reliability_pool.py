@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from strays import drawn_trouble, troubled_scan
 
-from latentsdf.evaluation import split
-from latentsdf.frame import Frame
-from latentsdf.mesh import MeshSDF, load_mesh, repair_mesh, surface_samples
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.meshing import extract_mesh
+from latentsdf.core.frame import Frame
+from latentsdf.inference.evaluation import split
+from latentsdf.mesh.distance import MeshSDF
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.mesh.isosurface import extract_mesh
+from latentsdf.mesh.load import load_mesh, surface_samples
+from latentsdf.mesh.repair import repair_mesh
 from latentsdf.primitives import FAMILIES
 
 QUERIES = 600

@@ -28,16 +28,16 @@ from poisson import screened_poisson
 from scans_table import KEYS, table
 
 from latentsdf import extract_mesh
-from latentsdf.field import Jet
-from latentsdf.fitting import FitConfig, fit
-from latentsdf.mesh import load_mesh
-from latentsdf.metrics import compare
-from latentsdf.reconstruction import ReconstructConfig, reconstruct
+from latentsdf.core.field import Jet
+from latentsdf.fitting.descent import FitConfig, fit
+from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.metrics import compare
+from latentsdf.reconstruction.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.regularizers import PRESETS, preset
-from latentsdf.scan import Scan
+from latentsdf.scan.scan import Scan
 from latentsdf.solver import SolveConfig, solve
-from latentsdf.space import LatentSpace
-from latentsdf.store import load
+from latentsdf.space.space import LatentSpace
+from latentsdf.space.store import load
 
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
@@ -200,7 +200,7 @@ def poisson(item: Item, depth: int) -> dict[str, Any]:
 
 
 def judged(mesh: trimesh.Trimesh | None, item: Item) -> dict[str, Any]:
-    """Figures of a mesh against the truth, by the protocol of `latentsdf.metrics.compare`."""
+    """Figures of a mesh against the truth, by the protocol of `latentsdf.mesh.metrics.compare`."""
     if mesh is None or not len(mesh.faces):
         return {**NO_SURFACE, "pseudo_truth": item.pseudo}
     return {**compare(mesh, item.truth).to_dict(), "pseudo_truth": item.pseudo}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from latentsdf.starting import base_space
+from latentsdf.training.warm_start import base_space
 
 PRODUCTS = "matrix products"
 KINDS = {

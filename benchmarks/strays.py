@@ -8,8 +8,8 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from latentsdf.scan import Scan
-from latentsdf.virtual_scan import virtual_scan
+from latentsdf.scan.scan import Scan
+from latentsdf.scan.virtual import virtual_scan
 
 EDGE = 0.99
 """Points are kept within this cube, which the solver fills."""

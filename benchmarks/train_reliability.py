@@ -23,8 +23,8 @@ from field_error import Bench
 from reliability_pool import Item, pool
 from torch import Tensor, nn
 
-from latentsdf.solver.features import FEATURES, local_features
-from latentsdf.solver.learned import network_weights
+from latentsdf.scan.local_features import FEATURES, local_features
+from latentsdf.scan.reliability import network_weights
 
 WIDTH = 32
 """Units of each of the two hidden layers."""

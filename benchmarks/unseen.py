@@ -33,18 +33,20 @@ from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
 from unseen_table import KEYS, table
 
-from latentsdf.fitting import FitConfig, Fitted, fit
-from latentsdf.frame import Frame
-from latentsdf.gallery import Gallery
-from latentsdf.index import Index
-from latentsdf.mesh import MeshSDF, surface_samples
-from latentsdf.mesh_folder import find_meshes
-from latentsdf.reconstruction import ReconstructConfig, Reconstruction, reconstruct
-from latentsdf.scan import Scan
-from latentsdf.scan_fit import PoseFreedom, ScanFitConfig, gallery_of
-from latentsdf.space import LatentSpace
-from latentsdf.store import load
-from latentsdf.virtual_scan import virtual_scan
+from latentsdf.core.frame import Frame
+from latentsdf.core.pose import PoseFreedom
+from latentsdf.fitting.descent import FitConfig, Fitted, fit
+from latentsdf.inference.candidates import Gallery
+from latentsdf.mesh.distance import MeshSDF
+from latentsdf.mesh.folder import find_meshes
+from latentsdf.mesh.load import surface_samples
+from latentsdf.reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
+from latentsdf.reconstruction.scan_fitting import ScanFitConfig, gallery_of
+from latentsdf.scan.scan import Scan
+from latentsdf.scan.virtual import virtual_scan
+from latentsdf.space.index import Index
+from latentsdf.space.space import LatentSpace
+from latentsdf.space.store import load
 
 CASES: dict[str, dict[str, Any]] = {
     "clean": {},

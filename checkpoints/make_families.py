@@ -10,13 +10,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from latentsdf.collection import write_families
+from latentsdf.dataset.preparation import PrepareConfig, prepare
+from latentsdf.dataset.sampling import SamplingConfig
+from latentsdf.dataset.synthetic import write_families
 from latentsdf.decoder import CoarseVolumes, DualConfig
-from latentsdf.preparation import PrepareConfig, prepare
-from latentsdf.sampling import SamplingConfig
-from latentsdf.schedule import TrainConfig
-from latentsdf.store import save
-from latentsdf.training import train
+from latentsdf.space.store import save
+from latentsdf.training.config import TrainConfig
+from latentsdf.training.loop import train
 
 DECODER = DualConfig(code_size=32, coarse=CoarseVolumes(), grid_resolution=24, grid_channels=8, fine_width=32)
 

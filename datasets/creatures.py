@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from latentsdf.field import SDF
-from latentsdf.meshing import extract_mesh
+from latentsdf.core.field import SDF
+from latentsdf.mesh.isosurface import extract_mesh
 
 Vector = NDArray[np.float64]
 THINNEST = 0.016

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from latentsdf.collection import write_families
+from latentsdf.dataset.synthetic import write_families
 
 
 def main() -> int:

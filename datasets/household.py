@@ -21,8 +21,8 @@ from common import write_kinds
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from latentsdf.field import SDF
-from latentsdf.meshing import extract_mesh
+from latentsdf.core.field import SDF
+from latentsdf.mesh.isosurface import extract_mesh
 from latentsdf.primitives import box, cylinder, extruded, revolved, rod, rotate, translate, tube, union
 
 THIN = 0.022

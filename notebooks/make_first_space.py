@@ -56,7 +56,7 @@ contact_sheet(rows, ("000", "001", "002"), size=SIZE)""",
 `prepare` audits and repairs each mesh, moves it into the unit frame, and keeps points with their signed distances in
 one HDF5 file.""",
     "code",
-    """from latentsdf.sampling import SamplingConfig
+    """from latentsdf.dataset.sampling import SamplingConfig
 
 sampling = SamplingConfig(near=30_000, uniform=8_000, band=16_000, lattice=32)
 if TINY:

@@ -9,12 +9,12 @@ import pytest
 import torch
 import trimesh
 
-from latentsdf.dataset import Dataset
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.dataset.preparation import PrepareConfig, prepare
+from latentsdf.dataset.sampling import SamplingConfig
 from latentsdf.decoder import CoarseMLP, Decoder, DualConfig, LinearConfig, build_decoder
-from latentsdf.preparation import PrepareConfig, prepare
-from latentsdf.sampling import SamplingConfig
-from latentsdf.schedule import TrainConfig
-from latentsdf.training import train
+from latentsdf.training.config import TrainConfig
+from latentsdf.training.loop import train
 
 TINY_SAMPLING = SamplingConfig(near=6000, uniform=1500, band=2500, band_resolution=64, band_layers=3, lattice=32)
 TINY_DECODER = DualConfig(

@@ -34,7 +34,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"latentsdf/py.typed", "latentsdf/solver/reliability.npz"} <= set(names)
+    assert {
+        "latentsdf/py.typed",
+        "latentsdf/scan/reliability.npz",
+        "latentsdf/training/base_space.h5",
+        "latentsdf/__init__.pyi",
+    } <= set(names)
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"latentsdf"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import trimesh
 
-from ..container import replacing
-from ..interrupt import held_interrupt
-from ..mesh import MESH_ENDINGS
-from ..scan import Scan
+from ..core.hdf5 import replacing
+from ..core.interrupt import held_interrupt
+from ..mesh.load import MESH_ENDINGS
+from ..scan.scan import Scan
 
 Result = dict[str, Any]
 """What a verb gives back: JSON-ready values."""

@@ -13,22 +13,23 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from ..collection import write_families
-from ..index import Index
-from ..inference import EncodeConfig, encode_all
-from ..mesh import load_mesh
-from ..metrics import compare
-from ..optimize import Stop
-from ..preparation import PrepareConfig
-from ..preparation import prepare as prepare_meshes
-from ..primitives import FAMILIES
-from ..reconstruction import reconstruct
-from ..render import contact_sheet
-from ..sampling import SamplingConfig
-from ..schedule import named_config
-from ..space import LatentSpace, Shape
-from ..training import train
-from ..virtual_scan import virtual_scan
+from ..core.optimize import Stop
+from ..dataset.preparation import PrepareConfig
+from ..dataset.preparation import prepare as prepare_meshes
+from ..dataset.sampling import SamplingConfig
+from ..dataset.synthetic import write_families
+from ..inference.code_fitting import EncodeConfig
+from ..inference.encoding import encode_all
+from ..mesh.load import load_mesh
+from ..mesh.metrics import compare
+from ..mesh.render import contact_sheet
+from ..primitives.families import FAMILIES
+from ..reconstruction.reconstruction import reconstruct
+from ..scan.virtual import virtual_scan
+from ..space.index import Index
+from ..space.space import LatentSpace, Shape
+from ..training.config import named_config
+from ..training.loop import train
 from .arguments import write_mesh
 from .progress import Bar, say
 

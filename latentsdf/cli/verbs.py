@@ -6,10 +6,10 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from .arguments import Result
+from .build import encode, prepare, train
 from .demo import demo
-from .judging import evaluate, info
-from .learning import encode, prepare, train
-from .using import interpolate, mesh, reconstruct, search, view
+from .query import interpolate, mesh, reconstruct, search, view
+from .report import evaluate, info
 
 VERBS: dict[str, Callable[[Namespace], Result]] = {
     "demo": demo,

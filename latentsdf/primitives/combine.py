@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from latentsdf.field import SDF
-from latentsdf.primitives.solids import Vector
+from ..core.field import SDF
+from .solids import Vector
 
 
 def union(*sdfs: SDF) -> SDF:

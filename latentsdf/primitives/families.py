@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latentsdf.field import SDF
-from latentsdf.primitives import furnishings, hardware, vessels
+from ..core.field import SDF
+from ..primitives import furnishings, hardware, vessels
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from latentsdf.field import SDF
-from latentsdf.primitives.combine import mirror, radial_repeat, rotate, smooth_union, translate, union
-from latentsdf.primitives.fitting import circle, corners, fitted
-from latentsdf.primitives.solids import box, capsule, cylinder, revolved, rod, torus
+from ..core.field import SDF
+from .combine import mirror, radial_repeat, rotate, smooth_union, translate, union
+from .solids import box, capsule, cylinder, revolved, rod, torus
+from .unit_sphere import circle, corners, fitted
 
 
 def chair(

@@ -6,20 +6,10 @@ import math
 
 import numpy as np
 
-from latentsdf.field import SDF
-from latentsdf.primitives.combine import (
-    difference,
-    intersection,
-    mirror,
-    offset,
-    radial_repeat,
-    rotate,
-    smooth_union,
-    translate,
-    union,
-)
-from latentsdf.primitives.fitting import circle, corners, fitted
-from latentsdf.primitives.solids import box, capsule, cylinder, extruded, frustum, revolved, rod
+from ..core.field import SDF
+from .combine import difference, intersection, mirror, offset, radial_repeat, rotate, smooth_union, translate, union
+from .solids import box, capsule, cylinder, extruded, frustum, revolved, rod
+from .unit_sphere import circle, corners, fitted
 
 
 def airplane(

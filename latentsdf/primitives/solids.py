@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from latentsdf.field import SDF
+from ..core.field import SDF
 
 Vector = Sequence[float]
 

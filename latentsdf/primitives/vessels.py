@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from latentsdf.field import SDF
-from latentsdf.primitives.combine import difference, offset, translate, union
-from latentsdf.primitives.fitting import circle, corners, fitted
-from latentsdf.primitives.solids import cylinder, frustum, revolved, tube
+from ..core.field import SDF
+from .combine import difference, offset, translate, union
+from .solids import cylinder, frustum, revolved, tube
+from .unit_sphere import circle, corners, fitted
 
 
 def bottle(*, body_radius: float, body_height: float, shoulder: float, neck_radius: float, neck_height: float) -> SDF:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from ..frame import Frame
-from ..interrupt import held_interrupt
-from ..planes import local_axes
-from ..scan import Scan
+from ..core.frame import Frame
+from ..core.interrupt import held_interrupt
+from ..scan.neighborhoods import local_axes
+from ..scan.scan import Scan
 
 __all__ = ["Disks"]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from ..field import Jet
+from ..core.field import Jet
 
 __all__ = [
     "directional_divergence",

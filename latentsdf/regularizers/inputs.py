@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..field import SDF, Jet
+from ..core.field import SDF, Jet
 from .batch import REMEDIES, SETS, Batch
 from .disks import Disks
 from .gradient import foot_gradient

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..field import SDF
+from ..core.field import SDF
 from .batch import Batch
 from .inputs import INPUTS, Reader
 from .term import Term

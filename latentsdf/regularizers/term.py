@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from .evidence import code_prior, normals, off_surface, surface
+from .data_terms import code_prior, normals, off_surface, surface
 from .gradient import directional_divergence, divergence, eikonal, heat, level_set_alignment, viscosity
 from .inputs import INPUTS
 from .pulling import disk_orthogonality, disk_tangency, disk_thinness, pull, pull_to_disks

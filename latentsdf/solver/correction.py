@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from latentsdf.field import SDF
-
+from ..core.field import SDF
 from .bspline import Array, Indices, Level, cell_key, distinct, grown
+from .levels import COARSEST, FINEST, parent_places, refinement
 from .spline_field import SplineField
-from .stack import COARSEST, FINEST, parent_places, refinement
 
 PRECISION = 3e-4
 """Largest error of a kept coefficient, unit frame; the field's error is at most that of each of its levels together."""

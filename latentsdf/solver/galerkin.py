@@ -18,17 +18,16 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from latentsdf.field import SDF
-from latentsdf.scan import Scan
-
-from .anchors import Anchors, border_squares, fixed_squares, prior_at
+from ..core.field import SDF
+from ..scan.scan import Scan
 from .bspline import Array, Sparse
-from .cloud import Cloud, checked_cloud
 from .correction import Corrected
-from .reliability import Falling, Robust, isolation_weights, robust_scale, robust_weights
+from .levels import Stack, build_stack
+from .linear_system import Misfit, Reading, System
+from .oriented_points import Cloud, checked_cloud
+from .robust import Falling, Robust, isolation_weights, robust_scale, robust_weights
+from .soft_constraints import Anchors, border_squares, fixed_squares, prior_at
 from .spline_field import SplineField
-from .stack import Stack, build_stack
-from .system import Misfit, Reading, System
 
 StopReason = Literal["solved directly", "the residual reached the tolerance", "the iterations ran out"]
 """Why a solve ended."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from latentsdf.core.frame import Frame
 from latentsdf.decoder import CoarseMLP, DualConfig, build_decoder
-from latentsdf.frame import Frame
-from latentsdf.space import LatentSpace, Shape
-from latentsdf.store import save
+from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.store import save
 
 
 def main(target: Path) -> None:

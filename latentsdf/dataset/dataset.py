@@ -1,0 +1,230 @@
+"""Query samples of many shapes, and the batches drawn from them; the file's form is in `dataset_file`."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..core.cube_rotations import turned
+from ..core.frame import Frame
+from ..core.hdf5 import one_line, opened
+from ..mesh.audit import Audit
+from .file import DAMAGE, FORMAT, VERSION
+from .sampling import SamplingConfig
+
+
+class Dataset:
+    """Query samples of many shapes, drawn in batches.
+
+    Args:
+        path: a file that `prepare` wrote.
+        memory: GiB of samples kept in memory; a larger dataset is read from the file slice by slice, slower.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not HDF5, not a dataset, of a later version, or damaged; the text says which.
+    """
+
+    def __init__(self, path: str | Path, *, memory: float = 4.0):
+        self.path = Path(path)
+        self._resources = contextlib.ExitStack()
+        file = self._resources.enter_context(opened(self.path, FORMAT, VERSION))
+        self._file: Any = file
+        self._flat: dict[str, tuple[Tensor, Tensor]] = {}
+        try:
+            self.config = SamplingConfig(**json.loads(file.attrs["config"])["sampling"])
+            self._keys = tuple(sorted(file["shapes"]))
+            records = [dict(file["shapes"][key].attrs) for key in self._keys]
+            self.names = tuple(str(record["name"]) for record in records)
+            self.classes = tuple(str(record["class"]) for record in records)
+            self.sources = tuple(str(record["source"]) for record in records)
+            self.fingerprints = tuple(str(record["fingerprint"]) for record in records)
+            self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
+            self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
+            self._sizes = _sizes(file, self._keys)
+            rows = sum(int(sizes.sum()) for sizes in self._sizes.values())
+            if rows * 8 <= memory * 2**30:
+                self._flat = {name: _read_flat(file, self._keys, name, self._sizes[name]) for name in self._sizes}
+        except DAMAGE as error:
+            self.close()
+            raise ValueError(f"{self.path} is a damaged dataset ({one_line(error)}); prepare it again") from error
+        except BaseException:
+            self.close()
+            raise
+        self._starts = {name: np.concatenate([[0], np.cumsum(sizes)]) for name, sizes in self._sizes.items()}
+        self._members = np.arange(len(self._keys))
+        self._stored_fingerprints = self.fingerprints
+        self._turns: Tensor | None = None
+        if self._flat:
+            self.close()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the sample groups."""
+        return tuple(self._sizes)
+
+    @property
+    def truncation(self) -> float:
+        """The distance at which the lattices are clipped, in the unit frame."""
+        return self.config.truncation
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.path)!r}, {len(self)} shapes, groups {', '.join(self.groups)})"
+
+    def group_sizes(self, group: str) -> Tensor:
+        """How many samples each shape has in a group, (S,) int64.
+
+        Raises:
+            ValueError: no such group.
+        """
+        return torch.tensor([self._size(group, shape, 0) for shape in self._members.tolist()])
+
+    def draw(
+        self, shape_indices: Tensor | Sequence[int], counts: Mapping[str, int], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Random samples of the given shapes: of each shape and group one run of its shuffled samples.
+
+        A run starts anywhere and wraps around, so a count above the group's size repeats samples.
+
+        Args:
+            shape_indices: (S,) positions in this dataset.
+            counts: samples taken from each group; N is their sum, the groups follow each other in this order.
+            generator: the only source of chance.
+
+        Returns:
+            points (S, N, 3) and distances (S, N), float32, unit frame.
+
+        Raises:
+            ValueError: a group that the dataset or one of the shapes lacks.
+        """
+        shapes = self._members[_positions(shape_indices)].tolist()
+        form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
+        chances = torch.rand(len(shapes), len(counts), **form).tolist()
+        runs: list[tuple[str, int, int, int]] = []
+        for shape, row in zip(shapes, chances, strict=True):
+            for (group, count), chance in zip(counts.items(), row, strict=True):
+                size = self._size(group, shape, count)
+                start, left = int(chance * size), count
+                while left > 0:
+                    taken = min(left, size - start)
+                    runs.append((group, shape, start, start + taken))
+                    start, left = 0, left - taken
+        pieces = [self._run(*run) for run in runs]
+        total = sum(counts.values())
+        if not pieces:
+            return torch.zeros(len(shapes), total, 3), torch.zeros(len(shapes), total)
+        points = torch.cat([piece[0] for piece in pieces]).float()
+        distances = torch.cat([piece[1] for piece in pieces]).float()
+        points = points.view(len(shapes), total, 3)
+        if self._turns is not None:
+            points = points @ self._turns[shapes].mT
+        return points, distances.view(len(shapes), total)
+
+    def lattices(self, indices: Tensor | Sequence[int] | None = None) -> Tensor:
+        """The truncated distance lattices of some or all shapes, (S, R, R, R) float32, read from the file.
+
+        Raises:
+            ValueError: prepared without lattices, or the file was replaced since it was opened.
+        """
+        resolution = self.config.lattice
+        if not resolution:
+            raise ValueError(f"{self.path} was prepared without lattices; prepare it again with lattice > 0")
+        chosen = self._members if indices is None else self._members[_positions(indices)]
+        out = np.empty((len(chosen), resolution, resolution, resolution), dtype=np.float32)
+        with opened(self.path, FORMAT, VERSION) if self._flat else contextlib.nullcontext(self._file) as file:
+            for row, shape in enumerate(chosen):
+                group = file["shapes"].get(self._keys[shape])
+                if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
+                    raise ValueError(f"{self.path} was replaced since it was opened; open it again")
+                out[row] = group["lattice"][()]
+        lattices = torch.from_numpy(out)
+        if self._turns is not None:
+            for row, shape in enumerate(chosen):
+                lattices[row] = turned(lattices[row], self._turns[shape])
+        return lattices
+
+    def subset(self, indices: Tensor | Sequence[int]) -> Dataset:
+        """A view of some shapes, in the order given; the samples are shared, not copied."""
+        view = copy.copy(self)
+        chosen = _positions(indices)
+        view._members = self._members[chosen]
+        for attribute in ("names", "classes", "sources", "fingerprints", "audits", "frames"):
+            values = getattr(self, attribute)
+            setattr(view, attribute, tuple(values[index] for index in chosen))
+        return view
+
+    def turned(self, rotations: Tensor) -> Dataset:
+        """A view with every shape set on the axes in another way; samples, lattices and frames turn with it.
+
+        Args:
+            rotations: (S, 3, 3) of `latentsdf.core.cube_rotations.attitudes`, one for each shape.
+        """
+        view = copy.copy(self)
+        view._turns = torch.eye(3).repeat(len(self._keys), 1, 1) if self._turns is None else self._turns.clone()
+        members = torch.from_numpy(self._members)
+        view._turns[members] = rotations @ view._turns[members]
+        view.frames = tuple(
+            Frame(rotation.double().numpy(), 1.0, np.zeros(3)) @ frame
+            for rotation, frame in zip(rotations, self.frames, strict=True)
+        )
+        return view
+
+    def close(self) -> None:
+        """Let go of the file (of this dataset and its subsets); what lies in memory can still be drawn."""
+        self._resources.close()
+
+    def _size(self, group: str, shape: int, wanted: int) -> int:
+        if group not in self._sizes:
+            raise ValueError(f"{self.path} has no sample group {group!r}; it has {', '.join(self.groups)}")
+        size = int(self._sizes[group][shape])
+        if wanted and not size:
+            raise ValueError(f"shape {self._keys[shape]} of {self.path} has no {group!r} samples; draw none of them")
+        return size
+
+    def _run(self, group: str, shape: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        if self._flat:
+            points, distances = self._flat[group]
+            offset = int(self._starts[group][shape])
+            return points[offset + start : offset + stop], distances[offset + start : offset + stop]
+        stored = self._file[f"shapes/{self._keys[shape]}/{group}"]
+        return torch.from_numpy(stored["points"][start:stop]), torch.from_numpy(stored["distances"][start:stop])
+
+
+def _positions(indices: Tensor | Sequence[int]) -> NDArray[np.int64]:
+    return torch.as_tensor(indices, dtype=torch.int64).cpu().numpy()
+
+
+def _sizes(file: Any, keys: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    sizes: dict[str, NDArray[np.int64]] = {}
+    for row, key in enumerate(keys):
+        group = file["shapes"][key]
+        for name in group:
+            if name != "lattice":
+                known = sizes.setdefault(name, np.zeros(len(keys), dtype=np.int64))
+                known[row] = len(group[f"{name}/distances"])
+    return sizes
+
+
+def _read_flat(file: Any, keys: Sequence[str], group: str, sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    points = np.empty((int(sizes.sum()), 3), dtype=np.float16)
+    distances = np.empty(int(sizes.sum()), dtype=np.float16)
+    start = 0
+    for key, size in zip(keys, sizes.tolist(), strict=True):
+        if size:
+            stored = file["shapes"][key][group]
+            stored["points"].read_direct(points, dest_sel=np.s_[start : start + size])
+            stored["distances"].read_direct(distances, dest_sel=np.s_[start : start + size])
+        start += size
+    return torch.from_numpy(points), torch.from_numpy(distances)

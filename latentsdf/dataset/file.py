@@ -1,0 +1,159 @@
+"""Dataset files: one HDF5 file of query samples of many shapes, written and listed shape by shape.
+
+Format (version 1). Root attributes: `format` = "latentsdf-dataset", `version` = 1, `library` (who wrote it),
+`config` (JSON: {"sampling": SamplingConfig, "seed": int}). One group `shapes/<8 digits>` a shape, in the
+order of the names:
+
+    attributes  name         path of the mesh below its folder, posix, without its ending
+                source       the same with its ending
+                class        first folder of the name, "" when it has none
+                fingerprint  hex digest of what the samples were made from
+                audit        JSON, `mesh.Audit.to_dict`
+                rotation (3, 3), scale, center (3,)    float64, source = scale * rotation.T @ unit + center
+    <group>/points     (N, 3) float16, unit frame; <group> is near, uniform or band, stored already shuffled
+    <group>/distances  (N,)   float16, signed, exact for the rounded points above
+    lattice            (R, R, R) float16, gzip: distances clipped to +-truncation at linspace(-1, 1, R) along
+                       x, y and z; absent when the config asks for none
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.frame import Frame
+from ..core.hdf5 import library_version, one_line, opened, written
+from ..mesh.audit import Audit
+from .sampling import QuerySamples, SamplingConfig
+
+FORMAT = "latentsdf-dataset"
+VERSION = 1
+DAMAGE = (KeyError, OSError, RuntimeError, TypeError, AttributeError, json.JSONDecodeError)
+"""What reading a damaged file raises."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeSamples:
+    """What a dataset file keeps of one shape."""
+
+    name: str
+    source: str
+    fingerprint: str
+    audit: Audit
+    frame: Frame
+    groups: Mapping[str, QuerySamples]
+    lattice: NDArray[np.float16] | None
+
+    def write(self, parent: Any, key: str) -> None:
+        """Write this shape as the HDF5 group `key` of an open file or group."""
+        group = parent.create_group(key)
+        group.attrs.update(
+            {
+                "name": self.name,
+                "source": self.source,
+                "class": class_of(self.name),
+                "fingerprint": self.fingerprint,
+                "audit": json.dumps(self.audit.to_dict()),
+                "rotation": self.frame.rotation,
+                "scale": self.frame.scale,
+                "center": self.frame.center,
+            }
+        )
+        for name, samples in self.groups.items():
+            inner = group.create_group(name)
+            inner.create_dataset("points", data=np.asarray(samples.points, dtype=np.float16))
+            inner.create_dataset("distances", data=np.asarray(samples.distances, dtype=np.float16))
+        if self.lattice is not None:
+            lattice = np.asarray(self.lattice, dtype=np.float16)
+            group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredShape:
+    """Where a finished shape lies: a dataset file and the key of its group there."""
+
+    file: Path
+    key: str
+    name: str
+    fingerprint: str
+    samples: int
+    audit: Audit
+
+
+def class_of(name: str) -> str:
+    """The class of a shape: the first folder of its name, "" when it lies in none."""
+    return name.split("/")[0] if "/" in name else ""
+
+
+def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: int) -> None:
+    """Write a dataset file of one shape, in one step.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    with written(path) as file:
+        _write_header(file, config, seed)
+        shape.write(file.create_group("shapes"), "00000000")
+
+
+def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig, seed: int) -> None:
+    """Copy finished shapes into one dataset file that takes the target's place in one step.
+
+    Raises:
+        OSError: the disk refused; the target is as it was.
+    """
+    with written(target) as file, contextlib.ExitStack() as sources:
+        _write_header(file, config, seed)
+        group = file.create_group("shapes")
+        kept: Any = None
+        for row, shape in enumerate(shapes):
+            if kept is None or kept.filename != str(shape.file):
+                sources.close()
+                kept = sources.enter_context(h5py.File(str(shape.file), "r"))
+            kept.copy(f"shapes/{shape.key}", group, name=f"{row:08d}")
+
+
+def stored_shapes(path: Path, *, thorough: bool = False) -> dict[str, StoredShape]:
+    """The shapes of a dataset file by name; a thorough look also reads every sample once.
+
+    Raises:
+        FileNotFoundError, ValueError: as `Dataset`.
+    """
+    with opened(path, FORMAT, VERSION) as file:
+        try:
+            found = [
+                StoredShape(
+                    file=path,
+                    key=key,
+                    name=str(group.attrs["name"]),
+                    fingerprint=str(group.attrs["fingerprint"]),
+                    samples=sum(len(group[f"{name}/distances"]) for name in group if name != "lattice"),
+                    audit=Audit.from_dict(json.loads(group.attrs["audit"])),
+                )
+                for key, group in sorted(file["shapes"].items())
+            ]
+            if thorough:
+                file["shapes"].visititems(_read_through)
+        except DAMAGE as error:
+            raise ValueError(f"{path} is a damaged dataset ({one_line(error)})") from error
+    return {shape.name: shape for shape in found}
+
+
+def _write_header(file: Any, config: SamplingConfig, seed: int) -> None:
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["library"] = library_version()
+    file.attrs["config"] = json.dumps({"sampling": asdict(config), "seed": seed})
+
+
+def _read_through(_: str, item: Any) -> None:
+    if isinstance(item, h5py.Dataset):
+        item[()]

@@ -1,0 +1,289 @@
+"""A folder of meshes -> one dataset file: parallel, limited, resumable, never stopped by one bad mesh.
+
+Every finished shape goes to its own part file in `<target>.parts/`; at the end the parts become the target in
+one step. A killed run leaves its parts behind, and the next run takes up those whose fingerprint still holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import trimesh
+
+from ..core.frame import Frame
+from ..core.hdf5 import one_line, sweep
+from ..core.processes import Limits, Loss, run_pool
+from ..mesh.audit import Audit, audit_mesh
+from ..mesh.distance import MeshSDF
+from ..mesh.folder import find_meshes
+from ..mesh.load import load_mesh
+from ..mesh.repair import repair_mesh
+from .band_lattice import truncated_lattice
+from .file import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .sampling import SamplingConfig, draw_samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How a folder of meshes becomes a dataset."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    """What is sampled of each mesh; changing it makes every shape anew."""
+    time_limit: float = 300.0
+    """Seconds one mesh may take; larger lets huge meshes through, smaller bounds the whole run."""
+    memory_limit: float = 6.0
+    """GiB a worker may hold; larger lets huge meshes through, workers times this should fit the machine."""
+
+    def __post_init__(self):
+        for field in ("time_limit", "memory_limit"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
+        if self.memory_limit > 2**14:
+            raise ValueError(f"memory_limit is in GiB, so {self.memory_limit:g} cannot be meant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareRow:
+    """What became of one mesh file."""
+
+    name: str
+    status: str
+    """ok (made now), reused (from an earlier run) or skipped."""
+    reason: str = ""
+    """Why it was skipped, one line; empty otherwise."""
+    seconds: float = 0.0
+    samples: int = 0
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What a run of `prepare` made, a row for each mesh file, in the order of the names."""
+
+    path: Path
+    rows: tuple[PrepareRow, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> int:
+        """How many meshes are in the dataset, made now or reused."""
+        return sum(row.status != "skipped" for row in self.rows)
+
+    @property
+    def skipped(self) -> int:
+        """How many mesh files are not in the dataset; their rows say why."""
+        return len(self.rows) - self.ok
+
+    @property
+    def samples(self) -> int:
+        """Samples in the dataset, all shapes and groups together."""
+        return sum(row.samples for row in self.rows)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.ok} shapes, {self.samples} samples, {self.skipped} skipped, {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """One mesh file and where its samples go; all that a worker needs."""
+
+    name: str
+    source: str
+    mesh: Path
+    part: Path
+    config: SamplingConfig
+    seed: int
+
+    def fingerprint(self) -> str:
+        """A digest of all that the samples depend on."""
+        stat = self.mesh.stat()
+        facts = [VERSION, self.source, self.seed, asdict(self.config), stat.st_size, stat.st_mtime_ns]
+        digest = hashlib.sha256(json.dumps(facts).encode())
+        # a .gltf file keeps its numbers in .bin files beside it
+        beside = self.mesh.parent.glob("*.bin") if self.mesh.suffix.lower() == ".gltf" else []
+        for path in (self.mesh, *sorted(beside)):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def prepare(
+    source_dir: str | Path,
+    target: str | Path,
+    *,
+    config: PrepareConfig | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    on_row: Callable[[PrepareRow, int, int], None] | None = None,
+) -> PrepareReport:
+    """Sample every mesh below a folder into one dataset file.
+
+    A shape's name is its path below the folder without the ending; its class is the first folder of the name.
+    Shapes that a target or an interrupted run already holds, made from the same file in the same way, are
+    reused; those whose mesh is gone are dropped.
+
+    Args:
+        source_dir: folder of PLY, OBJ, STL, OFF, GLB or glTF files, also in sub-folders; no hidden ones.
+        target: the dataset file; replaced in one step at the end, and untouched until then.
+        config: sampling, and limits for each mesh.
+        workers: meshes sampled at the same time, each in a process of one thread; one a core when None.
+        seed: with the name of a shape, the only source of chance.
+        on_row: called with (row, rows done, rows in all) as rows come in.
+
+    Returns:
+        A row for each mesh file.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder.
+        ValueError: no mesh below the folder, none that could be sampled, or a target that is not a dataset.
+        OSError: the disk refused; the target is as it was.
+        KeyboardInterrupt: the workers are stopped, finished shapes are kept for the next run.
+
+    Example:
+        >>> report = prepare("datasets/chairs", "chairs.h5")
+    """
+    begin = time.monotonic()
+    config = config or PrepareConfig()
+    source_dir, target = Path(source_dir), Path(target)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    meshes, nameless = find_meshes(source_dir)
+    earlier = stored_shapes(target) if target.exists() else {}
+    sweep(target)
+    parts = _parts_of(target)
+    parts.mkdir(parents=True, exist_ok=True)
+    rows: list[PrepareRow] = []
+
+    def keep(row: PrepareRow) -> None:
+        rows.append(row)
+        if on_row is not None:
+            on_row(row, len(rows), len(meshes) + len(nameless))
+
+    for name, reason in nameless:
+        keep(PrepareRow(name=name, status="skipped", reason=reason))
+    kept: dict[str, StoredShape] = {}
+    pending: list[_Task] = []
+    for name, file in meshes:
+        task = _task(name, file, file.relative_to(source_dir).as_posix(), parts, config.sampling, seed)
+        found = _reusable(task, earlier)
+        if found is None:
+            pending.append(task)
+        else:
+            kept[task.name] = found
+            keep(PrepareRow(name=task.name, status="reused", samples=found.samples, audit=found.audit))
+    limits = Limits(time=config.time_limit, memory=config.memory_limit)
+    with contextlib.closing(run_pool(_answer, pending, workers or _cores(), limits)) as pool:
+        for task, answer in pool:
+            if isinstance(answer, OSError):
+                raise answer
+            if isinstance(answer, Loss):
+                answer = PrepareRow(name=task.name, status="skipped", reason=answer.reason, seconds=answer.seconds)
+            if answer.status == "ok":
+                kept.update(stored_shapes(task.part))
+            keep(answer)
+    rows.sort(key=lambda row: row.name)
+    if not kept:
+        with contextlib.suppress(OSError):
+            parts.rmdir()
+        first = f"{rows[0].name}: {rows[0].reason}"
+        raise ValueError(f"none of the {len(rows)} meshes in {source_dir} could be sampled; the first: {first}")
+    shapes = [kept[name] for name in sorted(kept)]
+    if shapes != list(earlier.values()):
+        _require_room(target, shapes)
+        assemble(target, shapes, config.sampling, seed)
+    shutil.rmtree(parts, ignore_errors=True)
+    return PrepareReport(path=target, rows=tuple(rows), seconds=time.monotonic() - begin)
+
+
+def _parts_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.parts")
+
+
+def _task(name: str, mesh: Path, source: str, parts: Path, config: SamplingConfig, seed: int) -> _Task:
+    digest = hashlib.sha256(f"{seed}/{name}".encode())
+    part = parts / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
+    chance = int.from_bytes(digest.digest()[:4], "big")
+    return _Task(name=name, source=source, mesh=mesh, part=part, config=config, seed=chance)
+
+
+def _reusable(task: _Task, earlier: dict[str, StoredShape]) -> StoredShape | None:
+    found = [earlier[task.name]] if task.name in earlier else []
+    if task.part.exists():
+        with contextlib.suppress(ValueError):
+            found += stored_shapes(task.part, thorough=True).values()
+    if not found:
+        return None
+    try:
+        fingerprint = task.fingerprint()
+    except OSError:
+        return None
+    return next((shape for shape in found if shape.fingerprint == fingerprint), None)
+
+
+def _require_room(target: Path, shapes: list[StoredShape]) -> None:
+    """Refuse early what the disk cannot take."""
+    needed, free = 8 * sum(shape.samples for shape in shapes), shutil.disk_usage(target.parent).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"no space for {target}: {needed / 2**20:.0f} MiB wanted, {free / 2**20:.0f} MiB free; free some "
+            f"and run it again, finished shapes are kept in {_parts_of(target)}",
+        )
+
+
+def _cores() -> int:
+    affinity = getattr(psutil.Process(), "cpu_affinity", None)
+    return len(affinity()) if affinity else os.cpu_count() or 1
+
+
+def _sample(task: _Task) -> ShapeSamples:
+    """The samples of one mesh; what is wrong with the mesh is a ValueError or an OSError of one line."""
+    fingerprint = task.fingerprint()
+    mesh, flipped = repair_mesh(load_mesh(task.mesh))
+    frame = Frame.around(mesh.vertices)
+    unit = trimesh.Trimesh(frame.apply(mesh.vertices), mesh.faces, process=False)
+    sdf, size = MeshSDF(unit.vertices, unit.faces), task.config.lattice
+    return ShapeSamples(
+        name=task.name,
+        source=task.source,
+        fingerprint=fingerprint,
+        audit=audit_mesh(mesh, flipped_faces=flipped, seed=task.seed),
+        frame=frame,
+        groups=draw_samples(unit, task.config, task.seed, sdf=sdf),
+        lattice=truncated_lattice(sdf, size, task.config.truncation) if size else None,
+    )
+
+
+def _answer(task: _Task) -> PrepareRow | OSError:
+    """Do one task inside a worker: a row, or the error of a disk that refuses, which ends the run."""
+    begin = time.monotonic()
+    try:
+        shape = _sample(task)
+    except Exception as error:
+        reason = one_line(error)
+        if isinstance(error, MemoryError):
+            reason = "the machine ran out of memory; use fewer workers or simplify the mesh"
+        elif not isinstance(error, (ValueError, OSError)):
+            reason = f"{type(error).__name__}: {reason}"
+        return PrepareRow(name=task.name, status="skipped", reason=reason, seconds=time.monotonic() - begin)
+    try:
+        write_part(task.part, shape, task.config, task.seed)
+    except OSError as error:
+        return OSError(*error.args)
+    return PrepareRow(
+        name=task.name,
+        status="ok",
+        seconds=time.monotonic() - begin,
+        samples=sum(len(samples.distances) for samples in shape.groups.values()),
+        audit=shape.audit,
+    )

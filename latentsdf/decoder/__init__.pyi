@@ -1,0 +1,15 @@
+from .base import Conditioned as Conditioned
+from .base import Decoder as Decoder
+from .coarse import CoarseMLP as CoarseMLP
+from .coarse import CoarseVolumes as CoarseVolumes
+from .deepsdf import DeepSDF as DeepSDF
+from .deepsdf import DeepSDFConfig as DeepSDFConfig
+from .dual import Dual as Dual
+from .dual import DualConfig as DualConfig
+from .kinds import DecoderConfig as DecoderConfig
+from .kinds import build_decoder as build_decoder
+from .kinds import decoder_from_dict as decoder_from_dict
+from .kinds import decoder_to_dict as decoder_to_dict
+from .linear import Linear as Linear
+from .linear import LinearConfig as LinearConfig
+from .linear import principal_components as principal_components

@@ -1,0 +1,86 @@
+"""Decoders behind one protocol: conditioned once per code, queried often."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from .base import Conditioned, Decoder
+from .coarse import CoarseMLP, CoarseVolumes
+from .deepsdf import DeepSDF, DeepSDFConfig
+from .dual import Dual, DualConfig
+from .linear import Linear, LinearConfig, principal_components
+
+__all__ = [
+    "CoarseMLP",
+    "CoarseVolumes",
+    "Conditioned",
+    "Decoder",
+    "DecoderConfig",
+    "DeepSDF",
+    "DeepSDFConfig",
+    "Dual",
+    "DualConfig",
+    "Linear",
+    "LinearConfig",
+    "build_decoder",
+    "decoder_from_dict",
+    "decoder_to_dict",
+    "principal_components",
+]
+
+DecoderConfig = DeepSDFConfig | DualConfig | LinearConfig
+_KINDS: dict[type, type[Decoder]] = {DeepSDFConfig: DeepSDF, DualConfig: Dual, LinearConfig: Linear}
+_COARSE = {"mlp": CoarseMLP, "volumes": CoarseVolumes}
+
+
+def build_decoder(config: DecoderConfig) -> Decoder:
+    """The decoder that a config describes, freshly initialised from torch's current random state.
+
+    Raises:
+        ValueError: the network would exceed the config's `max_bytes`.
+        TypeError: not a decoder config.
+    """
+    if type(config) not in _KINDS:
+        raise TypeError(f"not a decoder config: {config!r}")
+    return _KINDS[type(config)](config)
+
+
+def decoder_to_dict(config: DecoderConfig) -> dict[str, Any]:
+    """A config as plain numbers and strings, with its decoder's `kind`."""
+    plain = {"kind": _KINDS[type(config)].kind, **asdict(config)}
+    if isinstance(config, DualConfig):
+        name = next(name for name, kind in _COARSE.items() if isinstance(config.coarse, kind))
+        plain["coarse"] = {"kind": name, **plain["coarse"]}
+    return plain
+
+
+def decoder_from_dict(plain: dict[str, Any]) -> DecoderConfig:
+    """The config that `decoder_to_dict` wrote.
+
+    Raises:
+        ValueError: unknown kind or field.
+    """
+    configs = {decoder.kind: config for config, decoder in _KINDS.items()}
+    values = dict(plain)
+    config = _choose(configs, values.pop("kind", None), "decoder")
+    if config is DualConfig and isinstance(values.get("coarse"), dict):
+        inner = dict(values["coarse"])
+        if inner.get("kind") == "volumes":
+            inner.setdefault("warp", 0)  # files of version 0.1 have no warp and do not say so
+        values["coarse"] = _filled(_choose(_COARSE, inner.pop("kind", None), "coarse branch"), inner)
+    return _filled(config, values)
+
+
+def _choose(table: dict[str, Any], name: Any, what: str) -> Any:
+    if name not in table:
+        raise ValueError(f"unknown {what} {name!r}; this version knows {', '.join(table)}")
+    return table[name]
+
+
+def _filled(config: Any, values: dict[str, Any]) -> Any:
+    known = {item.name for item in fields(config)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]!r} of {config.__name__}; it has {', '.join(sorted(known))}")
+    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

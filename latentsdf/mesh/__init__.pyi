@@ -1,0 +1,10 @@
+from .audit import Audit as Audit
+from .audit import audit_mesh as audit_mesh
+from .distance import MeshSDF as MeshSDF
+from .isosurface import extract_mesh as extract_mesh
+from .load import MESH_ENDINGS as MESH_ENDINGS
+from .load import load_mesh as load_mesh
+from .load import surface_samples as surface_samples
+from .metrics import Comparison as Comparison
+from .metrics import compare as compare
+from .repair import repair_mesh as repair_mesh

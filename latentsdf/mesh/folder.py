@@ -1,0 +1,48 @@
+"""The meshes below a folder, and the names that their shapes get."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .load import MESH_ENDINGS
+
+
+def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
+    """The mesh files below a folder, hidden ones left out, and the shape names they get.
+
+    Args:
+        source_dir: searched with its sub-folders.
+
+    Returns:
+        (name, file) of each mesh, sorted by name; (name, reason) of each file without a name of its own.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: no such folder.
+        ValueError: no mesh below it.
+    """
+    if not source_dir.exists():
+        raise FileNotFoundError(f"no such folder: {source_dir}")
+    if not source_dir.is_dir():
+        raise NotADirectoryError(f"{source_dir} is a file; give the folder that the meshes lie in")
+    files: list[Path] = []
+    for folder, inner, names in os.walk(source_dir, followlinks=True):
+        here = Path(folder)
+        trail = {here.resolve(), *here.resolve().parents}  # a link back up would never end
+        inner[:] = [name for name in inner if name[0] != "." and (here / name).resolve() not in trail]
+        files += [here / name for name in names if name[0] != "." and name.lower().endswith(MESH_ENDINGS)]
+    if not files:
+        raise ValueError(f"no mesh below {source_dir}; wanted are files ending in {', '.join(MESH_ENDINGS)}")
+    meshes: dict[str, Path] = {}
+    nameless: list[tuple[str, str]] = []
+    for file in sorted(files):
+        source = file.relative_to(source_dir)
+        name = source.with_suffix("").as_posix()
+        if name in meshes:
+            reason = f"the name {name!r} is taken by {meshes[name].name}; rename one of the two files"
+            nameless.append((source.as_posix(), reason))
+        elif not name.isprintable():  # also what is not valid text in the file system's encoding
+            nameless.append((ascii(source.as_posix()), "the file's name is not printable text; rename it"))
+        else:
+            meshes[name] = file
+    return sorted(meshes.items()), nameless

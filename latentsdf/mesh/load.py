@@ -1,0 +1,153 @@
+"""Triangle meshes: load them with clear refusals, and sample their surface.
+
+Repair (`latentsdf.mesh.repair`), audit (`latentsdf.mesh.audit`) and the exact signed distance
+(`latentsdf.mesh.distance`) are named here too.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+
+from ..core.interrupt import held_interrupt
+from .audit import Audit, audit_mesh
+from .distance import MeshSDF
+from .repair import repair_mesh
+
+__all__ = ["MESH_ENDINGS", "Audit", "MeshSDF", "audit_mesh", "load_mesh", "repair_mesh", "surface_samples"]
+
+MESH_ENDINGS = (".ply", ".obj", ".stl", ".off", ".glb", ".gltf")
+"""The file endings that `load_mesh` reads."""
+
+
+def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
+    """Read one mesh file; a scene becomes one mesh, and vertices at exactly the same place become one vertex.
+
+    Args:
+        path: a file with one of `MESH_ENDINGS`, upper or lower case.
+
+    Returns:
+        The mesh in its own units, float64, without colours or textures.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the ending is unknown, the file cannot be read, or it holds no usable surface.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no mesh file {path}; give a file with one of the endings {_endings()}")
+    if path.suffix.lower() not in MESH_ENDINGS:
+        raise ValueError(f"{path.name}: {path.suffix or 'no ending'!r} is no mesh ending; known are {_endings()}")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path.name}: the file is empty (0 bytes); export the mesh again")
+    try:
+        with held_interrupt():
+            loaded = trimesh.load(path, process=False, skip_materials=True)
+        if isinstance(loaded, trimesh.Scene):
+            loaded = _flattened(loaded)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path.name}: not a readable {path.suffix.lower()} mesh ({reason})") from error
+    vertices = np.asarray(getattr(loaded, "vertices", np.empty((0, 3))), dtype=np.float64)
+    faces = np.asarray(getattr(loaded, "faces", np.empty((0, 3))), dtype=np.int64)
+    if len(vertices) == 0 or (len(faces) == 0 and not isinstance(loaded, trimesh.PointCloud | trimesh.Trimesh)):
+        raise ValueError(f"{path.name}: the mesh is empty (no vertices); export it again")
+    if len(faces) == 0:
+        raise ValueError(
+            f"{path.name}: a point cloud ({len(vertices)} points, no faces) where a mesh is wanted; "
+            "make a surface of it with `latentsdf reconstruct`"
+        )
+    return _clean(path.name, vertices, faces)
+
+
+def surface_samples(
+    mesh: trimesh.Trimesh, count: int, seed: int | np.random.Generator = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points spread uniformly by area over a surface, with the unit normals of their faces.
+
+    Args:
+        mesh: the surface, any units.
+        count: how many points (M).
+        seed: seed or generator of the draw.
+
+    Returns:
+        Points (M, 3) and unit normals (M, 3), in the mesh's frame.
+
+    Raises:
+        ValueError: the count is negative or the mesh has no area.
+    """
+    if count < 0:
+        raise ValueError(f"count must be at least 0, got {count}")
+    rng = np.random.default_rng(seed)
+    corners = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces)]
+    sides = corners[:, 1:] - corners[:, :1]
+    crosses = np.cross(sides[:, 0], sides[:, 1])
+    doubled = np.linalg.norm(crosses, axis=1)
+    ends = np.cumsum(doubled)
+    if len(ends) == 0 or not ends[-1] > 0:
+        raise ValueError(f"the mesh has no area to sample ({len(doubled)} faces)")
+    chosen = np.searchsorted(ends, rng.random(count) * ends[-1], side="right").clip(max=len(ends) - 1)
+    weights = rng.random((count, 2))
+    weights = np.where(weights.sum(1, keepdims=True) > 1, 1 - weights, weights)
+    points = corners[chosen, 0] + np.einsum("mk,mkd->md", weights, sides[chosen])
+    return points, crosses[chosen] / doubled[chosen, None]
+
+
+def _flattened(scene: trimesh.Scene) -> trimesh.Trimesh | trimesh.PointCloud:
+    """One mesh of all meshes of a scene, each at its place; points only where there is no mesh."""
+    parts, points = [], []
+    for name in scene.graph.nodes_geometry:
+        transform, key = scene.graph[name]
+        geometry = scene.geometry[key]
+        if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+            place = trimesh.transform_points(geometry.vertices, transform)
+            # A mirroring transform turns faces inside out.
+            faces = geometry.faces if np.linalg.det(transform[:3, :3]) > 0 else geometry.faces[:, ::-1]
+            parts.append((place, np.asarray(faces)))
+        elif isinstance(geometry, trimesh.PointCloud):
+            points.append(trimesh.transform_points(geometry.vertices, transform))
+    if not parts:
+        return trimesh.PointCloud(np.concatenate(points) if points else np.empty((0, 3)))
+    starts = np.cumsum([0] + [len(place) for place, _ in parts])
+    return trimesh.Trimesh(
+        np.concatenate([place for place, _ in parts]),
+        np.concatenate([faces + start for (_, faces), start in zip(parts, starts[:-1], strict=True)]),
+        process=False,
+    )
+
+
+def _clean(name: str, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> trimesh.Trimesh:
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise ValueError(f"{name}: faces name vertex {faces.max()}, but there are only {len(vertices)} vertices")
+    bad = int((~np.isfinite(vertices).all(1)).sum())
+    if bad:
+        raise ValueError(f"{name}: {bad} of {len(vertices)} vertices are NaN or infinite; export the mesh again")
+    vertices, faces = _merged(vertices, faces)
+    corners = vertices[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
+    if not area > 1e-14 * float(np.ptp(vertices, axis=0).max()) ** 2:
+        raise ValueError(f"{name}: the mesh has no area (its {len(faces)} faces are all points or lines)")
+    return trimesh.Trimesh(vertices, faces, process=False)
+
+
+def _merged(vertices: NDArray[np.float64], faces: NDArray[np.int64]):
+    """Exactly equal vertices made one, unused ones dropped; the order of first use is kept."""
+    vertices = vertices + 0.0  # -0.0 and 0.0 are one place
+    order = np.lexsort(vertices.T)
+    fresh = np.ones(len(vertices), dtype=bool)
+    fresh[1:] = (np.diff(vertices[order], axis=0) != 0).any(1)
+    representative = np.empty(len(vertices), dtype=np.int64)
+    representative[order] = np.minimum.reduceat(order, np.flatnonzero(fresh))[np.cumsum(fresh) - 1]
+    faces = representative[faces]
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    renumbered = np.cumsum(used) - 1
+    return vertices[used], renumbered[faces]
+
+
+def _endings() -> str:
+    return ", ".join(MESH_ENDINGS)

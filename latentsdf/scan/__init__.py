@@ -1,0 +1,5 @@
+"""Point clouds: load, clean, orient, and what a sensor proves."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,3 @@
+from .merge import merge_views as merge_views
+from .scan import Scan as Scan
+from .virtual import virtual_scan as virtual_scan

@@ -1,0 +1,44 @@
+"""Several views of one object as one scan, each normal facing the sensor that saw its point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..solver.bspline import Array
+from .normals import estimate_normals, orient_normals
+from .scan import Scan
+
+
+def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
+    """One scan with normals from views of one object, each with its own sensor.
+
+    Planes are laid through the points of all views together, and each normal faces the sensor that saw its point: no
+    orientation has to be guessed. Normals that the views bring are not used.
+
+    Args:
+        views: scans in one frame and unit, each with its sensor.
+        neighbours: as for `estimate_normals`.
+
+    Returns:
+        All points in the order of the views, with normals and the place that each was seen from; cropped if a view is.
+
+    Raises:
+        ValueError: no view, or one without a sensor.
+
+    Example:
+        >>> whole = merge_views([virtual_scan(mesh, views=1, seed=seed) for seed in range(4)])
+    """
+    if not views:
+        raise ValueError("there is no view to merge")
+    sensors: list[Array] = []
+    for number, view in enumerate(views):
+        if view.sensor is None:
+            raise ValueError(f"view {number} ({view.name or 'no name'}) has no sensor; give it where it was seen from")
+        sensors.append(np.broadcast_to(view.sensor, view.points.shape))
+    points = np.concatenate([view.points for view in views])
+    directions, nearest = estimate_normals(points, neighbours)
+    places, cropped = np.concatenate(sensors), any(view.cropped for view in views)
+    normals = orient_normals(points, directions, nearest, places)
+    return Scan(points, normals, places, name=views[0].name, cropped=cropped)

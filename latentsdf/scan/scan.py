@@ -1,0 +1,197 @@
+"""Point clouds of a surface: load and clean them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.frame import Frame
+from ..core.interrupt import held_interrupt
+from ..mesh.load import MESH_ENDINGS, load_mesh, surface_samples
+
+SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
+"""The file endings that `Scan.load` reads as point clouds; a mesh of any kind is sampled."""
+
+MESH_POINTS = 50_000
+"""Points taken on the surface when a mesh is loaded as a scan."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """Points measured on a surface, cleaned: every kept number is finite, every kept normal has length one.
+
+    Attributes:
+        points: (M, 3) in the scan's own units.
+        normals: (M, 3) unit normals, outward, or None.
+        sensor: (3,) where the points were seen from, or (M, 3) where each one was, if from several places; None when
+            unknown.
+        name: for messages.
+        notes: what the cleaning did, one line each.
+        cropped: whether the sensor may have missed parts of the shape that it faced (cut away, hidden by other things,
+            too dark). If not, what it looked past without meeting a point is taken to be empty.
+
+    Raises:
+        ValueError: shapes do not fit, or no finite point is left.
+    """
+
+    points: NDArray[np.float64]
+    normals: NDArray[np.float64] | None = None
+    sensor: NDArray[np.float64] | None = None
+    name: str = ""
+    notes: tuple[str, ...] = field(default=())
+    cropped: bool = False
+
+    def __post_init__(self):
+        label = self.name or "scan"
+        points = np.array(self.points, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise ValueError(f"{label}: points must have shape (M, 3), got {points.shape}")
+        good = np.isfinite(points).all(1)
+        normals, notes = None, tuple(self.notes)
+        if self.normals is not None:
+            normals = np.array(self.normals, dtype=np.float64)
+            if normals.shape != points.shape:
+                raise ValueError(f"{label}: {len(points)} points need as many normals, got shape {normals.shape}")
+            with np.errstate(invalid="ignore"):
+                lengths = np.linalg.norm(normals, axis=1)
+            usable = np.isfinite(lengths) & (lengths > 0)
+            if not usable[good].any():
+                normals, notes = None, (*notes, "all normals are zero or not finite; the scan has none")
+            else:
+                good &= usable
+                normals = normals[good] / lengths[good, None]
+        dropped = int((~good).sum())
+        if not good.any():
+            raise ValueError(f"{label}: none of its {len(points)} points is finite; export the scan again")
+        if dropped:
+            notes = (*notes, f"{dropped} of {len(points)} points dropped: not finite or without a normal")
+        sensor = None if self.sensor is None else np.array(self.sensor, dtype=np.float64)
+        if sensor is not None:
+            if sensor.shape not in ((3,), points.shape) or not np.isfinite(sensor).all():
+                raise ValueError(
+                    f"{label}: the sensor must be 3 finite numbers, or as many for each of {len(points)} points, "
+                    f"got {self.sensor}"
+                )
+            sensor = sensor if sensor.ndim == 1 else sensor[good]
+        object.__setattr__(self, "points", points[good])
+        object.__setattr__(self, "normals", normals)
+        object.__setattr__(self, "sensor", sensor)
+        object.__setattr__(self, "notes", notes)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @staticmethod
+    def load(path: str | PathLike[str], *, seed: int = 0) -> Scan:
+        """Read a point cloud (PLY, OBJ, XYZ, TXT, NPY), with normals where the file has them.
+
+        A file with faces is a mesh: points are sampled on its surface, and a note says so.
+
+        Args:
+            path: the file; text has three columns or six (normals), NPY an array (M, 3) or (M, 6).
+            seed: of the sampling of a mesh.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: the ending is unknown, the file cannot be read, or it holds no point.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no scan file {path}; give a file with one of {', '.join(SCAN_ENDINGS)}")
+        ending = path.suffix.lower()
+        if ending not in SCAN_ENDINGS + MESH_ENDINGS:
+            raise ValueError(
+                f"{path.name}: {ending or 'no ending'!r} is no scan ending, as {', '.join(SCAN_ENDINGS)} are"
+            )
+        try:
+            table = _read(path, ending)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise ValueError(f"{path.name}: not a readable {ending} scan ({reason})") from error
+        if table is None:
+            points, normals = surface_samples(load_mesh(path), MESH_POINTS, seed)
+            return Scan(
+                points,
+                normals,
+                name=path.stem,
+                notes=(f"{path.name} is a mesh: {MESH_POINTS} points sampled",),
+            )
+        if len(table) == 0:
+            raise ValueError(f"{path.name}: the scan is empty (no points)")
+        return Scan(table[:, :3], table[:, 3:6] if table.shape[1] >= 6 else None, name=path.stem)
+
+    def frame(self) -> Frame:
+        """The frame in which the points fill the unit bounding sphere."""
+        return Frame.around(self.points)
+
+    def transformed(self, frame: Frame) -> Scan:
+        """This scan in the unit coordinates of a frame that is given in the scan's units."""
+        normals = None if self.normals is None else self.normals @ frame.rotation.T
+        sensor = None if self.sensor is None else frame.apply(self.sensor)
+        return replace(self, points=frame.apply(self.points), normals=normals, sensor=sensor)
+
+    def subsampled(self, count: int, seed: int = 0) -> Scan:
+        """At most `count` of the points, drawn at random without repetition."""
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        if count >= len(self):
+            return self
+        return self.chosen(np.random.default_rng(seed).choice(len(self), count, replace=False))
+
+    def chosen(self, rows: NDArray) -> Scan:
+        """Some of the points (indices or a mask), in the order asked for."""
+        normals = None if self.normals is None else self.normals[rows]
+        sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]
+        return replace(self, points=self.points[rows], normals=normals, sensor=sensor)
+
+
+def _read(path: Path, ending: str) -> NDArray[np.float64] | None:
+    """Columns x y z and, where the file has them, nx ny nz; None where the file is a mesh."""
+    if ending == ".npy":
+        return _columns(np.load(path, allow_pickle=False))
+    if ending in (".xyz", ".txt"):
+        text = path.read_text(encoding="utf-8", errors="strict").replace(",", " ").splitlines()
+        rows = [line for line in text if line.strip() and not line.lstrip().startswith(("#", "//"))]
+        return _columns(np.array([line.split() for line in rows], dtype=np.float64)) if rows else np.empty((0, 3))
+    if ending == ".obj":
+        return _read_obj(path)
+    with held_interrupt():
+        loaded = trimesh.load(path, process=False)
+    if not isinstance(loaded, trimesh.PointCloud):
+        return np.empty((0, 3)) if isinstance(loaded, trimesh.Scene) and not loaded.geometry else None
+    points = np.asarray(loaded.vertices, dtype=np.float64)
+    raw = loaded.metadata.get("_ply_raw", {}).get("vertex", {}).get("data")
+    names = getattr(getattr(raw, "dtype", None), "names", None) or tuple(raw or ())
+    if raw is not None and {"nx", "ny", "nz"} <= set(names):
+        normals = np.stack([np.asarray(raw[name], dtype=np.float64).reshape(-1) for name in ("nx", "ny", "nz")], 1)
+        return np.hstack([points, normals])
+    return points
+
+
+def _read_obj(path: Path) -> NDArray[np.float64] | None:
+    points, normals = [], []
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            words = line.split()
+            if words[:1] == ["f"]:
+                return None
+            if words[:1] == ["v"]:
+                points.append(words[1:4])
+            elif words[:1] == ["vn"]:
+                normals.append(words[1:4])
+    if not points:
+        return np.empty((0, 3))
+    columns = [points, normals] if len(normals) == len(points) else [points]
+    return np.hstack([np.array(part, dtype=np.float64) for part in columns])
+
+
+def _columns(table: ArrayLike) -> NDArray[np.float64]:
+    table = np.asarray(table, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 3:
+        raise ValueError(f"a scan needs rows of 3 numbers, or 6 with normals; got an array of shape {table.shape}")
+    return table

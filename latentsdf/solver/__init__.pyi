@@ -1,0 +1,10 @@
+from .compatibility import learned_weights as learned_weights
+from .compatibility import merge_views as merge_views
+from .correction import Corrected as Corrected
+from .correction import Correction as Correction
+from .galerkin import Solution as Solution
+from .galerkin import SolveConfig as SolveConfig
+from .galerkin import solve as solve
+from .robust import robust_weights as robust_weights
+from .robust import weight_gradient as weight_gradient
+from .spline_field import SplineField as SplineField

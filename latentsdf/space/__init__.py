@@ -1,0 +1,5 @@
+"""A decoder and its named shapes: kept in one file, searched, shown."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

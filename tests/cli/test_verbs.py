@@ -1,0 +1,207 @@
+"""Every verb as a process-like call on the tiny space: files, printed lines, JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from conftest import primitive
+
+from latentsdf.cli import main
+from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.metrics import compare
+from latentsdf.scan.virtual import virtual_scan
+from latentsdf.space.store import load
+
+
+@pytest.fixture
+def space(space_path: Path, tmp_path: Path) -> Path:
+    """A copy that a test may write to."""
+    return Path(shutil.copy(space_path, tmp_path / "space.h5"))
+
+
+def run(tmp_path: Path, *arguments: object) -> dict:
+    """Run a verb that must succeed and give its JSON."""
+    target = tmp_path / "result.json"
+    assert main([str(a) for a in arguments] + ["--json", str(target), "--quiet"]) == 0
+    return json.loads(target.read_text())
+
+
+def test_the_main_job_as_processes(tmp_path: Path, mesh_dir: Path) -> None:
+    def call(*arguments: object) -> str:
+        command = [sys.executable, "-m", "latentsdf", *map(str, arguments)]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    out = call("prepare", mesh_dir, "d.h5", "--samples", 4000, "--workers", 1)
+    assert "9 shapes (0 skipped)" in out
+    assert "meshes/s" in out
+    assert "9 shapes, 8 numbers each" in call("train", "d.h5", "s.h5", "--steps", 3, "--code-size", 8)
+    assert "kind: space" in call("info", "s.h5")
+    assert (tmp_path / "s.h5").exists()
+
+
+def test_info_tells_datasets_from_spaces(tmp_path: Path, space: Path, dataset_path: Path) -> None:
+    about = run(tmp_path, "info", space)
+    assert (about["kind"], about["shapes"], about["code_size"], about["bytes_per_shape"]) == ("space", 9, 8, 32)
+    assert about["classes"] == {"ball": 3, "box": 3, "ring": 3}
+    assert run(tmp_path, "info", dataset_path)["kind"] == "dataset"
+
+
+def test_mesh_writes_a_folder_or_a_file(tmp_path: Path, space: Path) -> None:
+    made = run(tmp_path, "mesh", space, "ball/0", "ring/1", "-o", tmp_path / "out", "--resolution", 48)["meshes"]
+    assert [item["path"] for item in made] == [str(tmp_path / "out" / f"{n}.ply") for n in ("ball/0", "ring/1")]
+    for ending in ("glb", "obj", "stl", "off", "ply"):
+        target = tmp_path / f"one.{ending}"
+        run(tmp_path, "mesh", space, "ball/0", "-o", target, "--resolution", 32)
+        surface = load_mesh(target)
+        assert surface.is_watertight
+        np.testing.assert_allclose(surface.bounds, [[-0.8] * 3, [0.8] * 3], atol=0.1)
+
+
+def test_interpolate_writes_the_steps(tmp_path: Path, space: Path) -> None:
+    made = run(
+        tmp_path, "interpolate", space, "ball/0", "ball/2", "--steps", 3, "-o", tmp_path / "m", "--resolution", 32
+    )
+    volumes = [load_mesh(item["path"]).volume for item in made["meshes"]]
+    assert [item["t"] for item in made["meshes"]] == [0.0, 0.5, 1.0]
+    assert volumes[0] < volumes[1] < volumes[2]
+
+
+def test_search_by_name_mesh_and_points(tmp_path: Path, space: Path) -> None:
+    by_name = run(tmp_path, "search", space, "ring/1", "-k", 3)["matches"]
+    assert by_name[0] == {"name": "ring/1", "distance": 0.0}
+    assert [m["distance"] for m in by_name] == sorted(m["distance"] for m in by_name)
+    mesh = primitive("ring", 1.1)
+    mesh.export(str(tmp_path / "query.stl"))
+    assert run(tmp_path, "search", space, tmp_path / "query.stl")["matches"][0]["name"].startswith("ring/")
+    cloud = trimesh.PointCloud(mesh.sample(2000, seed=0))
+    cloud.export(str(tmp_path / "scan.ply"))
+    assert run(tmp_path, "search", space, tmp_path / "scan.ply")["matches"][0]["name"].startswith("ring/")
+
+
+def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new" / "ring").mkdir(parents=True)
+    primitive("ring", 1.1).export(str(tmp_path / "new" / "ring" / "x.obj"))
+    monkeypatch.chdir(tmp_path / "new")
+    added = run(tmp_path, "encode", space, "ring/x.obj", "--steps", 50)["added"]
+    assert [item["name"] for item in added] == ["ring/x"]
+    assert "ring/x" in load(space)
+    assert len(load(space)) == 10
+    elsewhere = tmp_path / "y.ply"
+    primitive("ball", 0.9).export(str(elsewhere))
+    assert run(tmp_path, "encode", space, elsewhere, "--steps", 5)["added"][0]["name"] == "y"
+    run(tmp_path, "encode", space, elsewhere, "--steps", 5, "--replace", "--pose", "known")
+    known, found = load(space)["y"].frame, load(space)["ring/x"].frame
+    assert known.scale == pytest.approx(0.9 * 1.03, rel=1e-3)
+    assert (known.rotation == np.eye(3)).all()
+    assert not (found.rotation == np.eye(3)).all()
+
+
+def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> None:
+    folder = tmp_path / "unseen"
+    for kind in ("ball", "ring"):
+        (folder / kind).mkdir(parents=True)
+        primitive(kind, 1.1).export(str(folder / kind / "u.ply"))
+    (folder / "ball" / "bad.ply").write_text("nonsense")
+    found = run(
+        tmp_path,
+        "evaluate",
+        space,
+        folder,
+        "--resolution",
+        48,
+        "--steps",
+        100,
+        "--branch",
+        "coarse",
+        "--branch",
+        "fused",
+    )
+    rows = {(row["name"], row.get("branch")): row for row in found["rows"]}
+    assert rows["ball/bad", "fused"]["reason"]
+    assert 0 < rows["ring/u", "fused"]["chamfer_l1"] < 0.1
+    assert found["summary"]["shapes"] == 2
+    assert set(found["branches"]) == {"coarse", "fused"}
+    assert found["retrieval"]["queries"] == 2
+
+
+def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path, space: Path) -> None:
+    mesh = primitive("ring", 1.0)
+    mesh.apply_scale(50.0)
+    mesh.apply_translation([1000.0, 0, 0])
+    trimesh.PointCloud(mesh.sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
+    out = tmp_path / "out.ply"
+    found = run(tmp_path, "reconstruct", tmp_path / "scan.ply", "-o", out, "--space", space, "--resolution", 64)
+    surface = load_mesh(out)
+    assert surface.is_watertight
+    np.testing.assert_allclose(surface.bounds, mesh.bounds, atol=6.0)
+    assert found["matches"][0]["name"].startswith("ring/")
+    assert found["residual_mean"] < 3.0
+    header = out.read_bytes().split(b"end_header")[0]
+    assert b"property float support" in header
+    assert b"property float deviation" in header
+
+
+def test_a_scan_from_one_place_says_where_that_is(tmp_path: Path, space: Path) -> None:
+    seen = virtual_scan(primitive("ring", 1.0), count=2000, views=1, seed=3)
+    assert seen.sensor is not None
+    trimesh.PointCloud(seen.points - seen.sensor).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)
+    truth = primitive("ring", 1.0).apply_translation(-seen.sensor)
+    scores = {}
+    for name, sensor in (("right", np.zeros(3)), ("behind", -2 * seen.sensor)):
+        run(tmp_path, *options, "--sensor", *sensor)
+        scores[name] = compare(load_mesh(tmp_path / "out.ply"), truth).chamfer_l1
+    assert scores["right"] < 0.5 * scores["behind"]
+    amid = seen.points.mean(0) - seen.sensor
+    assert any("amid the points" in note for note in run(tmp_path, *options, "--sensor", *amid)["notes"])
+    found = run(tmp_path, "search", space, tmp_path / "scan.ply", "--sensor", 0, 0, 0, "-k", 1)
+    assert found["matches"][0]["name"].startswith("ring/")
+
+
+def test_what_a_dozen_points_do_not_tell_is_null(tmp_path: Path, space: Path) -> None:
+    trimesh.PointCloud(primitive("ring", 1.0).sample(12, seed=0)).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 32)
+    assert run(tmp_path, *options, "--code-only")["openness"] is None
+
+
+def test_a_reconstruction_is_kept_in_the_space_on_demand(tmp_path: Path, space: Path) -> None:
+    trimesh.PointCloud(primitive("ring", 1.0).sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
+    options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)
+    found = run(tmp_path, *options, "--add", "ring/scanned")
+    shape = load(space)["ring/scanned"]
+    assert shape.correction is not None
+    assert shape.correction.nbytes == found["correction_bytes"] > 0
+    assert run(tmp_path, *options, "--code-only")["correction_bytes"] == 0
+
+
+def test_train_and_resume_equal_one_run(tmp_path: Path, dataset_path: Path) -> None:
+    run(tmp_path, "train", dataset_path, tmp_path / "a.h5", "--steps", 6, "--code-size", 4)
+    run(tmp_path, "train", dataset_path, tmp_path / "b.h5", "--steps", 3, "--code-size", 4)
+    result = run(tmp_path, "train", dataset_path, tmp_path / "b.h5", "--resume", "--steps", 3)
+    assert "not at its end" in result["stop"]
+    one, two = load(tmp_path / "a.h5"), load(tmp_path / "b.h5")
+    assert (one.codes() == two.codes()).all()
+
+
+def test_the_committed_space_answers_every_verb(tmp_path: Path) -> None:
+    path = Path(__file__).parents[2] / "checkpoints" / "families.h5"
+    assert path.stat().st_size <= 2_000_000
+    about = run(tmp_path, "info", path)
+    name = about["names"][0]
+    assert run(tmp_path, "search", path, name, "-k", 2)["matches"][0]["name"] == name
+    run(tmp_path, "mesh", path, name, "-o", tmp_path / "x.ply", "--resolution", 48)
+
+
+def test_the_demo_runs_in_small(tmp_path: Path) -> None:
+    report = run(tmp_path, "demo", "--out", tmp_path / "demo", "--minutes", 0.1, "--shapes", 1)
+    for name in ("contact_sheet.png", "morph_and_scan.png", "report.json", "space.h5", "scan_reconstructed.ply"):
+        assert (tmp_path / "demo" / name).exists(), name
+    assert report["shapes"] == report["families"]
+    assert report["search"]["queries"] == 3 * report["families"]

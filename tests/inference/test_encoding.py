@@ -1,0 +1,81 @@
+"""Unseen shapes and scans through a frozen decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import primitive
+
+from latentsdf.inference.code_fitting import EncodeConfig, Targets, infer_codes
+from latentsdf.inference.encoding import encode, encode_all
+from latentsdf.reconstruction.reconstruction import reconstruct
+from latentsdf.scan.virtual import virtual_scan
+from latentsdf.space.index import Index
+from latentsdf.space.store import load
+
+FAST = EncodeConfig(steps=150, points=512, samples=8000)
+
+
+def test_the_code_of_a_known_field_is_found(space_path: Path) -> None:
+    space = load(space_path)
+    truth = space["box/1"].code + 0.05
+    points = torch.rand(1, 4000, 3, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
+    distances = space.decoder(truth[None], points)
+    found = infer_codes(space.decoder, Targets(points, distances), space.codes(), FAST)
+    again = space.decoder(found.codes, points)
+    start = space.decoder(space.codes().mean(0)[None], points)
+    assert float((again - distances).abs().mean()) < 0.1 * float((start - distances).abs().mean())
+
+
+def test_an_unseen_mesh_lands_among_its_kind_and_keeps_its_units(space_path: Path) -> None:
+    space = load(space_path)
+    mesh = primitive("ring", 1.1)
+    mesh.apply_scale(1000.0)
+    mesh.apply_translation([1e4, 0, -1e4])
+    before = {name: value.clone() for name, value in space.decoder.state_dict().items()}
+    shape = encode(space, mesh, name="ring/new", config=FAST)
+    assert Index(space).search(shape, k=1)[0].name.startswith("ring/")
+    made = shape.mesh(64)
+    np.testing.assert_allclose(made.bounds, mesh.bounds, atol=80.0)
+    assert all(torch.equal(before[name], value) for name, value in space.decoder.state_dict().items())
+    assert "ring/new" not in space
+    assert shape.info["audit"]["watertight"] is True
+
+
+def test_a_batch_gives_each_shape_its_own_code(space_path: Path) -> None:
+    space = load(space_path)
+    pair = encode_all(space, [("a", primitive("ball", 1.0)), ("b", primitive("ring", 0.9))], config=FAST)
+    assert [Index(space).search(shape, k=1)[0].name.split("/")[0] for shape in pair] == ["ball", "ring"]
+
+
+def test_equal_seeds_give_equal_codes(space_path: Path) -> None:
+    space, mesh = load(space_path), primitive("box", 1.1)
+    first, second = (encode(space, mesh, config=FAST) for _ in range(2))
+    assert torch.equal(first.code, second.code)
+
+
+def test_a_noisy_scan_without_normals_is_explained(space_path: Path) -> None:
+    space = load(space_path)
+    mesh = primitive("ring", 1.0)
+    scan = virtual_scan(mesh, count=1500, noise=0.01, seed=0)
+    found = reconstruct(space, scan)
+    assert Index(space).search(found.shape, k=1)[0].name.startswith("ring/")
+    assert found.residual_mean < 0.08
+    assert found.residual_p90 >= found.residual_mean
+
+
+def test_an_empty_space_still_infers(space_path: Path) -> None:
+    space = load(space_path)
+    points, distances = torch.rand(2, 100, 3), torch.rand(2, 100)
+    found = infer_codes(space.decoder, Targets(points, distances), torch.zeros(0, 8), EncodeConfig(steps=3))
+    assert found.codes.shape == (2, 8)
+    assert torch.isfinite(found.errors).all()
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"rate": 0.0}, {"prior": -1.0}])
+def test_impossible_settings_are_refused(change: dict) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        EncodeConfig(**change)

@@ -1,0 +1,108 @@
+"""Normals of bare points: their directions, and their sides on shapes whose outside is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from latentsdf.scan.normals import estimate_normals, outward_normals
+from latentsdf.scan.virtual import virtual_scan
+
+
+def sampled(mesh: trimesh.Trimesh, count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    points, faces = trimesh.sample.sample_surface(mesh, count, seed=0)[:2]
+    return np.asarray(points), np.asarray(mesh.face_normals[faces])
+
+
+def right(points: np.ndarray, normals: np.ndarray) -> float:
+    """Share of the normals found that are on the true ones' side."""
+    return float((np.einsum("nd,nd->n", outward_normals(points), normals) > 0).mean())
+
+
+def thin() -> trimesh.Trimesh:
+    """A table: a plate as thin as the points are far apart, on four legs."""
+    legs = [
+        trimesh.creation.box((0.08, 0.08, 0.7), trimesh.transformations.translation_matrix((x, y, -0.35)))
+        for x in (-0.5, 0.5)
+        for y in (-0.4, 0.4)
+    ]
+    table = trimesh.util.concatenate([trimesh.creation.box((1.2, 1.0, 0.05)), *legs])
+    assert isinstance(table, trimesh.Trimesh)
+    return table
+
+
+def test_planes_through_neighbours_have_the_normal_of_the_surface() -> None:
+    points, normals = sampled(trimesh.creation.icosphere(subdivisions=4, radius=0.6))
+    directions, around = estimate_normals(points, 12)
+    assert around.shape == (3000, 12)
+    assert np.abs(np.einsum("nd,nd->n", directions, normals)).min() > 0.95
+    assert (around[:, 0] == np.arange(3000)).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: trimesh.creation.icosphere(subdivisions=4),
+        lambda: trimesh.creation.torus(0.55, 0.22),
+        lambda: trimesh.creation.box((1.0, 0.6, 0.3)),
+        lambda: trimesh.creation.annulus(0.3, 0.5, 0.2),
+    ],
+    ids=["sphere", "torus", "box", "ring"],
+)
+def test_sides_of_whole_shapes(make) -> None:
+    points, normals = sampled(make())
+    assert right(points, normals) > 0.99
+    noisy = points + np.random.default_rng(0).normal(0.0, 0.005, points.shape)
+    assert right(noisy, normals) > 0.98
+
+
+def test_both_faces_of_a_thin_plate_look_away_from_each_other() -> None:
+    points, normals = sampled(thin(), 5000)
+    assert right(points, normals) > 0.97
+
+
+def test_parts_that_do_not_touch_each_look_outward() -> None:
+    points, normals = sampled(trimesh.creation.torus(0.5, 0.2))
+    apart = np.concatenate([points + [1.5, 0, 0], points - [1.5, 0, 0]])
+    assert right(apart, np.concatenate([normals, normals])) > 0.99
+
+
+def test_a_single_view_without_its_sensor_keeps_the_side_that_was_seen() -> None:
+    for mesh in (trimesh.creation.icosphere(subdivisions=4, radius=0.8), trimesh.creation.torus(0.55, 0.22)):
+        scan = virtual_scan(mesh, count=3000, views=1, seed=0)
+        assert scan.normals is not None
+        assert right(scan.points, scan.normals) > 0.97
+
+
+def test_a_sensor_decides() -> None:
+    points, _ = sampled(trimesh.creation.icosphere(subdivisions=4, radius=0.6))
+    front = points[points[:, 2] > 0.2]
+    inward = outward_normals(front, np.array([0.0, 0.0, 0.1]))
+    assert (np.einsum("nd,nd->n", inward, front) < 0).mean() > 0.9
+    each = np.tile([0.0, 0.0, 9.0], (len(front), 1))
+    assert (np.einsum("nd,nd->n", outward_normals(front, each), front) > 0).all()
+
+
+def test_the_frame_and_its_unit_do_not_matter() -> None:
+    points, normals = sampled(thin(), 5000)
+    turn = Rotation.from_euler("xyz", (20, 50, 70), degrees=True).as_matrix()
+    moved = 1000 * points @ turn.T + [1e4, -2e4, 3e3]
+    assert right(moved, normals @ turn.T) == pytest.approx(right(points, normals), abs=0.02)
+
+
+def test_double_points_do_no_harm_and_two_points_are_refused() -> None:
+    points, normals = sampled(trimesh.creation.icosphere(subdivisions=3), 800)
+    assert right(np.repeat(points, 2, 0), np.repeat(normals, 2, 0)) > 0.99
+    with pytest.raises(ValueError, match="a plane needs 3 points, got 2 points"):
+        outward_normals(points[:2])
+
+
+def test_much_noise_takes_more_neighbours() -> None:
+    points, normals = sampled(trimesh.creation.icosphere(subdivisions=4, radius=0.6))
+    rough = points + np.random.default_rng(0).normal(0.0, 0.04, points.shape)
+    along = [np.einsum("nd,nd->n", outward_normals(rough, neighbors=count), normals).mean() for count in (None, 30, 13)]
+    assert along[0] == along[1] > along[2]
+    little = points + np.random.default_rng(0).normal(0.0, 0.002, points.shape)
+    np.testing.assert_array_equal(outward_normals(little), outward_normals(little, neighbors=13))

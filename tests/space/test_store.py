@@ -1,0 +1,233 @@
+"""One file, one consistent space: round trips, atomic replacement, and a pinned version 1."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from latentsdf.primitives import sphere
+from latentsdf.solver import Correction, SolveConfig, solve
+from latentsdf.space.index import Index
+from latentsdf.space.space import Shape
+from latentsdf.space.store import append, load, load_resume, save, stored_sizes
+from latentsdf.training.warm_start import base_space
+
+PINNED = Path(__file__).parents[1] / "data" / "space_v1.h5"
+
+
+def test_a_space_survives_its_file_to_the_bit(space_path: Path, tmp_path: Path) -> None:
+    space = load(space_path)
+    save(space, tmp_path / "again.h5")
+    again = load(tmp_path / "again.h5")
+    assert again.names == space.names
+    assert torch.equal(again.codes(), space.codes())
+    assert again.decoder.config == space.decoder.config
+    for (name, a), b in zip(space.decoder.state_dict().items(), again.decoder.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    for name in space:
+        np.testing.assert_array_equal(again[name].frame.center, space[name].frame.center)
+        assert again[name].frame.scale == space[name].frame.scale
+        assert again[name].info == space[name].info
+    assert again.history == space.history
+
+
+def test_half_precision_halves_the_decoder_and_keeps_codes(space_path: Path, tmp_path: Path) -> None:
+    space = load(space_path)
+    save(space, tmp_path / "half.h5", precision="float16")
+    half = load(tmp_path / "half.h5")
+    assert torch.equal(half.codes(), space.codes())
+    points = torch.rand(200, 3) * 2 - 1
+    name = space.names[0]
+    assert float((half[name].sdf(points) - space[name].sdf(points)).abs().max()) < 0.01
+
+
+def test_append_adds_rows_and_leaves_the_rest_alone(space_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(space_path, path)
+    space = load(path)
+    first = space[space.names[0]]
+    new = replace(first, name="new/shape", code=first.code + 1.0)
+    append(path, [new])
+    after = load(path)
+    assert after.names == (*space.names, "new/shape")
+    assert torch.equal(after.codes()[:-1], space.codes())
+    assert torch.equal(after["new/shape"].code, new.code)
+    for name, weights in space.decoder.state_dict().items():
+        assert torch.equal(after.decoder.state_dict()[name], weights), name
+    with pytest.raises(ValueError, match="already holds a shape named 'new/shape'"):
+        append(path, [new])
+    append(path, [replace(new, code=new.code * 2)], replace=True)
+    assert len(load(path)) == len(after)
+    assert torch.equal(load(path)["new/shape"].code, new.code * 2)
+
+
+def test_a_code_is_found_again_exactly(space_path: Path) -> None:
+    space = load(space_path)
+    for name in space:
+        match = Index(space).search(name, k=1)[0]
+        assert match.name == name
+        assert match.distance == 0.0
+
+
+def test_a_failing_write_leaves_the_old_file(space_path: Path, tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(space_path, path)
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    space = load(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py.Group, "create_dataset", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            save(space, path)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(OSError, match="unchanged"):
+            append(path, [replace(space[space.names[0]], name="x")])
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["space.h5"]
+
+
+def test_files_that_are_not_ours_are_named_for_what_they_are(
+    tmp_path: Path, space_path: Path, dataset_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(ValueError, match="not a readable HDF5 file"):
+        load(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(ValueError, match="another program"):
+        load(tmp_path / "other.h5")
+    with pytest.raises(ValueError, match="it is a latentsdf-dataset"):
+        load(dataset_path)
+    shutil.copy(space_path, tmp_path / "future.h5")
+    with h5py.File(tmp_path / "future.h5", "r+") as file:
+        file.attrs["version"] = 99
+    with pytest.raises(ValueError, match="version 99.*upgrade"):
+        load(tmp_path / "future.h5")
+    whole = space_path.read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="truncated"):
+        load(tmp_path / "cut.h5")
+    shutil.copy(space_path, tmp_path / "damaged.h5")
+    with h5py.File(tmp_path / "damaged.h5", "r+") as file:
+        del file["shapes/code"]
+    with pytest.raises(ValueError, match="damaged"):
+        load(tmp_path / "damaged.h5")
+
+
+def test_a_finished_space_has_nothing_to_resume(space_path: Path) -> None:
+    assert load_resume(space_path) is None
+
+
+def test_the_committed_version_1_file_loads_for_ever() -> None:
+    space = load(PINNED)
+    assert space.names == ("ball/0", "ball/1", "box/0")
+    assert space.code_size == 4
+    np.testing.assert_allclose(space["ball/1"].frame.center, [1.0, 2.0, 3.0])
+    assert space["ball/1"].frame.scale == 2.5
+    values = space["box/0"].sdf(torch.tensor([[0.0, 0.0, 0.0], [0.5, -0.25, 0.75]]))
+    np.testing.assert_allclose(values.numpy(), [PINNED_VALUES[0], PINNED_VALUES[1]], rtol=1e-5)
+
+
+PINNED_VALUES = (-0.4922148585319519, -0.5367850065231323)
+
+
+def test_eight_bits_a_number_cost_a_byte_and_little_else(space_path: Path, tmp_path: Path) -> None:
+    space, path = load(space_path), tmp_path / "small.h5"
+    save(space, path, precision="int8", codes="int8")
+    small = load(path)
+    steps = (space.codes().abs() / space.codes().square().mean(0).sqrt()).amax(1) / 127
+    bound = 0.5001 * steps[:, None] * space.codes().square().mean(0).sqrt()
+    assert ((small.codes() - space.codes()).abs() <= bound).all()
+    file: Any
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 2
+        assert file["shapes/code"].dtype == np.int8
+        assert file["decoder/grid"].dtype == np.float16  # small tensors are not worth eight bits
+    new = replace(small[small.names[0]], name="new", code=space.codes()[3] * 5)
+    append(path, [new])
+    again = load(path)
+    assert torch.equal(again.codes()[:-1], small.codes())
+    torch.testing.assert_close(again["new"].code, new.code, rtol=0, atol=float(bound.max()) * 6)
+
+
+def test_weights_in_eight_bits_are_packed_without_loss(tmp_path: Path) -> None:
+    space, path = base_space(), tmp_path / "packed.h5"
+    save(space, path, precision="int8", codes="int8")
+    numbers = sum(tensor.numel() for tensor in space.decoder.state_dict().values())
+    assert stored_sizes(path).decoder < 0.9 * numbers < path.stat().st_size
+    for kept, again in zip(space.decoder.state_dict().values(), load(path).decoder.state_dict().values(), strict=True):
+        assert torch.equal(kept, again)
+
+
+def test_a_file_that_needs_no_new_reader_keeps_its_version(space_path: Path, tmp_path: Path) -> None:
+    for precision in ("float32", "float16"):
+        save(load(space_path), tmp_path / "space.h5", precision=precision)
+        with h5py.File(tmp_path / "space.h5") as file:
+            assert file.attrs["version"] == 1
+
+
+def corrected(shape: Shape) -> Shape:
+    """A shape with some correction."""
+    points = torch.nn.functional.normalize(torch.randn(500, 3, generator=torch.Generator().manual_seed(0))).numpy()
+    solution = solve(0.5 * points, points, SolveConfig(resolution=16), prior=sphere(0.45))
+    return replace(shape, correction=Correction.of(solution.correction))
+
+
+def test_corrections_are_kept_beside_the_codes(space_path: Path, tmp_path: Path) -> None:
+    space, path = load(space_path), tmp_path / "space.h5"
+    names, points = space.names, torch.rand(300, 3) * 2 - 1
+    tight = corrected(space[names[1]])
+    space.add(tight, replace=True)
+    save(space, path)
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 3
+    again = load(path)
+    assert [again[name].correction is None for name in names] == [name != tight.name for name in names]
+    assert torch.equal(again[tight.name].sdf(points), tight.sdf(points))
+    assert tight.correction is not None
+    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+    append(path, [replace(tight, name="new/tight"), replace(tight, name="new/loose", correction=None)])
+    again = load(path)
+    assert torch.equal(again["new/tight"].sdf(points), tight.sdf(points))
+    assert again["new/loose"].correction is None
+    assert again[tight.name].correction is not None
+    assert stored_sizes(path).corrected == 2
+    append(path, [tight.without_correction()], replace=True)
+    assert load(path)[tight.name].correction is None
+    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+
+
+def test_the_first_correction_raises_a_file_s_version(space_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(PINNED, path)
+    first = load(path)["ball/0"]
+    append(path, [replace(first, name="loose")])
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 1
+    append(path, [corrected(first)], replace=True)
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 3
+    again = load(path)
+    assert again.names == ("ball/0", "ball/1", "box/0", "loose")
+    assert [again[name].correction is None for name in again] == [False, True, True, True]
+
+
+def test_retrieval_is_by_codes_alone(space_path: Path) -> None:
+    space = load(space_path)
+    name = space.names[0]
+    space.add(corrected(space[name]), replace=True)
+    match = Index(space).search(space[name], k=1)[0]
+    assert (match.name, match.distance) == (name, 0.0)

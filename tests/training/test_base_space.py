@@ -1,0 +1,63 @@
+"""The base space that comes with the library: small, usable at once, and what training starts from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+
+import pytest
+import torch
+
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.space.space import LatentSpace
+from latentsdf.training.config import NESTED, config_to_dict, named_config
+from latentsdf.training.loop import train
+from latentsdf.training.warm_start import BASE, attitudes_in, base_space, nearest_codes
+
+
+@pytest.fixture(scope="module")
+def base() -> LatentSpace:
+    return base_space()
+
+
+def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
+    assert len(files("latentsdf").joinpath(BASE).read_bytes()) < 2_000_000
+    assert base.decoder.config == named_config("dual", 64).decoder
+    assert base.nested == NESTED
+    assert len(base) == 1000
+
+
+def test_its_codes_are_whole_shapes(base: LatentSpace) -> None:
+    for name in base.names[::128]:
+        surface = base[name].mesh(48)
+        assert surface.is_watertight, name
+        assert base[name].shortened(16).mesh(32).volume > 0, name
+
+
+@pytest.mark.parametrize("size", [8, 80])
+def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, base: LatentSpace) -> None:
+    config = replace(named_config("dual", size), shapes_per_batch=2, points_per_shape=64)
+    assert config.start == "base"
+    space = train(dataset, config, steps=1)
+    assert space.code_size == size
+    assert space.history["config"] == config_to_dict(config)
+    kept = min(size, 64)
+    turns = attitudes_in(config, dataset)
+    assert turns is not None
+    expected = nearest_codes(base, dataset.turned(turns))[:, :kept]
+    assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
+
+
+def test_other_decoders_start_from_nothing() -> None:
+    assert named_config("dual", 64, joint=True).start == "components"
+    for name in ("dual-mlp", "deepsdf", "linear"):
+        assert named_config(name, 64).start in ("components", "random")
+
+
+def test_the_base_beats_a_fresh_start(dataset: Dataset) -> None:
+    losses = {}
+    for start in ("base", "components"):
+        config = replace(named_config("dual", 64), start=start, schedule_steps=40, points_per_shape=256)
+        log = train(dataset, config, steps=40).history["log"]
+        losses[start] = torch.tensor([row["terms"]["coarse"] for row in log[-5:]]).mean()
+    assert losses["base"] < losses["components"]

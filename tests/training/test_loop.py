@@ -1,0 +1,155 @@
+"""Training: resumable to the bit, by stages, and it does learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, TINY_DECODER, primitive
+
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.decoder import DeepSDFConfig, LinearConfig
+from latentsdf.mesh.metrics import compare
+from latentsdf.space.store import load, load_resume
+from latentsdf.training.config import (
+    JOINT,
+    OVERFIT,
+    Stage,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+    distance_loss,
+)
+from latentsdf.training.loop import train
+
+SHORT = replace(TINY, schedule_steps=20, points_per_shape=256)
+
+
+def same(a, b) -> bool:
+    """Whether two spaces are equal to the last bit."""
+    weights = zip(a.decoder.state_dict().values(), b.decoder.state_dict().values(), strict=True)
+    return torch.equal(a.codes(), b.codes()) and all(torch.equal(x, y) for x, y in weights)
+
+
+@pytest.mark.parametrize("half", [5, 12])
+def test_two_halves_equal_the_whole_to_the_bit(dataset: Dataset, tmp_path: Path, half: int) -> None:
+    whole = train(dataset, SHORT, path=tmp_path / "whole.h5", steps=2 * half)
+    train(dataset, SHORT, path=tmp_path / "halves.h5", steps=half)
+    halves = train(dataset, path=tmp_path / "halves.h5", resume=True, steps=half)
+    assert same(whole, halves)
+    assert same(load(tmp_path / "whole.h5"), load(tmp_path / "halves.h5"))
+    assert not same(whole, train(dataset, replace(SHORT, seed=1), steps=2 * half))
+
+
+def test_an_unfinished_file_is_a_space_and_says_that_it_can_go_on(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    space = train(dataset, SHORT, path=path, steps=7)
+    assert "not at its end" in space.history["stop"]
+    state = load_resume(path)
+    assert state is not None
+    assert state.facts["step"] == 7
+    assert len(load(path)) == len(dataset)
+    train(dataset, path=path, resume=True, minutes=0.02)
+    assert load_resume(path) is None
+    with pytest.raises(ValueError, match="nothing to resume"):
+        train(dataset, path=path, resume=True, steps=1)
+
+
+def test_resuming_with_other_shapes_or_another_decoder_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    train(dataset, SHORT, path=path, steps=2)
+    with pytest.raises(ValueError, match="other shapes"):
+        train(dataset.subset([0, 1]), path=path, resume=True, steps=2)
+    other = replace(SHORT, decoder=replace(TINY_DECODER, code_size=9))
+    with pytest.raises(ValueError, match="another decoder"):
+        train(dataset, other, path=path, resume=True, steps=2)
+
+
+def test_generalize_then_overfit_moves_the_branches_in_turn(dataset: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    first = train(dataset, SHORT, path=path, steps=12)
+    grid = dict(first.decoder.named_parameters())["grid"]
+    assert float(grid.abs().max()) == 0.0
+    last = train(dataset, path=path, resume=True, steps=8)
+    assert float(dict(last.decoder.named_parameters())["grid"].abs().max()) > 0.0
+    assert [row["stage"] for row in last.history["log"]][0] == "generalize"
+    assert last.history["log"][-1]["stage"] == "overfit"
+    assert set(last.history["log"][-1]["terms"]) == {"coarse", "fine", "prior"}
+    assert set(last.history["log"][-1]["rates"]) == {"coarse", "fine", "grid", "codes"}
+    assert last.history["log"][-1]["rates"]["grid"] < OVERFIT.rates["grid"]
+
+
+def test_the_tiny_space_has_learned_its_shapes(space_path: Path, mesh_dir: Path) -> None:
+    space = load(space_path)
+    figures = compare(space["ball/1"].mesh(64), primitive("ball", 1.0))
+    assert figures.f_scores[0.02] > 0.8
+    assert figures.normal_consistency > 0.95
+    log = space.history["log"]
+    assert log[-1]["terms"]["coarse"] < 0.25 * log[0]["terms"]["coarse"]
+
+
+@pytest.mark.parametrize("branch", ["coarse", "fine", "fused"])
+def test_the_three_fields_are_near_the_truth_and_each_other(space_path: Path, branch: str) -> None:
+    shape = load(space_path)["ball/1"]
+    directions = torch.nn.functional.normalize(torch.randn(500, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    radii = torch.linspace(0.9, 1.05, 500)[:, None]
+    truth = radii[:, 0] / 1.03 - 1.0 / 1.03
+    found = shape.decoded(branch)(directions * radii / 1.03)
+    assert float((found - truth).abs().mean()) < 0.02
+
+
+def test_joint_and_other_decoders_train(dataset: Dataset) -> None:
+    joint = train(dataset, replace(SHORT, stages=(JOINT,)), steps=20)
+    assert joint.history["stop"] == "the schedule was run to its end"
+    deep = TrainConfig(decoder=DeepSDFConfig(code_size=8, width=32, depth=4), truncate="clamp", schedule_steps=5)
+    assert train(dataset, deep, steps=5).decoder.kind == "deepsdf"
+
+
+def test_the_linear_space_reproduces_lattices_it_spans(dataset: Dataset) -> None:
+    space = train(dataset, TrainConfig(decoder=LinearConfig(code_size=8, resolution=32)))
+    lattices = dataset.lattices()
+    side = torch.linspace(-1, 1, 32)
+    points = torch.stack(torch.meshgrid(side, side, side, indexing="ij"), -1).reshape(-1, 3)
+    for row, name in enumerate(space):
+        torch.testing.assert_close(space[name].sdf(points), lattices[row].flatten(), rtol=0, atol=2e-4)
+
+
+def test_the_loss_is_the_published_one_when_clamped() -> None:
+    predicted, true = torch.tensor([[0.3, -0.02, 0.05]]), torch.tensor([[0.2, -0.01, -0.3]])
+    clamped = distance_loss(predicted, true, TrainConfig(truncate="clamp", far_weight=0.0))
+    assert float(clamped) == pytest.approx((0.0 + 0.01 + 0.15) / 3)
+    soft = TrainConfig(far_weight=0.0)
+    off = torch.tensor([[0.5]], requires_grad=True)
+    distance_loss(off, torch.tensor([[-0.5]]), replace(soft, truncate="clamp")).backward()
+    assert off.grad is not None
+    assert float(off.grad) == 0.0
+    off.grad.zero_()
+    distance_loss(off, torch.tensor([[-0.5]]), soft).backward()
+    assert float(off.grad) > 0.0
+
+
+def test_a_config_survives_its_dictionary_and_refuses_unknown_fields() -> None:
+    config = replace(TINY, stages=(JOINT, OVERFIT), truncate="clamp")
+    assert config_from_dict(config_to_dict(config)) == config
+    with pytest.raises(TypeError, match="batchsize"):
+        config_from_dict({**config_to_dict(config), "batchsize": 3})
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"minutes": 0.0}, "minutes"), ({"truncation": -1.0}, "truncation"), ({"shapes_per_batch": 0}, "at least 1")],
+)
+def test_impossible_settings_are_refused(change: dict, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        TrainConfig(**change)
+
+
+def test_a_stage_that_names_what_is_not_there_is_refused(dataset: Dataset) -> None:
+    stage = Stage(name="odd", share=1.0, losses={"coarse": {"near": 1.0}}, rates={"triplane": 1e-3})
+    with pytest.raises(ValueError, match="'triplane'.*coarse, fine, grid, codes"):
+        train(dataset, replace(SHORT, stages=(stage,)), steps=1)
+    wrong = replace(stage, losses={"sdf": {"near": 1.0}}, rates={"coarse": 1e-3})
+    with pytest.raises(ValueError, match="no branch 'sdf'"):
+        train(dataset, replace(SHORT, stages=(wrong,)), steps=1)
