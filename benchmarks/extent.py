@@ -1,4 +1,4 @@
-"""How far noise carries the farthest points of a whole scan, for `latentsdf.scan.bounding_sphere.FARTHEST`.
+"""How far noise carries the farthest points of a whole scan, for `latentsdf.core.pose.FARTHEST`.
 
     python benchmarks/extent.py MESH_DIR [--every 6]
 
@@ -17,10 +17,10 @@ import torch
 import trimesh
 from judging import true_mesh
 
+from latentsdf.core import pose as extent
 from latentsdf.core.frame import Frame
 from latentsdf.core.pose import Pose
 from latentsdf.mesh.folder import find_meshes
-from latentsdf.scan import bounding_sphere as extent
 from latentsdf.scan.neighborhoods import noise_level
 from latentsdf.scan.virtual import virtual_scan
 

@@ -47,8 +47,9 @@ from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, load_resume, save
-from latentsdf.training.config import TrainConfig, named_config
+from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import TrainEvent, train
+from latentsdf.training.presets import named_config
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch
 from latentsdf.inference.objective import Guess, Problem
 from latentsdf.reconstruction.reconstruction import Reconstruction
 from latentsdf.reconstruction.scan_residuals import ScanEvidence
-from latentsdf.space.space import Shape
+from latentsdf.space.shape import Shape
 
 RATES = {"code": 5e-3, "decoder": 1e-3}
 TRUNCATION = 0.03

@@ -24,7 +24,8 @@ from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare, iou
 from latentsdf.mesh.repair import repair_mesh
 from latentsdf.space.quantize import quantize_codes, restore_codes
-from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import stored_sizes
 
 PSB = "psb_"

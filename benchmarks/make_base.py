@@ -27,9 +27,11 @@ from latentsdf.dataset.file import assemble, stored_shapes
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, save, stored_sizes
 from latentsdf.training.alignment import common_attitudes
-from latentsdf.training.config import GENERALIZE, PLACE, TrainConfig, named_config
+from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
 from latentsdf.training.pca import resampled
+from latentsdf.training.presets import named_config
+from latentsdf.training.stages import GENERALIZE, PLACE
 
 LATTICE = 16
 """Lattice vertices an axis at which shapes are compared when they are set on the axes."""

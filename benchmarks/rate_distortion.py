@@ -41,7 +41,8 @@ from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.evaluation import split
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.quantize import code_unit
-from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, stored_sizes
 
 OPERATING_POINTS = ("4/4", "12/4", "24/5", "40/5", "60/6", "90/6", "120/6", "180/6", "250/7", "350/7", "500/7", "700/8")

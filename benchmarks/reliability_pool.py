@@ -17,8 +17,9 @@ from latentsdf.inference.evaluation import split
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.mesh.isosurface import extract_mesh
-from latentsdf.mesh.load import load_mesh, surface_samples
+from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.repair import repair_mesh
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import FAMILIES
 
 QUERIES = 600

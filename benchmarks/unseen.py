@@ -39,7 +39,7 @@ from latentsdf.fitting.descent import FitConfig, Fitted, fit
 from latentsdf.inference.candidates import Gallery
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
-from latentsdf.mesh.load import surface_samples
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
 from latentsdf.reconstruction.scan_fitting import ScanFitConfig, gallery_of
 from latentsdf.scan.scan import Scan

@@ -24,11 +24,11 @@ from .regularizers.term import Term as Term
 from .scan.scan import Scan as Scan
 from .space.index import Index as Index
 from .space.index import Match as Match
+from .space.shape import Shape as Shape
 from .space.space import LatentSpace as LatentSpace
-from .space.space import Shape as Shape
 from .space.store import load as load
 from .space.store import save as save
 from .space.viewer import view as view
-from .training.config import Stage as Stage
 from .training.config import TrainConfig as TrainConfig
 from .training.loop import train as train
+from .training.stages import Stage as Stage

@@ -22,8 +22,8 @@ from latentsdf.cli import main
 from latentsdf.dataset.synthetic import write_families
 from latentsdf.mesh.load import load_mesh
 from latentsdf.scan.virtual import virtual_scan
-from latentsdf.training.config import named_config
 from latentsdf.training.loop import train
+from latentsdf.training.presets import named_config
 
 COMMITTED = Path(__file__).parent / "data" / "golden.json"
 FAMILIES = ("bolt", "bottle", "vase", "chair", "mug", "table")

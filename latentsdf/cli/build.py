@@ -14,9 +14,9 @@ from ..dataset.sampling import SamplingConfig
 from ..inference.code_fitting import EncodeConfig
 from ..inference.encoding import encode_all
 from ..space.store import append, load, load_resume, stored_sizes
-from ..training.config import named_config
 from ..training.loop import TrainEvent
 from ..training.loop import train as train_space
+from ..training.presets import named_config
 from .arguments import Result, shape_name, usable_device
 from .progress import Bar, say
 

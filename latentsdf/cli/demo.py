@@ -27,9 +27,10 @@ from ..primitives.families import FAMILIES
 from ..reconstruction.reconstruction import reconstruct
 from ..scan.virtual import virtual_scan
 from ..space.index import Index
-from ..space.space import LatentSpace, Shape
-from ..training.config import named_config
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from ..training.loop import train
+from ..training.presets import named_config
 from .arguments import write_mesh
 from .progress import Bar, say
 

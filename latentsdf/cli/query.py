@@ -18,7 +18,8 @@ from ..reconstruction.reconstruction import reconstruct as reconstruct_scan
 from ..reconstruction.scan_fitting import ScanFitConfig
 from ..scan.scan import Scan
 from ..space.index import Index
-from ..space.space import LatentSpace, Shape
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from ..space.store import append, load
 from .arguments import Result, check_folder, check_mesh_ending, is_mesh_file, load_scan, write_mesh
 from .progress import Bar, say

@@ -113,7 +113,7 @@ class Jet:
         return self.hessian.diagonal(dim1=1, dim2=2).sum(-1)
 
     @cached_property
-    def bend(self) -> Tensor:
+    def second_along_gradient(self) -> Tensor:
         """Gradient . Hessian . gradient, (N,), differentiable: one more backward pass instead of the Hessian's three.
 
         It is the product of the gradient with the gradient of half its squared length.

@@ -80,7 +80,7 @@ class Frame:
         """Points (..., 3) in the unit frame -> points (..., 3) in source units."""
         return np.asarray(points, dtype=np.float64) @ self.rotation * self.scale + self.center
 
-    def distance_out(self, distances):
+    def to_source_distance(self, distances):
         """Distances in the unit frame -> distances in source units (arrays and tensors alike)."""
         return distances * self.scale
 

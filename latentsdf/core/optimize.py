@@ -35,6 +35,10 @@ class Step(NamedTuple):
     scale: float
 
 
+OnStep = Callable[[Step], bool | None]
+"""Called after every step; returning True pauses the loop."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Tensors that share a learning rate.
@@ -128,7 +132,7 @@ def minimize(
     *,
     progress: Callable[[int, float], float],
     scale: Callable[[float], float] = cosine,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
     start: int = 0,
     start_seconds: float = 0.0,
 ) -> Stop:

@@ -10,21 +10,8 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from ..mesh.distance import MeshSDF
-from ..mesh.load import surface_samples
-from .band_lattice import Blocks, UnsignedDistance, band_vertices, corner_grid, truncated_lattice
-
-__all__ = [
-    "COMPACT_SDF_SIGMA",
-    "DEEPSDF_SIGMAS",
-    "QuerySamples",
-    "SamplingConfig",
-    "band_vertices",
-    "draw_samples",
-    "near_surface_points",
-    "round_points",
-    "truncated_lattice",
-    "uniform_points",
-]
+from ..mesh.surface_sampling import surface_samples
+from .band_lattice import Blocks, UnsignedDistance, corner_grid
 
 DEEPSDF_SIGMAS = (0.0707, 0.0224)
 """Standard deviations of DeepSDF's near-surface noise in the unit frame (variances 0.005 and 0.0005)."""

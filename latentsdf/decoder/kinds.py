@@ -5,29 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from .base import Conditioned, Decoder
+from .base import Decoder
 from .coarse import CoarseMLP, CoarseVolumes
 from .deepsdf import DeepSDF, DeepSDFConfig
 from .dual import Dual, DualConfig
-from .linear import Linear, LinearConfig, principal_components
-
-__all__ = [
-    "CoarseMLP",
-    "CoarseVolumes",
-    "Conditioned",
-    "Decoder",
-    "DecoderConfig",
-    "DeepSDF",
-    "DeepSDFConfig",
-    "Dual",
-    "DualConfig",
-    "Linear",
-    "LinearConfig",
-    "build_decoder",
-    "decoder_from_dict",
-    "decoder_to_dict",
-    "principal_components",
-]
+from .linear import Linear, LinearConfig
 
 DecoderConfig = DeepSDFConfig | DualConfig | LinearConfig
 _KINDS: dict[type, type[Decoder]] = {DeepSDFConfig: DeepSDF, DualConfig: Dual, LinearConfig: Linear}

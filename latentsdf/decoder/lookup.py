@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from ..core.lattice import trilinear_corners
+
 
 def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None) -> Tensor:
     """Read feature volumes over [-1, 1]^3 at points, trilinearly, border values continued outside.
@@ -27,7 +29,7 @@ def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None
         (S, N, C).
     """
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
-    index, weight = _corners(points, resolution)
+    index, weight = trilinear_corners(points, resolution)
     if shapes > 1:
         index = index + torch.arange(shapes, device=points.device)[:, None, None] * resolution**3
     table = volumes.reshape(-1, channels)
@@ -49,34 +51,13 @@ def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:
         (N, D).
     """
     resolution, size = table.shape[0], table.shape[-2]
-    index, weight = _corners(points, resolution)
+    index, weight = trilinear_corners(points, resolution)
     index = index[:, :, None] * size + torch.arange(size, device=points.device)
     weight = weight[:, :, None] * channels[:, None]
     rows = table.reshape(-1, table.shape[-1])
     return functional.embedding_bag(
         index.flatten(1), rows, per_sample_weights=weight.flatten(1).to(rows.dtype), mode="sum"
     )
-
-
-def _corners(points: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
-    """The eight vertices round each point (..., 8), as rows of a flat lattice, and their weights (..., 8)."""
-    position = (points + 1.0) * (0.5 * (resolution - 1))
-    position = position.clamp(0.0, resolution - 1.0)
-    cell = position.detach().floor().clamp_(max=resolution - 2)
-    high = position - cell
-    low = 1.0 - high
-    stride = (resolution * resolution, resolution, 1)
-    corner = cell.long()
-    base = corner[..., 0] * stride[0] + corner[..., 1] * stride[1] + corner[..., 2]
-    offsets = torch.tensor(
-        [i * stride[0] + j * stride[1] + k for i in (0, 1) for j in (0, 1) for k in (0, 1)],
-        device=points.device,
-    )
-    along_x = torch.stack([low[..., 0], high[..., 0]], -1)
-    along_y = torch.stack([low[..., 1], high[..., 1]], -1)
-    along_z = torch.stack([low[..., 2], high[..., 2]], -1)
-    weight = along_x[..., :, None, None] * along_y[..., None, :, None] * along_z[..., None, None, :]
-    return base[..., None] + offsets, weight.flatten(-3)
 
 
 class _WeightedRows(torch.autograd.Function):

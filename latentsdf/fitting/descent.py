@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
-from ..core.optimize import Adam, Group, Step, Stop, minimize
-from ..mesh.isosurface import extract_mesh
+from ..core.framed_field import FramedField
+from ..core.optimize import Adam, Group, OnStep, Step, Stop, minimize
+from ..mesh.isosurface import extract_framed_mesh
 from ..regularizers.objective import Objective
 from ..regularizers.presets import preset, terms_of
 from ..regularizers.term import Term
@@ -26,8 +27,6 @@ from ..scan.winding import rough_distance
 from .fields import Field
 from .networks import NETWORKS, NetworkConfig
 from .scan_batches import Amounts, Queries
-
-__all__ = ["DEFAULT_PRESET", "LEAST_POINTS", "PAPER_NETWORK", "FitConfig", "Fitted", "fit"]
 
 DEFAULT_PRESET = {True: "siren", False: "digs"}
 """The preset that is taken when none is named, for scans with normals and without."""
@@ -121,10 +120,7 @@ class Fitted:
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in the scan's units, of points (N, 3) in the scan's units."""
-        rotation = torch.as_tensor(self.frame.rotation.copy(), device=points.device)
-        center = torch.as_tensor(self.frame.center.copy(), device=points.device)
-        unit = (points.double() - center) @ rotation.T / self.frame.scale
-        return self.frame.distance_out(self.sdf(unit.float())).to(points.dtype)
+        return FramedField(self.sdf, self.frame)(points)
 
     def mesh(self, resolution: int = 256) -> trimesh.Trimesh:
         """The surface as a watertight triangle mesh in the scan's units.
@@ -135,8 +131,7 @@ class Fitted:
         Raises:
             ValueError: the field has no surface.
         """
-        unit = extract_mesh(self.sdf, resolution)
-        return trimesh.Trimesh(self.frame.invert(unit.vertices), unit.faces, process=False)
+        return extract_framed_mesh(FramedField(self.sdf, self.frame), resolution)
 
 
 def fit(
@@ -144,7 +139,7 @@ def fit(
     terms: str | Mapping[str, float] | Sequence[Term] | None = None,
     config: FitConfig | None = None,
     *,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Fitted:
     """Fit a field to a scan alone: no latent space, no learned prior.
 
@@ -197,7 +192,7 @@ def fit(
 class _Log:
     """Progress by steps or by time, and the rows of the trace."""
 
-    def __init__(self, config: FitConfig, on_step: Callable[[Step], bool | None] | None):
+    def __init__(self, config: FitConfig, on_step: OnStep | None):
         self._config, self._on_step = config, on_step
         self.now, self.steps, self.rows = 0.0, 0, []
 

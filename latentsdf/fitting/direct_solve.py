@@ -16,8 +16,6 @@ from ..scan.scan import Scan
 from ..solver.galerkin import SolveConfig, solve
 from .descent import LEAST_POINTS, Fitted
 
-__all__ = ["fitting_resolution", "solve_scan"]
-
 SOLVED = "splines"
 """The kind of network that a solve says it has."""
 COARSEST, FINEST = 32, 256

@@ -14,8 +14,6 @@ from .fields import Field, softplus
 from .forward_derivatives import Dense, Expansion, First, Second, Stage, expand_points
 from .spline_taps import Taps, read, tap_cells
 
-__all__ = ["FastConfig", "FastField"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class FastConfig:

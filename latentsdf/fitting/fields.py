@@ -11,8 +11,6 @@ from torch.nn import functional
 
 from .forward_derivatives import Beside, Dense, Expansion, Pointwise, Stage, expand
 
-__all__ = ["RELU", "Field", "LayeredField", "sine", "softplus"]
-
 RELU = Pointwise(functional.relu, lambda x: (x > 0).to(x.dtype), torch.zeros_like)
 
 

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Beside", "Dense", "Expansion", "First", "Pointwise", "Second", "Stage", "expand", "expand_points"]
-
 Kind = Literal["laplacian", "hessian", "along"]
 PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 """Rows of second derivatives of a Hessian, by axis."""

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 
-from .fast_field import FastConfig, FastField
-from .fields import Field, LayeredField
-from .forward_derivatives import Expansion
-from .paper_fields import BallConfig, BallField, SineConfig, SineField
+from .fast_field import FastConfig
+from .paper_fields import BallConfig, SineConfig
 
 NetworkConfig = FastConfig | SineConfig | BallConfig
 
@@ -16,17 +14,3 @@ NETWORKS: Mapping[str, NetworkConfig] = {
     "relu": BallConfig(activation="relu"),
 }
 """Networks by name."""
-
-__all__ = [
-    "NETWORKS",
-    "BallConfig",
-    "BallField",
-    "Expansion",
-    "FastConfig",
-    "FastField",
-    "Field",
-    "LayeredField",
-    "NetworkConfig",
-    "SineConfig",
-    "SineField",
-]

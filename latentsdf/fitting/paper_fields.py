@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from .fields import RELU, LayeredField, sine, softplus
 from .forward_derivatives import Pointwise
 
-__all__ = ["BallConfig", "BallField", "SineConfig", "SineField"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SineConfig:

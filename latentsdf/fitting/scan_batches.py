@@ -14,8 +14,6 @@ from ..regularizers.disks import Disks
 from ..regularizers.rays import ray_points
 from ..scan.scan import Scan
 
-__all__ = ["Amounts", "Queries"]
-
 
 class Amounts(NamedTuple):
     """How many points a step takes of each kind, and how queries near the surface are drawn.

@@ -16,8 +16,6 @@ from torch.autograd.function import once_differentiable
 
 from .forward_derivatives import PAIRS, Second
 
-__all__ = ["Taps", "read", "tap_cells"]
-
 
 class Taps:
     """The 27 coefficients that count at each of N points, and the polynomials in each axis that weigh them.

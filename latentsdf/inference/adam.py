@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
-from ..core.optimize import Adam, Group, Step, minimize
+from ..core.optimize import Adam, Group, OnStep, minimize
 from ..core.pose import FREEDOMS
 from .levenberg_marquardt import Draw, Found
 from .objective import Guess, Problem
@@ -18,7 +16,7 @@ def adam_fit(
     start: Guess,
     steps: int,
     rate: float,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Found:
     """Lower what `levenberg` lowers, by Adam with a cosine rate.
 

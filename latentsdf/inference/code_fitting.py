@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..core.optimize import Step, Stop
+from ..core.optimize import OnStep, Step, Stop
 from ..core.pose import Pose, PoseFreedom, moving
 from ..decoder.base import Decoder
 from .adam import adam_fit
@@ -113,7 +112,7 @@ def infer_codes(
     targets: Targets,
     stored: Tensor,
     config: EncodeConfig | None = None,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> InferredCodes:
     """Fit codes to targets with the decoder frozen (maximum a posteriori: DeepSDF, section 4), all shapes at once.
 
@@ -162,7 +161,6 @@ _WIDE = 0.2
 """Truncation that second-order fits begin with."""
 PRUNED = ((0.1, 4), (0.3, 2), (0.5, 1))
 """How starts are given up: after which part of the stages, and how many are kept."""
-OnStep = Callable[[Step], bool | None] | None
 
 
 def _narrowing(stage: int, stages: int, truncation: float) -> float:
@@ -172,7 +170,7 @@ def _narrowing(stage: int, stages: int, truncation: float) -> float:
     return wide * (truncation / wide) ** reach
 
 
-def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
+def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep | None) -> Found:
     random = torch.Generator().manual_seed(config.seed + 1)
 
     def draw(step: int) -> tuple[float, list[Residuals]]:
@@ -182,7 +180,9 @@ def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeCon
     return adam_fit(problem, draw, start, config.count, config.rate, on_step)
 
 
-def _by_second_order(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep) -> Found:
+def _by_second_order(
+    problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep | None
+) -> Found:
     """Two iterations a stage, each stage on fresh points: few and looked at from afar first, many and close last.
 
     Fresh points and a narrowing truncation do for these steps what noise does for Adam: with all points held fixed, or

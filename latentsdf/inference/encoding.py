@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import trimesh
 from torch import Tensor
 
 from ..core.frame import Frame
-from ..core.optimize import Step, Stop
+from ..core.optimize import OnStep, Stop
 from ..dataset.sampling import SamplingConfig, draw_samples
 from ..mesh.audit import audit_mesh
 from ..mesh.load import load_mesh
 from ..mesh.repair import repair_mesh
-from ..space.space import LatentSpace, Shape
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig, Targets, infer_codes
 
 
@@ -27,7 +28,7 @@ def encode(
     *,
     name: str | None = None,
     config: EncodeConfig | None = None,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Shape:
     """The code of an unseen mesh; the space's decoder does not change, and the shape is not added to it.
 
@@ -52,7 +53,7 @@ def encode_all(
     meshes: Sequence[tuple[str, trimesh.Trimesh | str | Path]],
     *,
     config: EncodeConfig | None = None,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> list[Shape]:
     """Codes of several unseen meshes, fitted in one batch; see `encode`.
 

@@ -17,7 +17,8 @@ from ..mesh.load import load_mesh
 from ..mesh.metrics import Comparison, compare
 from ..mesh.repair import repair_mesh
 from ..space.retrieval import RetrievalScores, retrieval_scores
-from ..space.space import LatentSpace, Shape
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig
 from .encoding import encode
 

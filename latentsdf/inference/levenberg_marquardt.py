@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..core.interrupt import deferred_interrupt
-from ..core.optimize import Step, Stop
+from ..core.optimize import OnStep, Step, Stop
 from .objective import Guess, Problem, System
 from .residuals import Residuals
 
@@ -45,7 +45,7 @@ def levenberg(
     draw: Draw,
     start: Guess,
     stages: Sequence[int],
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Found:
     """Lower the sum of weighted mean absolute residuals and the prior by damped Gauss-Newton steps.
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.field import SDF, Jet, evaluate
+from ..core.framed_field import FramedField
 
 RESOLUTION_RANGE = (4, 1024)
 """Cells an axis that `extract_mesh` accepts; at 1024 it needs a few GB."""
@@ -107,6 +108,24 @@ def extract_mesh(
             "inside), or raise the resolution"
         )
     return _march(lattice, cells, corners)
+
+
+def extract_framed_mesh(field: FramedField, resolution: int = 256, *, like: Tensor | None = None) -> trimesh.Trimesh:
+    """Mesh the zero level set of a field of the unit frame, in source units.
+
+    Args:
+        field: SDF of the unit frame, and the frame.
+        resolution: cells per axis of the cube [-1, 1]^3 of the unit frame, 4 to 1024.
+        like: a tensor whose device and dtype the query points take; float32 on the CPU if None.
+
+    Returns:
+        A closed mesh in source units.
+
+    Raises:
+        ValueError: as `extract_mesh`.
+    """
+    unit = extract_mesh(field.sdf, resolution, like=like)
+    return trimesh.Trimesh(field.frame.invert(unit.vertices), unit.faces, process=False)
 
 
 class _Lattice:

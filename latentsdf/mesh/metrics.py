@@ -19,7 +19,7 @@ from scipy.spatial import KDTree
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
 from .distance import MeshSDF
-from .load import surface_samples
+from .surface_sampling import surface_samples
 
 F_THRESHOLDS = (0.005, 0.01, 0.02)
 """The distances, in units of the unit frame, at which `compare` reports an F-score."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..core.frame import Frame
-from .load import surface_samples
+from .surface_sampling import surface_samples
 
 
 def render(

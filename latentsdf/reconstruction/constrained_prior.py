@@ -9,13 +9,10 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from ..core.arrays import Array
 from ..core.field import SDF, evaluate
 from ..scan.visibility import seen_past
 from ..scan.winding import CLOSED, openness, winding_numbers
-
-__all__ = ["Bounded"]
-
-Array = NDArray[np.float64]
 
 _CELLS = 48
 _RAYS = 4000

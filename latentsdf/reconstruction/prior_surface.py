@@ -11,8 +11,6 @@ from scipy.spatial import KDTree
 
 from ..core.field import SDF, Jet, evaluate
 
-__all__ = ["Misplaced", "settled", "surface_of"]
-
 _CELLS = 48
 """Cells an axis of the lattice that the surface is looked for with."""
 _NEIGHBORS = 16

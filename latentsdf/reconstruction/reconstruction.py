@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,11 +14,12 @@ from trimesh.visual import ColorVisuals
 
 from ..core.field import Jet
 from ..core.frame import Frame
-from ..core.optimize import Step, Stop
+from ..core.optimize import OnStep, Stop
 from ..inference.candidates import Gallery
 from ..regularizers.term import Term
 from ..scan.scan import Scan
-from ..space.space import LatentSpace, Shape
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from .refinement import TightenConfig, Tightened, tighten
 from .scan_fitting import FittedScan, ScanFitConfig, fit_scan
 
@@ -91,7 +92,7 @@ class Reconstruction:
             variance = torch.einsum("nd,de,ne->n", found.of_codes[0], self.fitted.covariance, found.of_codes[0])
             slope = found.of_points[0].norm(dim=-1).clamp_min(0.1)
             spread.append((variance.clamp_min(0.0).sqrt() / slope).cpu())
-        of_code = frame.distance_out(torch.cat(spread).double().numpy())
+        of_code = frame.to_source_distance(torch.cat(spread).double().numpy())
         if self.tightened is None or self.shape.correction is None:
             return of_code
         share = np.clip(self.support(points) / self.tightened.reach - 1.0, 0.0, 1.0)
@@ -123,7 +124,7 @@ def reconstruct(
     *,
     config: ReconstructConfig | None = None,
     gallery: Gallery | None = None,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Reconstruction:
     """Find the shape of a space that explains a scan, and where it lies; then correct it to the scan.
 

@@ -23,12 +23,10 @@ from ..solver.galerkin import SolveConfig, solve
 from ..solver.robust import Robust, isolation_weights
 from ..solver.soft_constraints import prior_at
 from ..solver.spline_field import SplineField
-from ..space.space import Shape
+from ..space.shape import Shape
 from .constrained_prior import Bounded
 from .prior_surface import Misplaced, settled, surface_of
 from .term_descent import DescentConfig, descend
-
-__all__ = ["LEAST_POINTS", "TightenConfig", "Tightened", "tighten"]
 
 Method = Literal["solve", "descent"]
 LEAST_POINTS = 32

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from ..core.frame import Frame
-from ..core.optimize import Step, Stop
-from ..core.pose import FREEDOMS, Pose, PoseFreedom, moving
+from ..core.optimize import OnStep, Stop
+from ..core.pose import FREEDOMS, Pose, PoseFreedom, filling, moving
 from ..inference.adam import adam_fit
 from ..inference.candidates import Gallery
 from ..inference.levenberg_marquardt import Found, in_pairs, levenberg
 from ..inference.objective import Guess, Problem
 from ..inference.residuals import Residuals
-from ..scan.bounding_sphere import filling
 from ..scan.neighborhoods import noise_level
 from ..scan.outliers import cleaned
 from ..scan.scan import Scan
@@ -26,8 +25,6 @@ from ..space.space import LatentSpace
 from .pose_candidates import best_pairs, gallery_of_space, rotations_for, tried_poses
 from .registration import lowest, registered
 from .scan_residuals import ScanEvidence
-
-__all__ = ["LEAST_POINTS", "FittedScan", "PoseFreedom", "ScanFitConfig", "fit_scan", "gallery_of"]
 
 LEAST_POINTS = 10
 """Fewer distinct points than this say nothing about a shape."""
@@ -130,7 +127,7 @@ def fit_scan(
     *,
     frame: Frame | None = None,
     gallery: Gallery | None = None,
-    on_step: Callable[[Step], bool | None] | None = None,
+    on_step: OnStep | None = None,
 ) -> FittedScan:
     """Find the code and the frame under which a shape of the space explains a scan.
 
@@ -226,7 +223,7 @@ def _fitted(
     draw: Callable[[int], list[Residuals]],
     guess: Guess,
     config: ScanFitConfig,
-    on_step: Callable[[Step], bool | None] | None,
+    on_step: OnStep | None,
 ) -> Found:
     if config.method == "adam":
         return adam_fit(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)

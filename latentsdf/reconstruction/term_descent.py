@@ -19,8 +19,6 @@ from ..regularizers.term import Term
 from ..scan.scan import Scan
 from ..solver.levels import COARSEST
 
-__all__ = ["Descent", "DescentConfig", "descend"]
-
 _MOVES = 4
 """Steps along the normal that bring a point to the surface."""
 

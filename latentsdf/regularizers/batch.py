@@ -9,8 +9,6 @@ from torch import Tensor
 
 from .disks import Disks
 
-__all__ = ["REMEDIES", "SETS", "Batch"]
-
 SETS = ("surface", "near", "space", "rays", "disks")
 """Sets of points at which a term can be taken; each is a field of `Batch`."""
 

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-__all__ = ["code_prior", "normals", "off_surface", "surface"]
-
 
 def surface(value: Tensor) -> Tensor:
     """Size of the field at points of the surface.

@@ -19,8 +19,6 @@ from ..core.interrupt import held_interrupt
 from ..scan.neighborhoods import local_axes
 from ..scan.scan import Scan
 
-__all__ = ["Disks"]
-
 SPLAT_PROPERTIES = ("x", "y", "z", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)), "opacity")
 """Properties of a vertex that a 3-D Gaussian splatting PLY holds; others are ignored."""
 

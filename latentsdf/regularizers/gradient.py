@@ -15,16 +15,6 @@ from torch.linalg import vector_norm
 
 from ..core.field import Jet
 
-__all__ = [
-    "directional_divergence",
-    "divergence",
-    "eikonal",
-    "foot_gradient",
-    "heat",
-    "level_set_alignment",
-    "viscosity",
-]
-
 
 def eikonal(gradient: Tensor, *, p: int = 1) -> Tensor:
     """How far the slope is from one.

@@ -13,8 +13,6 @@ from .batch import REMEDIES, SETS, Batch
 from .disks import Disks
 from .gradient import foot_gradient
 
-__all__ = ["INPUTS", "Input", "Reader"]
-
 
 class Reader:
     """Reads inputs of one field on one batch: one `Jet` a set of points, taken when it is first asked for.

@@ -13,8 +13,6 @@ from .batch import Batch
 from .inputs import INPUTS, Reader
 from .term import Term
 
-__all__ = ["Objective"]
-
 
 class Objective:
     """The weighted terms of a field on a batch, by name.

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from .term import VISCOSITY, Anneal, Term, suggestion
 
-__all__ = ["PRESETS", "preset", "terms_of"]
-
 _BOTH = ("surface", "space")
 _ZERO = Term(name="surface", weight=3000)
 _NOT_ZERO = Term(name="off_surface", weight=100, knobs={"alpha": 100.0})

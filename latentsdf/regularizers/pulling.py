@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-__all__ = ["disk_orthogonality", "disk_tangency", "disk_thinness", "pull", "pull_to_disks"]
-
 
 def pull(foot: Tensor, nearest: Tensor, *, p: int = 2) -> Tensor:
     """How far the foot of a query is from the scan point nearest to the query.

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-__all__ = ["RayPoints", "free_space", "ray_points"]
-
 
 class RayPoints(NamedTuple):
     """Points (R, 3) between sensor and surface, and the distance (R,) of each to the scan point that ends its ray."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["ssd_energy"]
-
 
 def ssd_energy(
     value: Tensor,

@@ -20,8 +20,6 @@ from .pulling import disk_orthogonality, disk_tangency, disk_thinness, pull, pul
 from .rays import free_space
 from .ssd import ssd_energy
 
-__all__ = ["TERMS", "VISCOSITY", "Anneal", "Rule", "Term", "suggestion"]
-
 VISCOSITY: Mapping[str, tuple[tuple[float, float], ...]] = {
     "srb": ((0.0, 0.5), (0.2, 0.4), (0.4, 0.04), (0.6, 0.005), (0.8, 0.0)),
     "shapenet": ((0.0, 1.0), (0.3, 0.25), (0.4, 0.0)),

@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.spatial import KDTree
 
-from ..solver.bspline import Array, Indices
+from ..core.arrays import Array, Indices
 
 NEAR, WIDE = 10, 40
 """Neighbours in the small and in the large neighbourhood."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..solver.bspline import Array
+from ..core.arrays import Array
 from .normals import estimate_normals, orient_normals
 from .scan import Scan
 

@@ -11,10 +11,9 @@ from scipy import sparse
 from scipy.sparse.linalg import cg
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from ..core.field import SDF, Jet
 from .neighborhoods import local_axes, noise_level, spacing
-
-Array = NDArray[np.float64]
 
 _WATCHED = 4000
 """Points that look about."""

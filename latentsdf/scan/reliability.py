@@ -13,10 +13,11 @@ from importlib import resources
 
 import numpy as np
 
-from ..solver.bspline import Array
-from ..solver.robust import FLOOR
+from ..core.arrays import Array
 from .local_features import FEATURES, local_features
 
+FLOOR = 1e-8
+"""The least weight of a point, so that no equation vanishes."""
 LEAST_POINTS = 50
 """Fewer points than this have no neighbourhoods to speak of; all of them get weight 1."""
 DOUBT = 0.3

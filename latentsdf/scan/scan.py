@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.frame import Frame
 from ..core.interrupt import held_interrupt
-from ..mesh.load import MESH_ENDINGS, load_mesh, surface_samples
+from ..mesh.load import MESH_ENDINGS, load_mesh
+from ..mesh.surface_sampling import surface_samples
 
 SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
 """The file endings that `Scan.load` reads as point clouds; a mesh of any kind is sampled."""

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from .neighborhoods import spacing
 from .visibility import contradicted
-
-__all__ = ["Mirror", "Oriented", "mirror_images", "mirrors_of"]
-
-Array = NDArray[np.float64]
 
 _AXES = np.array(
     [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)], float

@@ -7,7 +7,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..mesh.load import surface_samples
+from ..mesh.surface_sampling import surface_samples
 from .scan import Scan
 
 

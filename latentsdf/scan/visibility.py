@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-__all__ = ["contradicted", "seen_past"]
-
-Array = NDArray[np.float64]
+from ..core.arrays import Array
 
 _RANK = 8
 _CLEAR = 2.0

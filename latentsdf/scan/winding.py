@@ -9,8 +9,6 @@ from scipy.spatial import KDTree
 
 from .neighborhoods import noise_level, spacing
 
-__all__ = ["CLOSED", "openness", "rough_distance", "winding_numbers"]
-
 _WATCHED = 2000
 
 

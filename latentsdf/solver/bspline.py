@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from ..core.arrays import Array, Indices
+
 Sparse = Any
 """A `scipy.sparse.csr_array`, whose stubs are not typed."""
 

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..core.arrays import Array, Indices
 from ..core.field import SDF
-from .bspline import Array, Indices, Level, cell_key, distinct, grown
+from .bspline import Level, cell_key, distinct, grown
 from .levels import COARSEST, FINEST, parent_places, refinement
 from .spline_field import SplineField
 

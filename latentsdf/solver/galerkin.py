@@ -18,9 +18,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..core.arrays import Array
 from ..core.field import SDF
 from ..scan.scan import Scan
-from .bspline import Array, Sparse
+from .bspline import Sparse
 from .correction import Corrected
 from .levels import Stack, build_stack
 from .linear_system import Misfit, Reading, System

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from .bspline import Array, Indices, Level, Sparse, cell_key, distinct, grown
+from ..core.arrays import Array, Indices
+from .bspline import Level, Sparse, cell_key, distinct, grown
 
 COARSEST = 8
 """Cells an axis of the first level."""

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from .bspline import Array, Level, Sparse
+from ..core.arrays import Array
+from .bspline import Level, Sparse
 from .levels import Stack
 
 DIRECT = 1500

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array, Indices
 from ..scan.normals import outward_normals
 from ..scan.reliability import learned_weights
 from ..scan.scan import Scan
-from .bspline import Array, Indices
 
 LEAST_POINTS = 10
 """Fewer points than this are refused."""

@@ -7,16 +7,14 @@ from typing import Literal
 import numpy as np
 from scipy.spatial import KDTree
 
-from .bspline import Array
+from ..core.arrays import Array
+from ..scan.reliability import FLOOR
 from .linear_system import Misfit, System
 
 Falling = Literal["none", "geman-mcclure", "welsch"]
 """Names of weight functions: 1 near a residual of zero, falling to 0."""
 Robust = Literal["none", "geman-mcclure", "welsch", "learned"]
 """Ways to weigh points: by a function of their residuals, or by the learned reliability of `learned_weights`."""
-
-FLOOR = 1e-8
-"""The least weight of a point, so that no equation vanishes."""
 
 
 def robust_scale(residuals: Array, least: float) -> float:

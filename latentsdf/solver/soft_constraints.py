@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from ..core.field import SDF, Jet, evaluate
-from .bspline import Array, Level
+from .bspline import Level
 from .levels import Stack
 from .linear_system import Misfit, Reading
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .bspline import Array, Finder, Level, axis_weights, cell_key
+from ..core.arrays import Array
+from .bspline import Finder, Level, axis_weights, cell_key
 
 
 class SplineField:

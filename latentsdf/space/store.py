@@ -22,7 +22,8 @@ from ..core.hdf5 import library_version, one_line, opened, written
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
 from ..solver.correction import Correction
 from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
-from .space import LatentSpace, Shape
+from .shape import Shape
+from .space import LatentSpace
 
 FORMAT = "latentsdf-space"
 VERSION = 3

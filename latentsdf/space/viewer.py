@@ -16,7 +16,8 @@ import trimesh
 
 from ..mesh.isosurface import extract_mesh
 from .index import Index
-from .space import LatentSpace, Shape
+from .shape import Shape
+from .space import LatentSpace
 
 RESOLUTIONS = (32, 64, 96, 128, 192, 256)
 """The lattice cells an axis that can be chosen."""

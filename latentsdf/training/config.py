@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
-
-from ..decoder.coarse import CoarseMLP
 from ..decoder.deepsdf import DeepSDFConfig
 from ..decoder.dual import DualConfig
 from ..decoder.kinds import DecoderConfig, decoder_from_dict, decoder_to_dict
-from ..decoder.linear import LinearConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One stretch of a training run, as data: which fields are fitted to which samples, and what moves how fast."""
-
-    name: str
-    """Shown in logs."""
-    share: float
-    """Part of the whole schedule, in (0, 1]; the shares of a run are scaled to sum to 1."""
-    losses: Mapping[str, Mapping[str, float]]
-    """Branch of the decoder -> sample group of the dataset -> part of that branch's points."""
-    rates: Mapping[str, float]
-    """Parameter group, or `codes` -> learning rate at the start of the stage; a group that is not named rests."""
-
-    def __post_init__(self):
-        if not self.share > 0:
-            raise ValueError(f"the share of stage {self.name!r} must be positive, got {self.share}")
-        if not self.losses or not self.rates:
-            raise ValueError(f"stage {self.name!r} fits nothing or moves nothing")
-        if any(not rate > 0 for rate in self.rates.values()):
-            raise ValueError(f"the rates of stage {self.name!r} must be positive, got {dict(self.rates)}")
-
-
-_NEAR = {"near": 0.8, "uniform": 0.2}
-PLACE = Stage(name="place", share=0.05, losses={"coarse": _NEAR}, rates={"codes": 2e-2})
-"""Where a run starts from a trained space: the codes alone find their places in it."""
-GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 3e-3, "codes": 5e-3})
-"""First the codes and the coarse branch, over all shapes."""
-OVERFIT = Stage(
-    name="overfit",
-    share=0.4,
-    losses={"coarse": _NEAR, "fine": {"band": 1.0}},
-    rates={"coarse": 1.5e-3, "codes": 2.5e-3, "fine": 2e-3, "grid": 1e-2},
-)
-"""Then the fine branch and the shared grid on band samples, everything else going on at half its rate."""
-JOINT = Stage(
-    name="joint",
-    share=1.0,
-    losses={"coarse": _NEAR, "fine": {"band": 1.0}},
-    rates={"coarse": 3e-3, "codes": 5e-3, "fine": 2e-3, "grid": 1e-2},
-)
-"""Everything from the first step, as in the Compact-SDF paper."""
-DEEPSDF = Stage(
-    name="deepsdf",
-    share=1.0,
-    losses={"sdf": {"near": 0.94, "uniform": 0.06}},
-    rates={"network": 5e-4, "codes": 1e-3},
-)
-"""DeepSDF's released rates and sample mix."""
+from .stages import DEEPSDF, GENERALIZE, OVERFIT, PLACE, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,26 +84,6 @@ class TrainConfig:
         return tuple(replace(stage, share=stage.share / total) for stage in stages)
 
 
-def distance_loss(predicted: Tensor, true: Tensor, config: TrainConfig) -> Tensor:
-    """Mean absolute error of truncated distances, plus a little of the untruncated error.
-
-    The soft form compares tau * tanh(s / tau), which has a gradient however far the prediction is off; the clamped
-    form is DeepSDF's released loss, which has none where both sides lie beyond the clamp.
-
-    Args:
-        predicted, true: (S, N) signed distances.
-        config: truncation, its kind, and the weight of the untruncated error.
-
-    Returns:
-        A scalar.
-    """
-    tau = config.truncation
-    if config.truncate == "clamp":
-        return (predicted.clamp(-tau, tau) - true.clamp(-tau, tau)).abs().mean()
-    near = tau * (torch.tanh(predicted / tau) - torch.tanh(true / tau)).abs().mean()
-    return near + config.far_weight * (predicted - true).abs().mean() if config.far_weight else near
-
-
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
     """A training config as plain JSON values."""
     plain = {name: value for name, value in asdict(config).items() if name not in ("decoder", "stages")}
@@ -180,46 +106,3 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     values.setdefault("rehearsal", 0.0)
     values.setdefault("align", False)
     return TrainConfig(**values)
-
-
-NESTED = (16, 32)
-"""Code lengths below the whole one that spaces of the default decoder can be read at."""
-
-
-def named_config(name: str, code_size: int, seed: int = 0, joint: bool = False) -> TrainConfig:
-    """The training config of a decoder by its command-line name.
-
-    Args:
-        name: `dual` (coarse branch of volumes, started from the base space, nested codes), `dual-mlp` (the published
-            kind of coarse branch), `deepsdf` (released network, loss and start, with batches that a CPU can step
-            through), or `linear`.
-        code_size: D.
-        seed: of the run.
-        joint: one joint stage instead of generalize then overfit; for the dual decoders.
-
-    Raises:
-        ValueError: unknown name, or `joint` for a decoder that has no such schedule.
-    """
-    stages = (JOINT,) if joint else None
-    start = "base" if name == "dual" and not joint else "components"
-    if joint and name in ("deepsdf", "linear"):
-        raise ValueError(f"the joint schedule is one of the dual decoders; the {name} decoder has its own")
-    if name == "deepsdf":
-        return TrainConfig(
-            decoder=DeepSDFConfig(code_size=code_size),
-            truncate="clamp",
-            far_weight=0.0,
-            start="random",
-            shapes_per_batch=8,
-            points_per_shape=1024,
-            seed=seed,
-        )
-    decoders: dict[str, Callable[[], DecoderConfig]] = {
-        "dual": lambda: DualConfig(code_size=code_size),
-        "dual-mlp": lambda: DualConfig(code_size=code_size, coarse=CoarseMLP()),
-        "linear": lambda: LinearConfig(code_size=code_size),
-    }
-    if name not in decoders:
-        raise ValueError(f"unknown decoder {name!r}; choose one of {', '.join(decoders)}, deepsdf")
-    nested = tuple(size for size in NESTED if size < code_size) if name == "dual" else ()
-    return TrainConfig(decoder=decoders[name](), stages=stages, seed=seed, start=start, nested=nested)

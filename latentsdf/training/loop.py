@@ -18,12 +18,16 @@ from ..core.optimize import Adam, Group, Step, Stop, cosine, minimize
 from ..core.threads import terms_of_parts, workers
 from ..dataset.dataset import Dataset
 from ..decoder.linear import LinearConfig
-from ..space.space import LatentSpace, Shape
+from ..space.shape import Shape
+from ..space.space import LatentSpace
 from ..space.store import ResumeState, load, load_resume, save
 from .batch_sampler import Draws, mixed
-from .config import Stage, TrainConfig, config_from_dict, config_to_dict, distance_loss, named_config
+from .config import TrainConfig, config_from_dict, config_to_dict
+from .loss import distance_loss
 from .pca import fit_linear
+from .presets import named_config
 from .rehearsal import Rehearsal
+from .stages import Stage
 from .warm_start import attitudes_in, rehearsal_of, started
 
 

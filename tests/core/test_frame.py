@@ -32,7 +32,7 @@ def test_distances_scale_as_the_frame_says() -> None:
     points = np.random.default_rng(0).normal(size=(2, 3))
     inside = frame.apply(points)
     between = float(np.linalg.norm(inside[0] - inside[1]))
-    assert frame.distance_out(between) == pytest.approx(float(np.linalg.norm(points[0] - points[1])))
+    assert frame.to_source_distance(between) == pytest.approx(float(np.linalg.norm(points[0] - points[1])))
 
 
 def test_around_fills_the_unit_sphere_far_from_the_origin() -> None:

@@ -10,7 +10,8 @@ import torch
 
 from latentsdf.core.frame import Frame
 from latentsdf.decoder import CoarseMLP, DualConfig, build_decoder
-from latentsdf.space.space import LatentSpace, Shape
+from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import save
 
 

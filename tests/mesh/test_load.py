@@ -9,8 +9,9 @@ import trimesh
 
 from latentsdf.mesh.audit import Audit, audit_mesh
 from latentsdf.mesh.distance import MeshSDF
-from latentsdf.mesh.load import load_mesh, surface_samples
+from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.repair import repair_mesh
+from latentsdf.mesh.surface_sampling import surface_samples
 
 BOX_PLY = (
     "ply\nformat ascii 1.0\nelement vertex {v}\nproperty float x\nproperty float y\nproperty float z\n"

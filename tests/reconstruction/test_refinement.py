@@ -23,7 +23,7 @@ from latentsdf.scan.scan import Scan
 from latentsdf.scan.visibility import contradicted, seen_past
 from latentsdf.scan.winding import CLOSED, openness
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
-from latentsdf.space.space import Shape
+from latentsdf.space.shape import Shape
 
 RADIUS = 0.5
 SMALL = TightenConfig(resolution=32)

@@ -12,7 +12,7 @@ from conftest import primitive, random_linear
 from scipy.spatial.transform import Rotation
 
 from latentsdf.core.frame import Frame
-from latentsdf.core.pose import FREEDOMS, Pose, rotations
+from latentsdf.core.pose import FREEDOMS, Pose, filling, rotations
 from latentsdf.inference.objective import Guess, Problem
 from latentsdf.inference.residuals import Kind, Residuals
 from latentsdf.mesh.distance import MeshSDF
@@ -20,7 +20,6 @@ from latentsdf.mesh.metrics import compare
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, reconstruct
 from latentsdf.reconstruction.scan_fitting import ScanFitConfig, fit_scan, gallery_of
 from latentsdf.reconstruction.scan_residuals import ScanEvidence
-from latentsdf.scan.bounding_sphere import filling
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.scan.winding import CLOSED

@@ -42,7 +42,7 @@ def test_exact_distances_have_unit_slope_and_no_bend(name: str) -> None:
     jet = Jet(SHAPES[name], cube_points())
     for p in (1, 2):
         assert number(eikonal(jet.gradient, p=p)) == pytest.approx(0, abs=1e-12)
-    assert number(directional_divergence(jet.gradient, jet.bend)) == pytest.approx(0, abs=1e-12)
+    assert number(directional_divergence(jet.gradient, jet.second_along_gradient)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -83,9 +83,11 @@ def test_bend_is_the_hessian_along_the_gradient() -> None:
 
     jet = Jet(bowl, cube_points(50))
     along = torch.einsum("ni,nij,nj->n", jet.gradient, jet.hessian, jet.gradient)
-    torch.testing.assert_close(jet.bend, along)
-    assert number(Jet(lambda x: torch.ones(len(x), dtype=x.dtype), cube_points(5)).bend.abs().max()) == 0
-    assert number(Jet(SHAPES["plane"], cube_points(5)).bend.detach().abs().max()) == 0
+    torch.testing.assert_close(jet.second_along_gradient, along)
+    assert (
+        number(Jet(lambda x: torch.ones(len(x), dtype=x.dtype), cube_points(5)).second_along_gradient.abs().max()) == 0
+    )
+    assert number(Jet(SHAPES["plane"], cube_points(5)).second_along_gradient.detach().abs().max()) == 0
 
 
 def tent(sign: float, width: float = 0.1) -> Jet:

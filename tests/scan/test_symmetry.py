@@ -14,14 +14,14 @@ from latentsdf.core.field import SDF, evaluate
 from latentsdf.core.frame import Frame
 from latentsdf.decoder import Decoder
 from latentsdf.mesh.isosurface import extract_mesh
-from latentsdf.mesh.load import surface_samples
 from latentsdf.mesh.metrics import compare
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import box, sphere, translate, union
 from latentsdf.reconstruction.refinement import TightenConfig, tighten
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.symmetry import Mirror, Oriented, mirror_images, mirrors_of
 from latentsdf.scan.virtual import virtual_scan
-from latentsdf.space.space import Shape
+from latentsdf.space.shape import Shape
 
 KNOB = 0.18
 

@@ -8,6 +8,7 @@ import torch
 
 from latentsdf.core.field import SDF, Jet
 from latentsdf.primitives import sphere, torus
+from latentsdf.scan.reliability import FLOOR
 from latentsdf.scan.scan import Scan
 from latentsdf.solver import (
     SolveConfig,
@@ -17,7 +18,7 @@ from latentsdf.solver import (
 )
 from latentsdf.solver.levels import build_stack
 from latentsdf.solver.linear_system import Misfit, Reading, System
-from latentsdf.solver.robust import FLOOR, isolation_weights
+from latentsdf.solver.robust import isolation_weights
 
 SMALL = SolveConfig(resolution=32, dense=16)
 

@@ -15,7 +15,7 @@ import torch
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
 from latentsdf.space.index import Index
-from latentsdf.space.space import Shape
+from latentsdf.space.shape import Shape
 from latentsdf.space.store import append, load, load_resume, save, stored_sizes
 from latentsdf.training.warm_start import base_space
 

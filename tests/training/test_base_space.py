@@ -10,8 +10,9 @@ import torch
 
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.space.space import LatentSpace
-from latentsdf.training.config import NESTED, config_to_dict, named_config
+from latentsdf.training.config import config_to_dict
 from latentsdf.training.loop import train
+from latentsdf.training.presets import NESTED, named_config
 from latentsdf.training.warm_start import BASE, attitudes_in, base_space, nearest_codes
 
 

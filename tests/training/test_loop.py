@@ -13,16 +13,10 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.decoder import DeepSDFConfig, LinearConfig
 from latentsdf.mesh.metrics import compare
 from latentsdf.space.store import load, load_resume
-from latentsdf.training.config import (
-    JOINT,
-    OVERFIT,
-    Stage,
-    TrainConfig,
-    config_from_dict,
-    config_to_dict,
-    distance_loss,
-)
+from latentsdf.training.config import TrainConfig, config_from_dict, config_to_dict
 from latentsdf.training.loop import train
+from latentsdf.training.loss import distance_loss
+from latentsdf.training.stages import JOINT, OVERFIT, Stage
 
 SHORT = replace(TINY, schedule_steps=20, points_per_shape=256)
 
