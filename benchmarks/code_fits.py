@@ -19,9 +19,9 @@ import torch
 from judging import PSB
 
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.inference.code_fitting import EncodeConfig, Targets, infer_codes
+from latentsdf.inference.code_fitting import EncodeConfig, SignedSamples, infer_codes
 from latentsdf.inference.evaluation import split
-from latentsdf.inference.objective import Guess, Problem
+from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals
 from latentsdf.space.store import load
 
@@ -51,9 +51,9 @@ def main() -> None:
     points, distances = dataset.draw(rows, SAMPLES, torch.Generator().manual_seed(0))
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
     points, distances = points[:, order], distances[:, order]
-    problem = Problem(space.decoder, 0.0)
+    problem = CodeObjective(space.decoder, 0.0)
     princeton = torch.tensor([dataset.names[row].startswith(PSB) for row in rows])
-    plain = EncodeConfig(nested=space.nested)
+    plain = EncodeConfig(nested=space.prefix_sizes)
     ways = {
         f"second order, pose {pose}, {starts} starts, {steps} steps": replace(
             plain, pose=pose, starts=starts, steps=steps
@@ -76,7 +76,7 @@ def main() -> None:
         for part in torch.arange(len(rows)).split(BATCH):
             began = monotonic()
             found = infer_codes(
-                space.decoder, Targets(points[part, JUDGED:], distances[part, JUDGED:]), space.codes(), config
+                space.decoder, SignedSamples(points[part, JUDGED:], distances[part, JUDGED:]), space.codes(), config
             )
             seconds += monotonic() - began
             judged = Residuals(points[part, :JUDGED], distances[part, :JUDGED])

@@ -36,7 +36,7 @@ def main() -> None:
     found: dict[tuple[int, float], list[list[float]]] = {}
     for number, (_, path) in list(enumerate(find_meshes(options.mesh_dir)[0]))[:: options.every]:
         whole = true_mesh(path)
-        truth = trimesh.Trimesh(Frame.around(whole.vertices).apply(whole.vertices), whole.faces, process=False)
+        truth = trimesh.Trimesh(Frame.around(whole.vertices).to_unit(whole.vertices), whole.faces, process=False)
         for count in COUNTS:
             for noise in NOISES:
                 points = virtual_scan(truth, count=count, noise=noise, seed=number).points
@@ -53,7 +53,11 @@ def growths(points: np.ndarray) -> list[float]:
     """Logarithm of the scale found for a scan in its true unit frame, by each factor."""
     level, like = noise_level(points), torch.zeros((), dtype=torch.float64)
     return [
-        float(extent.filling(points, level * factor / extent.FARTHEST, like)(Pose.identity(1, like)).log_scale)
+        float(
+            extent.bounding_sphere_pose(points, level * factor / extent.FARTHEST, like)(
+                Pose.identity(1, like)
+            ).log_scale
+        )
         for factor in FACTORS
     ]
 

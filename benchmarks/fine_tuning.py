@@ -8,9 +8,9 @@ from time import monotonic
 
 import torch
 
-from latentsdf.inference.objective import Guess, Problem
+from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.reconstruction.reconstruction import Reconstruction
-from latentsdf.reconstruction.scan_residuals import ScanEvidence
+from latentsdf.reconstruction.scan_residuals import ScanResiduals
 from latentsdf.space.shape import Shape
 
 RATES = {"code": 5e-3, "decoder": 1e-3}
@@ -29,15 +29,15 @@ def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, see
         points: of each kind a step.
         seed: of the draws.
     """
-    shape, scan = found.shape, found.fitted.scan
+    shape, scan = found.shape, found.fit.scan
     decoder = deepcopy(shape.decoder)
     groups = decoder.groups()
     tuned = [p for name in ("fine", "grid") for p in groups.get(name, [])] or list(decoder.parameters())
     for parameter in tuned:
         parameter.requires_grad_(True)
     code = shape.code.detach()[None].clone().requires_grad_(True)
-    evidence = ScanEvidence(scan.transformed(shape.frame), seed=seed)
-    problem = Problem(decoder, 1e-4 / decoder.code_size)
+    evidence = ScanResiduals(scan.transformed(shape.frame), seed=seed)
+    problem = CodeObjective(decoder, 1e-4 / decoder.code_size)
     optimizer = torch.optim.Adam(
         [{"params": [code], "lr": RATES["code"]}, {"params": tuned, "lr": RATES["decoder"]}], fused=True
     )
@@ -47,6 +47,6 @@ def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, see
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * done))))
         optimizer.zero_grad()
-        problem.losses(Guess(code), evidence.drawn(points), TRUNCATION).sum().backward()
+        problem.losses(Guess(code), evidence.sample(points), TRUNCATION).sum().backward()
         optimizer.step()
     return replace(shape, code=code.detach()[0], decoder=decoder.requires_grad_(False))

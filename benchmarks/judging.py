@@ -68,7 +68,7 @@ def encode_in_chunks(
 
 def prefixed(shapes: Iterable[Shape], size: int) -> list[Shape]:
     """The shapes with only the first `size` numbers of their codes, the rest zero; 0 keeps all."""
-    return [shape.shortened(size or len(shape.code)) for shape in shapes]
+    return [shape.truncated(size or len(shape.code)) for shape in shapes]
 
 
 def in_8_bits(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:
@@ -101,7 +101,7 @@ def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str
 
 def solid(mesh: trimesh.Trimesh, frame: Frame) -> SDF:
     """Minus one inside a mesh and one outside, in the unit frame: all that a volume overlap asks."""
-    inner = MeshSDF(frame.apply(mesh.vertices), mesh.faces)
+    inner = MeshSDF(frame.to_unit(mesh.vertices), mesh.faces)
     return lambda points: torch.where(torch.from_numpy(inner.inside(points.numpy())), -1.0, 1.0)
 
 

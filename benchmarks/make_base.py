@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from latentsdf.core.cube_rotations import attitudes
+from latentsdf.core.cube_rotations import cube_rotations
 from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.dataset.file import assemble, stored_shapes
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, save, stored_sizes
-from latentsdf.training.alignment import common_attitudes
+from latentsdf.training.alignment import common_rotations
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
 from latentsdf.training.pca import resampled
@@ -73,9 +73,9 @@ def merge(sources: list[Path], target: Path) -> None:
 def aligned(path: Path) -> Dataset:
     """The dataset with every shape in the attitude in which it has most in common with the others."""
     dataset = Dataset(path)
-    found = common_attitudes(resampled(dataset, LATTICE))
+    found = common_rotations(resampled(dataset, LATTICE))
     print(f"{int((found != 0).sum())} of {len(dataset)} shapes were turned", flush=True)
-    return dataset.turned(attitudes()[found])
+    return dataset.rotated(cube_rotations()[found])
 
 
 def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes: float) -> None:

@@ -76,7 +76,7 @@ def virtual(options: argparse.Namespace) -> Iterator[tuple[str, NDArray, NDArray
     names = sorted(files)
     for row in np.random.default_rng(options.seed).permutation(len(names))[: options.shapes]:
         mesh = true_mesh(files[names[row]])
-        unit = trimesh.Trimesh(Frame.around(mesh.vertices).apply(mesh.vertices), mesh.faces, process=False)
+        unit = trimesh.Trimesh(Frame.around(mesh.vertices).to_unit(mesh.vertices), mesh.faces, process=False)
         surface = MeshSDF(unit.vertices, unit.faces)
         for case, arguments in CASES.items():
             try:

@@ -110,7 +110,7 @@ def measure_draco(path: Path, files: dict[str, Path], points: list[str]) -> None
             continue
         truth = true_mesh(file)
         frame = Frame.around(truth.vertices)
-        unit = trimesh.Trimesh(frame.apply(truth.vertices), truth.faces, process=False)
+        unit = trimesh.Trimesh(frame.to_unit(truth.vertices), truth.faces, process=False)
         for point in missing:
             done[point] = draco_row(unit, *(int(part) for part in point.split("/")))
         write_json(path, rows)

@@ -111,7 +111,7 @@ def classic_scans(options: argparse.Namespace) -> Iterator[tuple[str, Item]]:
     for folder in sorted(path for path in options.scans.iterdir() if path.is_dir())[: options.classic]:
         truth = load_mesh(next(folder / name for name in TRUTHS if (folder / name).exists()))
         frame = Frame.around(truth.vertices)
-        truth = trimesh.Trimesh(frame.apply(truth.vertices), truth.faces, process=False)
+        truth = trimesh.Trimesh(frame.to_unit(truth.vertices), truth.faces, process=False)
         source = next(folder / name for name in ("scan_clean.ply", "scan.ply") if (folder / name).exists())
         scan = Scan.load(source).transformed(frame).subsampled(options.points)
         yield f"classic at {options.cells} cells:{folder.name}", Item(scan, 0.0, truth, options.cells)

@@ -86,7 +86,7 @@ def unit_mesh(path: Path) -> trimesh.Trimesh | None:
         mesh = repair_mesh(load_mesh(path))[0]
     except ValueError:
         return None
-    return trimesh.Trimesh(Frame.around(mesh.vertices).apply(mesh.vertices), mesh.faces, process=False)
+    return trimesh.Trimesh(Frame.around(mesh.vertices).to_unit(mesh.vertices), mesh.faces, process=False)
 
 
 def _family(rng: np.random.Generator) -> trimesh.Trimesh:

@@ -167,8 +167,8 @@ def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace
 def by_space(item: Item, space: LatentSpace, minutes: float, seed: int) -> dict[str, Any]:
     """Figures of a code tightened by a solve, or, with minutes, tuned by descent; not of its collection, any pose."""
     began = monotonic()
-    found = reconstruct(space, item.scan, config=ReconstructConfig(tighten=not minutes))
-    code_seconds = monotonic() - began - (found.tightened.seconds if found.tightened else 0.0)
+    found = reconstruct(space, item.scan, config=ReconstructConfig(refine=not minutes))
+    code_seconds = monotonic() - began - (found.refinement.seconds if found.refinement else 0.0)
     shape = fine_tuned(found, minutes, seed=seed) if minutes else found.shape
     fit_seconds = monotonic() - began
     try:
@@ -187,7 +187,7 @@ def solved(item: Item, config: SolveConfig) -> dict[str, Any]:
     solution = solve(item.scan.transformed(frame), config=config)
     fit_seconds = monotonic() - began
     made = extract_mesh(solution.sdf, resolution=config.resolution)
-    mesh = trimesh.Trimesh(frame.inverse().apply(made.vertices), made.faces, process=False)
+    mesh = trimesh.Trimesh(frame.inverse().to_unit(made.vertices), made.faces, process=False)
     about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "unknowns": solution.unknowns}
     return {**judged(mesh, item), "eikonal_error": None, **about}
 

@@ -36,12 +36,12 @@ from unseen_table import KEYS, table
 from latentsdf.core.frame import Frame
 from latentsdf.core.pose import PoseFreedom
 from latentsdf.fitting.descent import FitConfig, Fitted, fit
-from latentsdf.inference.candidates import Gallery
+from latentsdf.inference.candidates import CandidateFields
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
-from latentsdf.reconstruction.scan_fitting import ScanFitConfig, gallery_of
+from latentsdf.reconstruction.scan_fitting import ScanFitConfig, candidate_fields
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.index import Index
@@ -81,8 +81,8 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     if not options.table:
         space = load(options.space)
-        gallery = gallery_of(space)
-        for row in missing_rows(space, gallery, options):
+        candidates = candidate_fields(space)
+        for row in missing_rows(space, candidates, options):
             write_json(options.out, [*read_json(options.out, []), row])
             print({key: row.get(key) for key in (*KEYS, "name", "f_0.01", "seconds", "landed")}, flush=True)
     print(table(options.out))
@@ -109,7 +109,9 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def missing_rows(
+    space: LatentSpace, candidates: CandidateFields, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     """Rows that the file does not have yet."""
     done = {tuple(row[key] for key in (*KEYS, "name")) for row in read_json(options.out, [])}
     files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if (name in space) == options.stored}
@@ -122,12 +124,12 @@ def missing_rows(space: LatentSpace, gallery: Gallery, options: argparse.Namespa
                 continue
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
-            truth = trimesh.Trimesh(frame.apply(whole.vertices), whole.faces, process=False)
+            truth = trimesh.Trimesh(frame.to_unit(whole.vertices), whole.faces, process=False)
             query = Query(name, truth, pose, moved(pose, number, options.seed), options.seed + number)
             scan = scanned(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
-                yield {**key, "name": name, **measured(space, gallery, query, scan, method, options)}
+                yield {**key, "name": name, **measured(space, candidates, query, scan, method, options)}
 
 
 def moved(pose: str, number: int, seed: int) -> Frame:
@@ -154,7 +156,7 @@ def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None
 
 
 def measured(
-    space: LatentSpace, gallery: Gallery, query: Query, scan: Scan, method: str, options: argparse.Namespace
+    space: LatentSpace, candidates: CandidateFields, query: Query, scan: Scan, method: str, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Figures of one reconstruction against the truth, in its unit frame; seconds without those of meshing."""
     began = monotonic()
@@ -175,9 +177,9 @@ def measured(
             config = ReconstructConfig(
                 fit=ScanFitConfig(pose=pose, method=way, steps=steps, seed=options.seed),
                 frame=query.world if pose == "known" else None,
-                tighten=method == "tight",
+                refine=method == "tight",
             )
-            found = reconstruct(space, scan, config=config, gallery=gallery)
+            found = reconstruct(space, scan, config=config, candidates=candidates)
             shape = fine_tuned(found, options.minutes, seed=options.seed) if method == "tuned" else found.shape
             seconds = monotonic() - began
             made = shape.mesh(options.resolution)
@@ -188,12 +190,12 @@ def measured(
         as_meshes_lie = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ found.shape.frame
         about = {
             **pose_error(query, as_meshes_lie),
-            "class_right": nearest.label == query.name.split("/")[0],
-            "surprise": found.surprise,
+            "class_right": nearest.class_name == query.name.split("/")[0],
+            "surprise": found.code_zscore,
             "openness": found.openness,
-            "code_seconds": seconds - (found.tightened.seconds if found.tightened else 0.0),
+            "code_seconds": seconds - (found.refinement.seconds if found.refinement else 0.0),
         }
-    unit = trimesh.Trimesh(query.world.apply(made.vertices), made.faces, process=False)
+    unit = trimesh.Trimesh(query.world.to_unit(made.vertices), made.faces, process=False)
     return {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds, **about}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import trimesh
 
-from ..core.hdf5 import replacing
+from ..core.hdf5 import atomic_replace
 from ..core.interrupt import held_interrupt
 from ..mesh.load import MESH_ENDINGS
 from ..scan.scan import Scan
@@ -54,7 +54,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with held_interrupt(), replacing(target) as temporary:
+    with held_interrupt(), atomic_replace(target) as temporary:
         surface.export(str(temporary), file_type=target.suffix[1:].lower())
 
 

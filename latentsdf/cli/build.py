@@ -154,8 +154,8 @@ def encode(options: Namespace) -> Result:
                 bar.line(f"skipped  {name}: {failed[-1]['reason']}")
                 continue
             append(options.space, [shape], replace=options.replace)
-            added.append({"name": name, "fit_error": shape.info["fit_error"], "seconds": monotonic() - began})
-            bar.line(f"encoded  {name}  mean error {shape.info['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
+            added.append({"name": name, "fit_error": shape.metadata["fit_error"], "seconds": monotonic() - began})
+            bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))

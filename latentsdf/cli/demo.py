@@ -150,7 +150,7 @@ def _search(space: LatentSpace, queries: dict[str, Shape]) -> dict[str, Any]:
     figures = []
     for name, shape in queries.items():
         if name.endswith("/000"):
-            figures.append(compare(shape.mesh(96), load_mesh(shape.info["source"])))
+            figures.append(compare(shape.mesh(96), load_mesh(shape.metadata["source"])))
     return {
         "queries": len(queries),
         "right": right,

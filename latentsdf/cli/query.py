@@ -80,7 +80,7 @@ def search(options: Namespace) -> Result:
     query = _query(space, options)
     if isinstance(query, Scan):
         fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
-        found = reconstruct_scan(space, query, config=ReconstructConfig(fit=fit, tighten=False))
+        found = reconstruct_scan(space, query, config=ReconstructConfig(fit=fit, refine=False))
         if found.stop is Stop.INTERRUPTED:
             raise KeyboardInterrupt
         query = found.shape
@@ -111,7 +111,7 @@ def reconstruct(options: Namespace) -> Result:
     space = load(options.space)
     began = monotonic()
     config = ReconstructConfig(
-        fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed), tighten=not options.code_only
+        fit=ScanFitConfig(pose=options.pose or "placed", seed=options.seed), refine=not options.code_only
     )
     scan = load_scan(options.scan, options)
     if options.add is not None and options.add in space:
@@ -151,7 +151,7 @@ def reconstruct(options: Namespace) -> Result:
         },
         "code": found.shape.code.tolist(),
         "correction_bytes": 0 if found.shape.correction is None else found.shape.correction.nbytes,
-        "surprise": found.surprise,
+        "surprise": found.code_zscore,
         "openness": found.openness,
         "notes": list(found.notes),
         "stop": found.stop.value,
@@ -172,13 +172,13 @@ def view(options: Namespace) -> Result:
 def _shortened(space: LatentSpace, shape: Shape, size: int | None) -> Shape:
     if size is None or size == space.code_size:
         return shape
-    if size not in space.nested:
-        known = ", ".join(str(length) for length in (*space.nested, space.code_size))
+    if size not in space.prefix_sizes:
+        known = ", ".join(str(length) for length in (*space.prefix_sizes, space.code_size))
         raise ValueError(
-            f"{space.title} was not trained to be read at {size} of {space.code_size} numbers; it can be at {known} "
+            f"{space.source} was not trained to be read at {size} of {space.code_size} numbers; it can be at {known} "
             f"(train with --nested {size} for more)"
         )
-    return shape.shortened(size)
+    return shape.truncated(size)
 
 
 def _query(space: LatentSpace, options: Namespace) -> Shape | Scan:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-from ..core.hdf5 import opened
+from ..core.hdf5 import open_checked
 from ..dataset.dataset import Dataset
 from ..inference.code_fitting import EncodeConfig
 from ..inference.evaluation import EvaluationRow, retrieval, summarize
@@ -36,7 +36,7 @@ def info(options: Namespace) -> Result:
         result = {
             "kind": "space",
             "shapes": len(space),
-            "classes": _counts([shape.label for shape in space.values()]),
+            "classes": _counts([shape.class_name for shape in space.values()]),
             "code_size": space.code_size,
             "decoder": space.decoder.kind,
             "parameters": space.decoder.parameter_count(),
@@ -46,7 +46,7 @@ def info(options: Namespace) -> Result:
             "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, len(space)),
             "corrected_shapes": sizes.corrected,
             "correction_bytes": sizes.corrections,
-            "nested_code_sizes": [*space.nested, space.code_size],
+            "nested_code_sizes": [*space.prefix_sizes, space.code_size],
             "stop": space.history.get("stop"),
             "progress": space.history.get("progress"),
             "names": list(space.names),
@@ -118,7 +118,7 @@ def evaluate(options: Namespace) -> Result:
 
 def _is_dataset(path: str) -> bool:
     try:
-        with opened(path, "latentsdf-dataset", 10**9):
+        with open_checked(path, "latentsdf-dataset", 10**9):
             return True
     except ValueError as error:
         if "latentsdf-space" in str(error):

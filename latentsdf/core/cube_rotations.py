@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def attitudes() -> Tensor:
+def cube_rotations() -> Tensor:
     """The rotations that take axes to axes, (24, 3, 3); the first one changes nothing."""
     found = []
     for order in itertools.permutations(range(3)):
@@ -20,7 +20,7 @@ def attitudes() -> Tensor:
     return torch.stack(found)
 
 
-def turned(lattices: Tensor, rotation: Tensor) -> Tensor:
+def rotate_lattice(lattices: Tensor, rotation: Tensor) -> Tensor:
     """Fields on a lattice over the cube (..., R, R, R) after a rotation that takes axes to axes.
 
     The field at x is the one that was at rotation.T @ x.
@@ -32,6 +32,6 @@ def turned(lattices: Tensor, rotation: Tensor) -> Tensor:
     return flipped.permute(*range(first), *(first + axis for axis in sources))
 
 
-def nearest_rows(rotations: Tensor) -> Tensor:
+def nearest_rotation(rotations: Tensor) -> Tensor:
     """Which of `attitudes()` rotations (S, 3, 3) are nearest to, (S,)."""
-    return (rotations[:, None] * attitudes().to(rotations)).sum((-1, -2)).argmax(1)
+    return (rotations[:, None] * cube_rotations().to(rotations)).sum((-1, -2)).argmax(1)

@@ -147,7 +147,7 @@ class Jet:
             torch.finfo(self.points.dtype).tiny ** 0.5
         )
 
-    def foot(self) -> Tensor:
+    def project(self) -> Tensor:
         """Projection of the points on the zero level set, (N, 3): points - value * unit gradient."""
         return self.points - self.value[:, None] * self.normal
 

@@ -72,11 +72,11 @@ class Frame:
             raise ValueError("all points coincide, so they span no frame")
         return Frame(np.eye(3), radius / UNIT_RADIUS, center)
 
-    def apply(self, points: NDArray) -> NDArray[np.float64]:
+    def to_unit(self, points: NDArray) -> NDArray[np.float64]:
         """Points (..., 3) in source units -> points (..., 3) in the unit frame."""
         return (np.asarray(points, dtype=np.float64) - self.center) @ self.rotation.T / self.scale
 
-    def invert(self, points: NDArray) -> NDArray[np.float64]:
+    def to_source(self, points: NDArray) -> NDArray[np.float64]:
         """Points (..., 3) in the unit frame -> points (..., 3) in source units."""
         return np.asarray(points, dtype=np.float64) @ self.rotation * self.scale + self.center
 

@@ -18,7 +18,7 @@ from .interrupt import held_interrupt
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def atomic_replace(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
 
     Raises:
@@ -26,7 +26,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    sweep(path)
+    remove_stale(path)
     try:
         yield temporary
         with open(temporary, "rb+") as handle:
@@ -43,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def written(path: str | Path, *, start: str | Path | None = None) -> Iterator[Any]:
+def atomic_write(path: str | Path, *, start: str | Path | None = None) -> Iterator[Any]:
     """An open HDF5 file that takes the place of `path` when the block ends well; Ctrl-C waits for the end.
 
     Args:
@@ -53,7 +53,7 @@ def written(path: str | Path, *, start: str | Path | None = None) -> Iterator[An
     Raises:
         OSError: the disk refused; `path` is as it was.
     """
-    with held_interrupt(), replacing(path) as temporary:
+    with held_interrupt(), atomic_replace(path) as temporary:
         if start is not None:
             shutil.copyfile(start, temporary)
         with open(temporary, "wb+" if start is None else "rb+", buffering=0) as handle:
@@ -92,7 +92,7 @@ class _Disk:
             return size
 
 
-def sweep(path: Path) -> None:
+def remove_stale(path: Path) -> None:
     """Remove what killed processes left half written beside a file."""
     for litter in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = litter.name.split(".")[-2]
@@ -102,7 +102,7 @@ def sweep(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: str | Path, form: str, newest: int) -> Iterator[Any]:
+def open_checked(path: str | Path, form: str, newest: int) -> Iterator[Any]:
     """An HDF5 file of ours, opened for reading after its marker and version were checked.
 
     Raises:

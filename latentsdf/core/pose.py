@@ -21,7 +21,7 @@ PoseFreedom = Literal["known", "placed", "free"]
 `free`: the rotation too."""
 
 
-def moving(pose: PoseFreedom) -> list[bool]:
+def active_freedoms(pose: PoseFreedom) -> list[bool]:
     """Which of the numbers of a pose may move."""
     return [pose == "free"] * 3 + [pose != "known"] * 4
 
@@ -46,7 +46,7 @@ class Pose(NamedTuple):
         return Pose(eye.repeat(count, 1, 1), like.new_zeros(count), like.new_zeros(count, 3))
 
     @staticmethod
-    def turned(rotations: Tensor) -> Pose:
+    def from_rotations(rotations: Tensor) -> Pose:
         """Rotations (S, 3, 3) about the origin."""
         return Pose(rotations, rotations.new_zeros(len(rotations)), rotations.new_zeros(len(rotations), 3))
 
@@ -54,17 +54,17 @@ class Pose(NamedTuple):
         """Points (S, N, 3) or (1, N, 3) -> (S, N, 3)."""
         return self.log_scale.exp()[:, None, None] * (points @ self.rotation.transpose(1, 2)) + self.shift[:, None]
 
-    def moved(self, steps: Tensor) -> Pose:
+    def retract(self, steps: Tensor) -> Pose:
         """After small motions (S, 7) about the origin of the target: rotation vector, log scale, translation."""
         turn, growth = rotations(steps[:, :3]), steps[:, 3].exp()[:, None]
         shift = growth * (turn @ self.shift[..., None])[..., 0] + steps[:, 4:]
         return Pose(turn @ self.rotation, self.log_scale + steps[:, 3], shift)
 
-    def chosen(self, rows: Tensor) -> Pose:
+    def select(self, rows: Tensor) -> Pose:
         """Some of them, or each several times."""
         return Pose(*(part[rows] for part in self))
 
-    def with_rows(self, rows: Tensor, other: Pose) -> Pose:
+    def replaced(self, rows: Tensor, other: Pose) -> Pose:
         """These, with some taken from others, as many as there are rows."""
         return Pose(*(own.index_copy(0, rows, others) for own, others in zip(self, other, strict=True)))
 
@@ -106,7 +106,7 @@ FARTHEST = 1.5
 """Standard deviations by which noise carries the farthest points of a scan outward (`benchmarks/extent.py`)."""
 
 
-def filling(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:
+def bounding_sphere_pose(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:
     """How whole shapes lie in a space: for a rotation, the pose under which they fill the unit sphere (`Frame.around`).
 
     The middle of the bounding box depends on the axes, so each rotation has a scale and a place of its own.

@@ -38,7 +38,7 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loss:
+class LostTask:
     """A task that has no answer, and why, in one line."""
 
     reason: str
@@ -47,7 +47,7 @@ class Loss:
 
 def run_pool(
     job: Callable[[Task], Answer], tasks: Iterable[Task], workers: int, limits: Limits
-) -> Generator[tuple[Task, Answer | Loss], None, None]:
+) -> Generator[tuple[Task, Answer | LostTask], None, None]:
     """Do a job for each task in worker processes of one thread, and yield what came of it, in any order.
 
     Closing the generator, or an exception at its yield, kills the workers.
@@ -138,8 +138,8 @@ class _Worker(Generic[Task]):
         """Whether it still holds so much of past tasks that the next one would be blamed for it."""
         return self.resting > 0 and self.resident() - self.resting > limits.memory * 2**30 / 2
 
-    def loss(self, reason: str) -> tuple[Task, Loss]:
-        return self.tasks[0], Loss(reason=reason, seconds=time.monotonic() - self.since)
+    def loss(self, reason: str) -> tuple[Task, LostTask]:
+        return self.tasks[0], LostTask(reason=reason, seconds=time.monotonic() - self.since)
 
     def resident(self) -> int:
         try:

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.cube_rotations import turned
+from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
-from ..core.hdf5 import one_line, opened
+from ..core.hdf5 import one_line, open_checked
 from ..mesh.audit import Audit
 from .file import DAMAGE, FORMAT, VERSION
 from .sampling import SamplingConfig
@@ -37,7 +37,7 @@ class Dataset:
     def __init__(self, path: str | Path, *, memory: float = 4.0):
         self.path = Path(path)
         self._resources = contextlib.ExitStack()
-        file = self._resources.enter_context(opened(self.path, FORMAT, VERSION))
+        file = self._resources.enter_context(open_checked(self.path, FORMAT, VERSION))
         self._file: Any = file
         self._flat: dict[str, tuple[Tensor, Tensor]] = {}
         try:
@@ -143,7 +143,7 @@ class Dataset:
             raise ValueError(f"{self.path} was prepared without lattices; prepare it again with lattice > 0")
         chosen = self._members if indices is None else self._members[_positions(indices)]
         out = np.empty((len(chosen), resolution, resolution, resolution), dtype=np.float32)
-        with opened(self.path, FORMAT, VERSION) if self._flat else contextlib.nullcontext(self._file) as file:
+        with open_checked(self.path, FORMAT, VERSION) if self._flat else contextlib.nullcontext(self._file) as file:
             for row, shape in enumerate(chosen):
                 group = file["shapes"].get(self._keys[shape])
                 if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
@@ -152,7 +152,7 @@ class Dataset:
         lattices = torch.from_numpy(out)
         if self._turns is not None:
             for row, shape in enumerate(chosen):
-                lattices[row] = turned(lattices[row], self._turns[shape])
+                lattices[row] = rotate_lattice(lattices[row], self._turns[shape])
         return lattices
 
     def subset(self, indices: Tensor | Sequence[int]) -> Dataset:
@@ -165,7 +165,7 @@ class Dataset:
             setattr(view, attribute, tuple(values[index] for index in chosen))
         return view
 
-    def turned(self, rotations: Tensor) -> Dataset:
+    def rotated(self, rotations: Tensor) -> Dataset:
         """A view with every shape set on the axes in another way; samples, lattices and frames turn with it.
 
         Args:

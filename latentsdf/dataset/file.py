@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.frame import Frame
-from ..core.hdf5 import library_version, one_line, opened, written
+from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..mesh.audit import Audit
 from .sampling import QuerySamples, SamplingConfig
 
@@ -99,7 +99,7 @@ def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: in
     Raises:
         OSError: the disk refused.
     """
-    with written(path) as file:
+    with atomic_write(path) as file:
         _write_header(file, config, seed)
         shape.write(file.create_group("shapes"), "00000000")
 
@@ -110,7 +110,7 @@ def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig
     Raises:
         OSError: the disk refused; the target is as it was.
     """
-    with written(target) as file, contextlib.ExitStack() as sources:
+    with atomic_write(target) as file, contextlib.ExitStack() as sources:
         _write_header(file, config, seed)
         group = file.create_group("shapes")
         kept: Any = None
@@ -127,7 +127,7 @@ def stored_shapes(path: Path, *, thorough: bool = False) -> dict[str, StoredShap
     Raises:
         FileNotFoundError, ValueError: as `Dataset`.
     """
-    with opened(path, FORMAT, VERSION) as file:
+    with open_checked(path, FORMAT, VERSION) as file:
         try:
             found = [
                 StoredShape(

@@ -21,8 +21,8 @@ import psutil
 import trimesh
 
 from ..core.frame import Frame
-from ..core.hdf5 import one_line, sweep
-from ..core.processes import Limits, Loss, run_pool
+from ..core.hdf5 import one_line, remove_stale
+from ..core.processes import Limits, LostTask, run_pool
 from ..mesh.audit import Audit, audit_mesh
 from ..mesh.distance import MeshSDF
 from ..mesh.folder import find_meshes
@@ -159,7 +159,7 @@ def prepare(
         raise ValueError(f"workers must be at least 1, got {workers}")
     meshes, nameless = find_meshes(source_dir)
     earlier = stored_shapes(target) if target.exists() else {}
-    sweep(target)
+    remove_stale(target)
     parts = _parts_of(target)
     parts.mkdir(parents=True, exist_ok=True)
     rows: list[PrepareRow] = []
@@ -186,7 +186,7 @@ def prepare(
         for task, answer in pool:
             if isinstance(answer, OSError):
                 raise answer
-            if isinstance(answer, Loss):
+            if isinstance(answer, LostTask):
                 answer = PrepareRow(name=task.name, status="skipped", reason=answer.reason, seconds=answer.seconds)
             if answer.status == "ok":
                 kept.update(stored_shapes(task.part))
@@ -251,7 +251,7 @@ def _sample(task: _Task) -> ShapeSamples:
     fingerprint = task.fingerprint()
     mesh, flipped = repair_mesh(load_mesh(task.mesh))
     frame = Frame.around(mesh.vertices)
-    unit = trimesh.Trimesh(frame.apply(mesh.vertices), mesh.faces, process=False)
+    unit = trimesh.Trimesh(frame.to_unit(mesh.vertices), mesh.faces, process=False)
     sdf, size = MeshSDF(unit.vertices, unit.faces), task.config.lattice
     return ShapeSamples(
         name=task.name,

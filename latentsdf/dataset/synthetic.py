@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.processes import Limits, Loss, run_pool
+from ..core.processes import Limits, LostTask, run_pool
 from ..mesh.isosurface import extract_mesh
 from ..primitives.families import FAMILIES
 
@@ -64,7 +64,7 @@ def write_families(
             tasks.append(_Member(family.name, name, target / f"{name}.ply", resolution, family.sample((seed, index))))
     with contextlib.closing(_made(tasks, workers)) as made:
         for done, (task, answer) in enumerate(made, 1):
-            if isinstance(answer, Loss):
+            if isinstance(answer, LostTask):
                 raise RuntimeError(f"{task.name} could not be made: {answer.reason}")
             if on_mesh is not None:
                 on_mesh(task.name, done, len(tasks))
@@ -84,7 +84,7 @@ class _Member(NamedTuple):
     values: dict[str, float]
 
 
-def _made(tasks: list[_Member], workers: int) -> Generator[tuple[_Member, None | Loss], None, None]:
+def _made(tasks: list[_Member], workers: int) -> Generator[tuple[_Member, None | LostTask], None, None]:
     if workers > 1:
         yield from run_pool(_make, tasks, workers, Limits(time=600.0, memory=4.0))
     else:

@@ -63,7 +63,7 @@ class Decoder(nn.Module, ABC):
 
     def linearizer(self, branch: str | None = None) -> Linearize:
         """Codes (S, D), points (S, N, 3) -> fields and their derivatives in code and point; weights must not move."""
-        name = self._branch(branch)
+        name = self.check_branch(branch)
         return by_copies(lambda codes, points: self.query(self.prepare(codes), points, name))
 
     def forward(self, codes: Tensor, points: Tensor, branch: str | None = None) -> Tensor:
@@ -77,19 +77,19 @@ class Decoder(nn.Module, ABC):
         Returns:
             (S, N).
         """
-        return self.query(self.prepare(self._checked(codes)), points, self._branch(branch))
+        return self.query(self.prepare(self._checked(codes)), points, self.check_branch(branch))
 
     def condition(self, code: Tensor, branch: str | None = None) -> Conditioned:
         """The SDF of one code (D,); differentiable in the code and in the points."""
         if code.ndim != 1:
             raise ValueError(f"condition takes one code of shape (D,), got {tuple(code.shape)}")
-        return Conditioned(self, self.prepare(self._checked(code[None])), self._branch(branch))
+        return Conditioned(self, self.prepare(self._checked(code[None])), self.check_branch(branch))
 
     def parameter_count(self) -> int:
         """Numbers shared by all shapes, buffers counted."""
         return sum(tensor.numel() for tensor in self.state_dict().values())
 
-    def _branch(self, branch: str | None) -> str:
+    def check_branch(self, branch: str | None) -> str:
         if branch is None:
             return self.branches[-1]
         if branch not in self.branches:

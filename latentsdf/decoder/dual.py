@@ -110,7 +110,7 @@ class Dual(Decoder):
         """Derivatives by per-point copies of what the code becomes: shifts, and features read from its volumes."""
         if not isinstance(self.coarse, VolumeBranch):
             return super().linearizer(branch)
-        name, volumes = self._branch(branch), self.coarse.copies()
+        name, volumes = self.check_branch(branch), self.coarse.copies()
 
         def linearize(codes: Tensor, points: Tensor) -> Linearized:
             shifts = self.fine.shifts(codes.detach()).expand(-1, -1, points.shape[1], -1).detach().requires_grad_(True)

@@ -21,12 +21,12 @@ from ..regularizers.objective import Objective
 from ..regularizers.presets import preset, terms_of
 from ..regularizers.term import Term
 from ..scan.normals import outward_normals
-from ..scan.outliers import cleaned, in_space
+from ..scan.outliers import remove_outliers, require_solid
 from ..scan.scan import Scan
-from ..scan.winding import rough_distance
+from ..scan.winding import approximate_distance
 from .fields import Field
 from .networks import NETWORKS, NetworkConfig
-from .scan_batches import Amounts, Queries
+from .scan_batches import BatchSizes, ScanBatches
 
 DEFAULT_PRESET = {True: "siren", False: "digs"}
 """The preset that is taken when none is named, for scans with normals and without."""
@@ -170,8 +170,8 @@ def fit(
     frame = ready.frame()
     unit = ready.transformed(frame)
     random = torch.Generator().manual_seed(config.seed)
-    amounts = Amounts(config.surface, config.near, config.space, config.rays, config.spread, config.pool)
-    queries = Queries(unit, objective.needs(), amounts, random)
+    amounts = BatchSizes(config.surface, config.near, config.space, config.rays, config.spread, config.pool)
+    queries = ScanBatches(unit, objective.needs(), amounts, random)
     network = _network(config, name)
     field = network.build(random, torch.from_numpy(unit.points).float(), _start(unit, config))
     log = _Log(config, on_step)
@@ -217,7 +217,7 @@ def _prepared(scan: Scan, config: FitConfig) -> Scan:
     Raises:
         ValueError: no surface can be made of it.
     """
-    return in_space(cleaned(scan, config.points, config.outliers, LEAST_POINTS, config.seed))
+    return require_solid(remove_outliers(scan, config.points, config.outliers, LEAST_POINTS, config.seed))
 
 
 def _network_name(config: FitConfig, preset_name: str) -> str:
@@ -235,7 +235,7 @@ def _start(unit: Scan, config: FitConfig) -> Callable[[Tensor], Tensor] | None:
     if config.start == "ball":
         return None
     normals = outward_normals(unit.points, unit.sensor, seed=config.seed) if unit.normals is None else unit.normals
-    return lambda places: torch.from_numpy(rough_distance(unit.points, normals, places.double().numpy()))
+    return lambda places: torch.from_numpy(approximate_distance(unit.points, normals, places.double().numpy()))
 
 
 class _Flipped(Field):

@@ -10,8 +10,8 @@ from time import monotonic
 import numpy as np
 
 from ..core.optimize import Stop
-from ..scan.neighborhoods import noise_level, spacing
-from ..scan.outliers import cleaned, in_space, stray_share
+from ..scan.neighborhoods import neighbor_distance, noise_level
+from ..scan.outliers import outlier_fraction, remove_outliers, require_solid
 from ..scan.scan import Scan
 from ..solver.galerkin import SolveConfig, solve
 from .descent import LEAST_POINTS, Fitted
@@ -56,13 +56,13 @@ def solve_scan(
         >>> found.mesh(256).export("shape.ply")
     """
     began = monotonic()
-    ready = in_space(cleaned(scan, points, 0.0, LEAST_POINTS, seed))
+    ready = require_solid(remove_outliers(scan, points, 0.0, LEAST_POINTS, seed))
     frame = ready.frame()
     unit = ready.transformed(frame)
     notes = ready.notes
     if config is None:
         config = SolveConfig(resolution=fitting_resolution(unit))
-        share = stray_share(unit, seed)
+        share = outlier_fraction(unit, seed)
         if share:
             config = replace(config, robust="learned")
             notes = (*notes, f"{share:.0%} of the points look like strays and hardly count")
@@ -89,5 +89,5 @@ def fitting_resolution(unit: Scan) -> int:
     Returns:
         A power of two from 32 to 256.
     """
-    width = max(float(np.median(spacing(unit.points))) / CELLS, NOISE * noise_level(unit.points), 1e-6)
+    width = max(float(np.median(neighbor_distance(unit.points))) / CELLS, NOISE * noise_level(unit.points), 1e-6)
     return min(max(2 ** round(math.log2(2.0 / width)), COARSEST), FINEST)

@@ -15,7 +15,7 @@ from ..regularizers.rays import ray_points
 from ..scan.scan import Scan
 
 
-class Amounts(NamedTuple):
+class BatchSizes(NamedTuple):
     """How many points a step takes of each kind, and how queries near the surface are drawn.
 
     Attributes:
@@ -32,7 +32,7 @@ class Amounts(NamedTuple):
     pool: int
 
 
-class Queries:
+class ScanBatches:
     """Draws batches; what is drawn near the surface comes from a pool whose nearest scan points are known.
 
     Args:
@@ -42,7 +42,7 @@ class Queries:
         random: the generator of all draws.
     """
 
-    def __init__(self, scan: Scan, needs: frozenset[str], amounts: Amounts, random: torch.Generator):
+    def __init__(self, scan: Scan, needs: frozenset[str], amounts: BatchSizes, random: torch.Generator):
         self._amounts, self._random = amounts, random
         self._points = torch.from_numpy(scan.points).float()
         self._normals = None if scan.normals is None else torch.from_numpy(scan.normals).float()
@@ -91,7 +91,7 @@ class _Pool(NamedTuple):
     nearest: Tensor
 
 
-def _pool(scan: Scan, amounts: Amounts, random: torch.Generator) -> _Pool:
+def _pool(scan: Scan, amounts: BatchSizes, random: torch.Generator) -> _Pool:
     """Queries normal about the scan's points, each as wide as the points are sparse there (Neural-Pull)."""
     tree, count = KDTree(scan.points), len(scan)
     rank = min(amounts.spread, count - 1)

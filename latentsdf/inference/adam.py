@@ -6,18 +6,18 @@ import torch
 
 from ..core.optimize import Adam, Group, OnStep, minimize
 from ..core.pose import FREEDOMS
-from .levenberg_marquardt import Draw, Found
-from .objective import Guess, Problem
+from .levenberg_marquardt import Draw, FitResult
+from .objective import CodeObjective, Guess
 
 
-def adam_fit(
-    problem: Problem,
+def adam(
+    problem: CodeObjective,
     draw: Draw,
     start: Guess,
     steps: int,
     rate: float,
     on_step: OnStep | None = None,
-) -> Found:
+) -> FitResult:
     """Lower what `levenberg` lowers, by Adam with a cosine rate.
 
     Args:
@@ -37,11 +37,11 @@ def adam_fit(
     if start.pose is not None:
         groups.append(Group(name="poses", parameters=[motion], rate=0.5 * rate))
     whole = torch.ones(size + FREEDOMS, dtype=torch.bool)
-    free = (whole if problem.free is None else problem.free).to(codes.device)
+    free = (whole if problem.active is None else problem.active).to(codes.device)
 
     def guess() -> Guess:
         moving = torch.where(free[:size], codes, start.codes)
-        pose = start.pose.moved(motion * free[size:]) if start.pose is not None else None
+        pose = start.pose.retract(motion * free[size:]) if start.pose is not None else None
         return start._replace(codes=moving, pose=pose)
 
     last = codes.new_zeros(len(codes))
@@ -55,4 +55,4 @@ def adam_fit(
     stop = minimize(objective, Adam(groups, clip=None), progress=lambda number, _: number / steps, on_step=on_step)
     with torch.no_grad():
         found = guess()
-    return Found(found._replace(codes=found.codes.detach()), last, stop)
+    return FitResult(found._replace(codes=found.codes.detach()), last, stop)

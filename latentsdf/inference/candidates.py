@@ -16,7 +16,7 @@ _AT_ONCE = 4_000_000
 """Field values held at a time."""
 
 
-class Gallery:
+class CandidateFields:
     """Fields of K codes at the vertices of a lattice over the unit cube; read trilinearly, about as fine as its cells.
 
     One read of a point gives the fields of all codes there, which is what makes it cheap: conditioning a decoder is
@@ -32,7 +32,7 @@ class Gallery:
 
     def __init__(self, decoder: Fields, codes: Tensor, resolution: int = 20, attitudes: Tensor | None = None):
         self.codes, self.resolution = codes, resolution
-        self.attitudes = torch.zeros(len(codes), dtype=torch.long) if attitudes is None else attitudes
+        self.rotation_rows = torch.zeros(len(codes), dtype=torch.long) if attitudes is None else attitudes
         ticks = torch.linspace(-1.0, 1.0, resolution, dtype=codes.dtype, device=codes.device)
         places = torch.cartesian_prod(ticks, ticks, ticks)[None]
         columns, branch = [], decoder.branches[0]
@@ -72,7 +72,7 @@ class Gallery:
         rows = max(1, _AT_ONCE // (count * len(self)))
         found = []
         for part in torch.arange(len(pose.log_scale)).split(rows):
-            some, total = pose.chosen(part), 0.0
+            some, total = pose.select(part), 0.0
             for group in groups:
                 places = some.apply(group.points)
                 values = self.fields(places.reshape(-1, 3)).view(len(part), -1, len(self)).transpose(1, 2)

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ..core.optimize import OnStep, Step, Stop
-from ..core.pose import Pose, PoseFreedom, moving
+from ..core.pose import Pose, PoseFreedom, active_freedoms
 from ..decoder.base import Decoder
-from .adam import adam_fit
-from .initial_guesses import best_starts, gallery_of_some
-from .levenberg_marquardt import Found, in_pairs, levenberg
-from .objective import Guess, Problem
+from .adam import adam
+from .initial_guesses import candidate_fields_of_codes, initial_guesses
+from .levenberg_marquardt import FitResult, in_pairs, levenberg_marquardt
+from .objective import CodeObjective, Guess
 from .residuals import Residuals
 
 
@@ -69,7 +69,7 @@ class EncodeConfig:
         return self.steps if self.steps is not None else {"second-order": 40, "adam": 400}[self.method]
 
 
-class Targets(NamedTuple):
+class SignedSamples(NamedTuple):
     """Signed samples that codes are fitted to, in the unit frame; a draw per step is taken.
 
     Attributes:
@@ -80,11 +80,11 @@ class Targets(NamedTuple):
     points: Tensor
     distances: Tensor
 
-    def to(self, device: torch.device) -> Targets:
+    def to(self, device: torch.device) -> SignedSamples:
         """The same targets on a device."""
-        return Targets(self.points.to(device), self.distances.to(device))
+        return SignedSamples(self.points.to(device), self.distances.to(device))
 
-    def drawn(self, random: torch.Generator, count: int, times: int = 1) -> Residuals:
+    def sample(self, random: torch.Generator, count: int, times: int = 1) -> Residuals:
         """Some of the samples, the same rows of every shape, all shapes so many times over."""
         total = self.points.shape[1]
         rows = torch.randint(total, (min(total, count),), generator=random).to(self.points.device)
@@ -109,7 +109,7 @@ class InferredCodes(NamedTuple):
 
 def infer_codes(
     decoder: Decoder,
-    targets: Targets,
+    targets: SignedSamples,
     stored: Tensor,
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
@@ -136,24 +136,27 @@ def infer_codes(
     targets = targets.to(device)
     size, free = decoder.code_size, None
     if config.pose != "known":
-        free = torch.tensor([True] * size + moving(config.pose))
-    problem, plain = Problem(decoder, config.prior / size, free, place=config.place), Problem(decoder, 0.0)
+        free = torch.tensor([True] * size + active_freedoms(config.pose))
+    problem, plain = (
+        CodeObjective(decoder, config.prior / size, free, pose_weight=config.place),
+        CodeObjective(decoder, 0.0),
+    )
     stored = stored.to(device)
-    gallery = gallery_of_some(plain, stored, config.candidates, random)
-    if gallery is None:
+    candidates = candidate_fields_of_codes(plain, stored, config.candidates, random)
+    if candidates is None:
         mean = stored.mean(0) if len(stored) else torch.zeros(size, device=device)
         start = Guess(mean.repeat(len(targets.points), 1))
         if config.pose != "known":
             start = start._replace(pose=Pose.identity(len(start.codes), mean))
     else:
-        looks = targets.drawn(random, 128), targets.drawn(random, 1024)
-        start = best_starts(plain, gallery, config.pose, looks, config.truncation)
+        looks = targets.sample(random, 128), targets.sample(random, 1024)
+        start = initial_guesses(plain, candidates, config.pose, looks, config.truncation)
     second = config.method == "second-order"
-    start = start.chosen(torch.arange(len(targets.points) * (config.starts if second else 1))[: len(start.codes)])
+    start = start.select(torch.arange(len(targets.points) * (config.starts if second else 1))[: len(start.codes)])
     fit = _by_second_order if second else _by_adam
     found = fit(problem, targets, start, config, on_step)
     with torch.no_grad():
-        errors = plain.losses(found.guess, [targets.drawn(random, 2 * config.points)], config.truncation)
+        errors = plain.losses(found.guess, [targets.sample(random, 2 * config.points)], config.truncation)
     return InferredCodes(found.guess.codes, errors, found.stop, found.guess.pose)
 
 
@@ -170,19 +173,21 @@ def _narrowing(stage: int, stages: int, truncation: float) -> float:
     return wide * (truncation / wide) ** reach
 
 
-def _by_adam(problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep | None) -> Found:
+def _by_adam(
+    problem: CodeObjective, targets: SignedSamples, start: Guess, config: EncodeConfig, on_step: OnStep | None
+) -> FitResult:
     random = torch.Generator().manual_seed(config.seed + 1)
 
     def draw(step: int) -> tuple[float, list[Residuals]]:
         kept = config.nested[(step // 4) % len(config.nested)] if config.nested and step % 4 == 3 else None
-        return config.truncation, [targets.drawn(random, 2 * config.points)._replace(kept=kept)]
+        return config.truncation, [targets.sample(random, 2 * config.points)._replace(kept=kept)]
 
-    return adam_fit(problem, draw, start, config.count, config.rate, on_step)
+    return adam(problem, draw, start, config.count, config.rate, on_step)
 
 
 def _by_second_order(
-    problem: Problem, targets: Targets, start: Guess, config: EncodeConfig, on_step: OnStep | None
-) -> Found:
+    problem: CodeObjective, targets: SignedSamples, start: Guess, config: EncodeConfig, on_step: OnStep | None
+) -> FitResult:
     """Two iterations a stage, each stage on fresh points: few and looked at from afar first, many and close last.
 
     Fresh points and a narrowing truncation do for these steps what noise does for Adam: with all points held fixed, or
@@ -193,17 +198,17 @@ def _by_second_order(
     most = max(1, len(stages) - 1)
 
     def draw(stage: int) -> tuple[float, list[Residuals]]:
-        whole = targets.drawn(
+        whole = targets.sample(
             random, max(1, round(config.points * 8.0 ** (stage / most) / 4.0)), times=len(start.codes) // shapes
         )
         some = max(1, whole.points.shape[1] // 4)
         shorter = [
-            Residuals(whole.points[:, :some], whole.targets[:, :some], kept=size, weight=0.25 / len(config.nested))
+            Residuals(whole.points[:, :some], whole.targets[:, :some], prefix=size, weight=0.25 / len(config.nested))
             for size in config.nested
         ]
         return _narrowing(stage, len(stages), config.truncation), [whole, *shorter]
 
-    def fitted(first: int, last: int) -> Found:
+    def fitted(first: int, last: int) -> FitResult:
         begun = sum(stages[:first])
 
         def report(step: Step) -> bool | None:
@@ -211,7 +216,9 @@ def _by_second_order(
             return on_step(step._replace(number=begun + step.number, progress=(begun + step.number) / config.count))
 
         parts = stages[first:last]
-        return levenberg(problem, lambda stage: draw(first + stage), start, parts, report if on_step else None)
+        return levenberg_marquardt(
+            problem, lambda stage: draw(first + stage), start, parts, report if on_step else None
+        )
 
     first = 0
     for part, kept in PRUNED:
@@ -220,16 +227,18 @@ def _by_second_order(
             found = fitted(first, last)
             start = _ahead(problem, found.guess, draw(last), kept, shapes)
             if found.stop is not Stop.FINISHED:
-                return found._replace(guess=start.chosen(torch.arange(shapes)))
+                return found._replace(guess=start.select(torch.arange(shapes)))
             first = last
-    start = start.chosen(torch.arange(shapes))
+    start = start.select(torch.arange(shapes))
     return fitted(first, len(stages))
 
 
-def _ahead(problem: Problem, guess: Guess, target: tuple[float, list[Residuals]], kept: int, shapes: int) -> Guess:
+def _ahead(
+    problem: CodeObjective, guess: Guess, target: tuple[float, list[Residuals]], kept: int, shapes: int
+) -> Guess:
     """The guesses (kept * S) of the lowest losses among fits of S shapes, several of each."""
     truncation, groups = target
     with torch.no_grad():
         losses = problem.losses(guess, groups, truncation).view(-1, shapes)
     ranks = losses.topk(kept, dim=0, largest=False).indices
-    return guess.chosen((ranks * shapes + torch.arange(shapes, device=ranks.device)).flatten())
+    return guess.select((ranks * shapes + torch.arange(shapes, device=ranks.device)).flatten())

@@ -19,7 +19,7 @@ from ..mesh.load import load_mesh
 from ..mesh.repair import repair_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import EncodeConfig, Targets, infer_codes
+from .code_fitting import EncodeConfig, SignedSamples, infer_codes
 
 
 def encode(
@@ -69,7 +69,7 @@ def encode_all(
     """
     config = _for_space(config, space)
     prepared = [_signed_samples(name, mesh, config) for name, mesh in meshes]
-    targets = Targets(torch.stack([item[0] for item in prepared]), torch.stack([item[1] for item in prepared]))
+    targets = SignedSamples(torch.stack([item[0] for item in prepared]), torch.stack([item[1] for item in prepared]))
     found = infer_codes(space.decoder, targets, space.codes(), config, on_step)
     if found.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
@@ -84,7 +84,7 @@ def encode_all(
 
 def _for_space(config: EncodeConfig | None, space: LatentSpace) -> EncodeConfig:
     config = config or EncodeConfig()
-    return config if config.nested else replace(config, nested=space.nested)
+    return config if config.nested else replace(config, nested=space.prefix_sizes)
 
 
 def _signed_samples(
@@ -95,7 +95,7 @@ def _signed_samples(
     repaired, flipped = repair_mesh(loaded)
     audit = audit_mesh(repaired, flipped_faces=flipped, seed=config.seed)
     frame = Frame.around(repaired.vertices)
-    unit = trimesh.Trimesh(frame.apply(repaired.vertices), repaired.faces, process=False)
+    unit = trimesh.Trimesh(frame.to_unit(repaired.vertices), repaired.faces, process=False)
     near = int(0.8 * config.samples)
     groups = draw_samples(unit, SamplingConfig(near=near, uniform=config.samples - near, band=0), config.seed)
     points = np.concatenate([groups["near"].points, groups["uniform"].points])

@@ -119,14 +119,14 @@ def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores |
     Returns:
         The scores, or None where the names carry no classes or there is nothing to compare.
     """
-    labels = [shape.label for shape in space.values()]
-    kept = [shape for shape in queries if shape.label and labels.count(shape.label) > (shape.name in space)]
+    labels = [shape.class_name for shape in space.values()]
+    kept = [shape for shape in queries if shape.class_name and labels.count(shape.class_name) > (shape.name in space)]
     if not kept:
         return None
     distances = torch.cdist(torch.stack([shape.code for shape in kept]), space.codes()).cpu().numpy()
     for row, shape in enumerate(kept):
         distances[row, [name == shape.name for name in space]] = np.inf
-    return retrieval_scores(distances, [shape.label for shape in kept], labels)
+    return retrieval_scores(distances, [shape.class_name for shape in kept], labels)
 
 
 NO_SURFACE = "no surface"

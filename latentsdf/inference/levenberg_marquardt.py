@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.interrupt import deferred_interrupt
 from ..core.optimize import OnStep, Step, Stop
-from .objective import Guess, Problem, System
+from .objective import CodeObjective, Guess, NormalEquations
 from .residuals import Residuals
 
 TRIES = 3
@@ -21,7 +21,7 @@ Draw = Callable[[int], tuple[float, Sequence[Residuals]]]
 """Number of a stage -> its truncation, and the residuals that its iterations work on."""
 
 
-class Found(NamedTuple):
+class FitResult(NamedTuple):
     """Where a fit ended.
 
     Attributes:
@@ -40,13 +40,13 @@ def in_pairs(steps: int) -> list[int]:
     return [min(2, steps - first) for first in range(0, steps, 2)]
 
 
-def levenberg(
-    problem: Problem,
+def levenberg_marquardt(
+    problem: CodeObjective,
     draw: Draw,
     start: Guess,
     stages: Sequence[int],
     on_step: OnStep | None = None,
-) -> Found:
+) -> FitResult:
     """Lower the sum of weighted mean absolute residuals and the prior by damped Gauss-Newton steps.
 
     Absolute values by iterated reweighting; a step that does not lower the loss of a shape is not taken for it. (The
@@ -70,35 +70,39 @@ def levenberg(
             truncation, groups = draw(stage)
             damping = torch.full_like(loss, 1e-2)
             for _ in range(iterations):
-                system = problem.equations(guess, groups, truncation)
+                system = problem.normal_equations(guess, groups, truncation)
                 guess, loss, damping = _stepped(problem, guess, damping, system, (groups, truncation))
                 number += 1
                 if on_step is not None:
                     mean = float(loss.mean())
                     if on_step(Step(number, time.monotonic() - began, number / total, mean, {"distance": mean}, 1.0)):
-                        return Found(guess, loss, Stop.PAUSED)
+                        return FitResult(guess, loss, Stop.PAUSED)
                 if interrupted():
-                    return Found(guess, loss, Stop.INTERRUPTED)
-    return Found(guess, loss, Stop.FINISHED)
+                    return FitResult(guess, loss, Stop.INTERRUPTED)
+    return FitResult(guess, loss, Stop.FINISHED)
 
 
 def _stepped(
-    problem: Problem, guess: Guess, damping: Tensor, system: System, target: tuple[Sequence[Residuals], float]
+    problem: CodeObjective,
+    guess: Guess,
+    damping: Tensor,
+    system: NormalEquations,
+    target: tuple[Sequence[Residuals], float],
 ) -> tuple[Guess, Tensor, Tensor]:
     """Guess, losses and dampings after one iteration; a damping is tried again only for shapes that it did not help."""
     groups, truncation = target
     loss, damping = system.losses.clone(), damping.clone()
     waiting = torch.arange(len(loss), device=loss.device)
     for _ in range(TRIES):
-        curvature, before = system.curvature[waiting], guess.chosen(waiting)
+        curvature, before = system.hessian[waiting], guess.select(waiting)
         stiff = damping[waiting, None] * curvature.diagonal(dim1=1, dim2=2) + 1e-12
-        step = torch.linalg.solve(curvature + torch.diag_embed(stiff), system.slope[waiting])
-        trial = problem.moved(before, step)
+        step = torch.linalg.solve(curvature + torch.diag_embed(stiff), system.gradient[waiting])
+        trial = problem.retract(before, step)
         with torch.no_grad():
-            found = problem.losses(trial, [group.chosen(waiting) for group in groups], truncation)
+            found = problem.losses(trial, [group.select(waiting) for group in groups], truncation)
         better = found < loss[waiting]
         rows = waiting[better]
-        guess = guess.with_rows(rows, trial.chosen(better))
+        guess = guess.replaced(rows, trial.select(better))
         loss[rows] = found[better]
         damping[rows] = (damping[rows] * 0.3).clamp_min(1e-6)
         waiting = waiting[~better]

@@ -29,22 +29,22 @@ class Guess(NamedTuple):
     pose: Pose | None = None
     origin: Tensor | None = None
 
-    def with_rows(self, rows: Tensor, other: Guess) -> Guess:
+    def replaced(self, rows: Tensor, other: Guess) -> Guess:
         """This, with some shapes taken from another that has as many as there are rows."""
-        pose = None if self.pose is None or other.pose is None else self.pose.with_rows(rows, other.pose)
+        pose = None if self.pose is None or other.pose is None else self.pose.replaced(rows, other.pose)
         return self._replace(codes=self.codes.index_copy(0, rows, other.codes), pose=pose)
 
-    def chosen(self, rows: Tensor) -> Guess:
+    def select(self, rows: Tensor) -> Guess:
         """Some of the shapes."""
         pose, origin = self.pose, self.origin
         return Guess(
             self.codes[rows],
-            None if pose is None else pose.chosen(rows),
+            None if pose is None else pose.select(rows),
             None if origin is None else origin[rows],
         )
 
 
-class System(NamedTuple):
+class NormalEquations(NamedTuple):
     """The normal equations of S shapes for P numbers that may move.
 
     Attributes:
@@ -53,8 +53,8 @@ class System(NamedTuple):
         losses: (S,) where they were made, priors included.
     """
 
-    curvature: Tensor
-    slope: Tensor
+    hessian: Tensor
+    gradient: Tensor
     losses: Tensor
 
 
@@ -76,7 +76,7 @@ class Fields(Protocol):
         ...
 
 
-class Problem:
+class CodeObjective:
     """Losses of guesses, and the normal equations of a step down.
 
     Where points have a pose, distances are those of the points' own units: the field over the scale. A pose that
@@ -96,13 +96,13 @@ class Problem:
         self,
         decoder: Fields,
         prior: float | Tensor,
-        free: Tensor | None = None,
+        active: Tensor | None = None,
         *,
-        place: float = 0.0,
-        home: Callable[[Pose], Pose] | None = None,
+        pose_weight: float = 0.0,
+        pose_prior: Callable[[Pose], Pose] | None = None,
     ):
-        self.decoder, self.prior, self.free, self.place = decoder, torch.as_tensor(prior), free, place
-        self.home = home
+        self.decoder, self.prior, self.active, self.pose_weight = decoder, torch.as_tensor(prior), active, pose_weight
+        self.pose_prior = pose_prior
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
@@ -111,14 +111,14 @@ class Problem:
         total = self._priors(guess)
         states: dict[int | None, object] = {}
         for group in groups:
-            if group.kept not in states:
-                states[group.kept] = self.decoder.prepare(_cut(guess.codes, group.kept))
+            if group.prefix not in states:
+                states[group.prefix] = self.decoder.prepare(_cut(guess.codes, group.prefix))
             places, beyond = _placed(guess, group.points)
-            values = self.decoder.query(states[group.kept], places, self.branch)
+            values = self.decoder.query(states[group.prefix], places, self.branch)
             total = total + group.loss(_in_own_units(values + beyond, guess), truncation)
         return total
 
-    def equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> System:
+    def normal_equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> NormalEquations:
         """The reweighted squares about a guess."""
         codes = guess.codes
         count, size = codes.shape
@@ -127,14 +127,14 @@ class Problem:
         curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
         curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight
         slope[:, :size] = weight * self._way(guess)
-        if guess.pose is not None and self.place:
-            jacobian, residual = _of_place(guess.pose, turns=self.home is None), self._off(guess.pose)
-            curvature[:, size:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ jacobian)
-            slope[:, size:] = 2.0 * self.place * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
+        if guess.pose is not None and self.pose_weight:
+            jacobian, residual = _of_place(guess.pose, turns=self.pose_prior is None), self._off(guess.pose)
+            curvature[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
+            slope[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
         losses = self._priors(guess)
         for group in groups:
             places, beyond = _placed(guess, group.points)
-            field = self.linearize(_cut(codes, group.kept), places)
+            field = self.linearize(_cut(codes, group.prefix), places)
             values = field.values + beyond
             jacobian = _derivatives(field, places, values, guess)
             values = _in_own_units(values, guess)
@@ -145,18 +145,20 @@ class Problem:
             ).sqrt()
             jacobian *= _in_own_units(factor * share, guess)[..., None]
             curved, sloped = jacobian.mT @ jacobian, (jacobian.mT @ (share * residual)[..., None])[..., 0]
-            if group.kept is not None:
-                curved[:, group.kept : size] = curved[:, :, group.kept : size] = sloped[:, group.kept : size] = 0.0
+            if group.prefix is not None:
+                curved[:, group.prefix : size] = curved[:, :, group.prefix : size] = sloped[:, group.prefix : size] = (
+                    0.0
+                )
             curvature, slope = curvature + curved, slope + sloped
-        if self.free is None:
-            return System(curvature, slope, losses)
-        return System(curvature[:, self.free][:, :, self.free], slope[:, self.free], losses)
+        if self.active is None:
+            return NormalEquations(curvature, slope, losses)
+        return NormalEquations(curvature[:, self.active][:, :, self.active], slope[:, self.active], losses)
 
     def _priors(self, guess: Guess) -> Tensor:
         """Losses (S,) of codes and poses as such."""
         total = (self.prior.to(guess.codes) * self._way(guess).square()).sum(1)
-        if guess.pose is not None and self.place:
-            total = total + self.place * self._off(guess.pose).square().sum(1)
+        if guess.pose is not None and self.pose_weight:
+            total = total + self.pose_weight * self._off(guess.pose).square().sum(1)
         return total
 
     def _way(self, guess: Guess) -> Tensor:
@@ -166,19 +168,19 @@ class Problem:
     def _off(self, pose: Pose) -> Tensor:
         """How far log scale and shift (S, 4) are from where they are held."""
         place = torch.cat([pose.log_scale[:, None], pose.shift], 1)
-        if self.home is None:
+        if self.pose_prior is None:
             return place
-        home = self.home(pose)
+        home = self.pose_prior(pose)
         return place - torch.cat([home.log_scale[:, None], home.shift], 1)
 
-    def moved(self, guess: Guess, steps: Tensor) -> Guess:
+    def retract(self, guess: Guess, steps: Tensor) -> Guess:
         """The guess after steps (S, P) down."""
         size = guess.codes.shape[1]
-        if self.free is not None:
-            whole = steps.new_zeros(len(steps), len(self.free))
-            whole[:, self.free] = steps
+        if self.active is not None:
+            whole = steps.new_zeros(len(steps), len(self.active))
+            whole[:, self.active] = steps
             steps = whole
-        pose = None if guess.pose is None else guess.pose.moved(-steps[:, size:])
+        pose = None if guess.pose is None else guess.pose.retract(-steps[:, size:])
         return guess._replace(codes=guess.codes - steps[:, :size], pose=pose)
 
 

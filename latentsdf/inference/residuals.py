@@ -26,8 +26,8 @@ class Residuals(NamedTuple):
     points: Tensor
     targets: Tensor
     kind: Kind = "signed"
-    shortage: float = 1.0
-    kept: int | None = None
+    under_weight: float = 1.0
+    prefix: int | None = None
     weight: float = 1.0
 
     def to(self, device: torch.device) -> Residuals:
@@ -49,7 +49,7 @@ class Residuals(NamedTuple):
     def weights(self, residual: Tensor) -> Tensor:
         """What each absolute residual weighs."""
         if self.kind == "size":
-            return torch.where(residual < 0, self.shortage, 1.0)
+            return torch.where(residual < 0, self.under_weight, 1.0)
         return torch.ones_like(residual)
 
     def loss(self, values: Tensor, truncation: float) -> Tensor:
@@ -60,7 +60,7 @@ class Residuals(NamedTuple):
         """Weighted mean (...,) of absolute residuals (..., N)."""
         return self.weight * (self.weights(residual) * residual.abs()).mean(-1)
 
-    def chosen(self, rows: Tensor) -> Residuals:
+    def select(self, rows: Tensor) -> Residuals:
         """Those of some of the shapes."""
         points, targets = (part if len(part) == 1 else part[rows] for part in (self.points, self.targets))
         return self._replace(points=points, targets=targets)

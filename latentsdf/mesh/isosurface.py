@@ -125,7 +125,7 @@ def extract_framed_mesh(field: FramedField, resolution: int = 256, *, like: Tens
         ValueError: as `extract_mesh`.
     """
     unit = extract_mesh(field.sdf, resolution, like=like)
-    return trimesh.Trimesh(field.frame.invert(unit.vertices), unit.faces, process=False)
+    return trimesh.Trimesh(field.frame.to_source(unit.vertices), unit.faces, process=False)
 
 
 class _Lattice:

@@ -156,7 +156,7 @@ def compare(
         if len(mesh.faces) == 0:
             raise ValueError(f"the {name} mesh has no faces, so there is no surface to compare")
     frame = Frame.around(truth.vertices) if frame is None else frame
-    ours, theirs = (trimesh.Trimesh(frame.apply(m.vertices), m.faces, process=False) for m in (candidate, truth))
+    ours, theirs = (trimesh.Trimesh(frame.to_unit(m.vertices), m.faces, process=False) for m in (candidate, truth))
     seed_ours, seed_theirs = np.random.SeedSequence(seed).spawn(2)
     forward, agreement = _to_surface(ours, theirs, samples, seed_ours)
     backward, agreement_back = _to_surface(theirs, ours, samples, seed_theirs)

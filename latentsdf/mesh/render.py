@@ -28,7 +28,7 @@ def render(
     """
     fine = size * 2
     points, normals = surface_samples(mesh, 14 * fine * fine // 4, seed=0)
-    points = Frame.around(mesh.vertices).apply(points)
+    points = Frame.around(mesh.vertices).to_unit(points)
     turn, tilt = np.radians(azimuth), np.radians(elevation)
     view = np.array([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)])
     right = np.array([-np.sin(turn), np.cos(turn), 0.0])

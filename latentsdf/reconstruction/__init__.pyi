@@ -1,5 +1,5 @@
 from .reconstruction import ReconstructConfig as ReconstructConfig
 from .reconstruction import Reconstruction as Reconstruction
 from .reconstruction import reconstruct as reconstruct
-from .refinement import TightenConfig as TightenConfig
+from .refinement import RefineConfig as RefineConfig
 from .scan_fitting import ScanFitConfig as ScanFitConfig

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.arrays import Array
 from ..core.field import SDF, evaluate
-from ..scan.visibility import seen_past
+from ..scan.visibility import in_free_space
 from ..scan.winding import CLOSED, openness, winding_numbers
 
 _CELLS = 48
@@ -22,7 +22,7 @@ _FAR = 0.1
 """From there on, unit frame, a prior begins to keep its value where the bounds agree with it on the side."""
 
 
-class Bounded:
+class ConstrainedPrior:
     """A prior changed where points say that it is wrong; away from them it stands.
 
     - The distance to a point bounds the distance to the surface, so the field is at most that, on either side.
@@ -59,7 +59,7 @@ class Bounded:
         if sensor is not None:
             free |= far & _crossed(points, sensor)
             if not cropped:
-                free |= far & seen_past(points, sensor, middles)
+                free |= far & in_free_space(points, sensor, middles)
         self._outside = _depth(free)
         self._inside = _depth(far & (winding > (0.75 if self.closed else 1 - _SURE)) & ~free)
 

@@ -17,7 +17,7 @@ _NEIGHBORS = 16
 """Points that say how far the prior is off at a place."""
 
 
-class Misplaced(NamedTuple):
+class PriorError(NamedTuple):
     """How far a prior is off.
 
     Attributes:
@@ -41,14 +41,14 @@ def surface_of(prior: SDF, held: SDF | None, width: float) -> NDArray[np.float64
     places = torch.cartesian_prod(ticks, ticks, ticks)
     places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
     for _ in range(2):
-        places = torch.cat([Jet(prior, part).foot().detach() for part in places.split(20_000)])
+        places = torch.cat([Jet(prior, part).project().detach() for part in places.split(20_000)])
     surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
     if held is not None:
         surface = surface[evaluate(held, surface).abs() < 0.5 * width]
     return surface.double().cpu().numpy()
 
 
-def settled(surface: NDArray[np.float64], known: Misplaced, reach: float, width: float) -> NDArray[np.float64]:
+def fixed_surface(surface: NDArray[np.float64], known: PriorError, reach: float, width: float) -> NDArray[np.float64]:
     """Places (K, 3) of a prior's surface that points do not speak of.
 
     Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface

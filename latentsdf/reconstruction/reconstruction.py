@@ -15,13 +15,13 @@ from trimesh.visual import ColorVisuals
 from ..core.field import Jet
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..inference.candidates import Gallery
+from ..inference.candidates import CandidateFields
 from ..regularizers.term import Term
 from ..scan.scan import Scan
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .refinement import TightenConfig, Tightened, tighten
-from .scan_fitting import FittedScan, ScanFitConfig, fit_scan
+from .refinement import RefineConfig, Refinement, refine
+from .scan_fitting import ScanFit, ScanFitConfig, fit_scan
 
 RESIDUAL_POINTS = 20_000
 SUPPORTED = np.array([200, 200, 205], dtype=np.uint8)
@@ -38,10 +38,10 @@ class ReconstructConfig:
     """How its code and frame are found."""
     frame: Frame | None = None
     """Scan units <-> unit frame, to start from, or to keep with `fit.pose` known; None is the bounding sphere."""
-    tighten: bool = True
+    refine: bool = True
     """Whether the shape of the code is then corrected to the scan where there are points; False keeps the code's own
     surface, which takes no bytes beside the code."""
-    tightening: TightenConfig = field(default_factory=TightenConfig)
+    refinement: RefineConfig = field(default_factory=RefineConfig)
     """How closely, and where, it is corrected."""
 
 
@@ -66,37 +66,37 @@ class Reconstruction:
     stop: Stop
     residual_mean: float
     residual_p90: float
-    surprise: float
+    code_zscore: float
     openness: float
-    fitted: FittedScan
-    tightened: Tightened | None
+    fit: ScanFit
+    refinement: Refinement | None
     notes: tuple[str, ...]
 
-    def support(self, points: NDArray) -> NDArray[np.float64]:
+    def scan_distance(self, points: NDArray) -> NDArray[np.float64]:
         """Distances (N,) from points (N, 3) to the nearest point of the scan, in the scan's units."""
-        return np.asarray(KDTree(self.fitted.scan.points).query(np.asarray(points, dtype=np.float64))[0])
+        return np.asarray(KDTree(self.fit.scan.points).query(np.asarray(points, dtype=np.float64))[0])
 
-    def deviation(self, points: NDArray) -> NDArray[np.float64]:
+    def stddev(self, points: NDArray) -> NDArray[np.float64]:
         """Standard deviations (N,) of the surface at points (N, 3) along its normal, in the scan's units.
 
         By Laplace's approximation at the code that was found: how far the surface could lie elsewhere without the scan
         fitting notably worse. It knows nothing of shapes that the decoder cannot make. Where the shape was corrected to
         the points, it is the noise of these.
         """
-        frame, code = self.fitted.frame, self.fitted.code
+        frame, code = self.fit.frame, self.fit.code
         linearize = self.shape.decoder.linearizer()
-        unit = torch.from_numpy(frame.apply(points)).to(code).clamp(-1.0, 1.0)
+        unit = torch.from_numpy(frame.to_unit(points)).to(code).clamp(-1.0, 1.0)
         spread = [torch.zeros(0)]
         for part in unit.split(_AT_ONCE):
             found = linearize(code[None], part[None])
-            variance = torch.einsum("nd,de,ne->n", found.of_codes[0], self.fitted.covariance, found.of_codes[0])
+            variance = torch.einsum("nd,de,ne->n", found.of_codes[0], self.fit.covariance, found.of_codes[0])
             slope = found.of_points[0].norm(dim=-1).clamp_min(0.1)
             spread.append((variance.clamp_min(0.0).sqrt() / slope).cpu())
         of_code = frame.to_source_distance(torch.cat(spread).double().numpy())
-        if self.tightened is None or self.shape.correction is None:
+        if self.refinement is None or self.shape.correction is None:
             return of_code
-        share = np.clip(self.support(points) / self.tightened.reach - 1.0, 0.0, 1.0)
-        return np.hypot(share * of_code, (1.0 - share) * self.tightened.noise)
+        share = np.clip(self.scan_distance(points) / self.refinement.reach - 1.0, 0.0, 1.0)
+        return np.hypot(share * of_code, (1.0 - share) * self.refinement.noise)
 
     def mesh(self, resolution: int = 256) -> trimesh.Trimesh:
         """The surface in the scan's units; its vertices carry `support` and `deviation`, and are orange where guessed.
@@ -108,7 +108,7 @@ class Reconstruction:
             ValueError: the field has no surface.
         """
         made = self.shape.mesh(resolution)
-        support, deviation = self.support(made.vertices), self.deviation(made.vertices)
+        support, deviation = self.scan_distance(made.vertices), self.stddev(made.vertices)
         share = np.clip(support / (self.shape.frame.scale * _FAR), 0.0, 1.0)[:, None]
         colors = (SUPPORTED * (1 - share) + GUESSED * share).astype(np.uint8)
         made.visual = ColorVisuals(made, vertex_colors=colors)
@@ -123,7 +123,7 @@ def reconstruct(
     terms: str | Mapping[str, float] | Sequence[Term] | None = None,
     *,
     config: ReconstructConfig | None = None,
-    gallery: Gallery | None = None,
+    candidates: CandidateFields | None = None,
     on_step: OnStep | None = None,
 ) -> Reconstruction:
     """Find the shape of a space that explains a scan, and where it lies; then correct it to the scan.
@@ -136,7 +136,7 @@ def reconstruct(
         scan: points in their own units; noisy or partial, normals not needed.
         terms: of the correction: a preset's name, weights by term name, or rows; None solves.
         config: how.
-        gallery: `gallery_of(space)`, where there is one already.
+        candidates: `gallery_of(space)`, where there is one already.
         on_step: called after every step of the fit of the code.
 
     Raises:
@@ -148,13 +148,13 @@ def reconstruct(
         >>> found.mesh().export("repaired.ply"); print(found.stop.value)
     """
     config = config or ReconstructConfig()
-    fitted = fit_scan(space, scan, config.fit, frame=config.frame, gallery=gallery, on_step=on_step)
+    fitted = fit_scan(space, scan, config.fit, frame=config.frame, candidates=candidates, on_step=on_step)
     info = {"fit_error": fitted.error, "scan_points": len(scan)}
     shape = Shape(scan.name or "scan", fitted.code, fitted.frame, space.decoder, info)
     plain = distances_to(shape, _some(fitted.scan))
     tightened = None
-    if config.tighten and fitted.stop is not Stop.INTERRUPTED:
-        tightened = tighten(shape, fitted.scan, terms, config.tightening)
+    if config.refine and fitted.stop is not Stop.INTERRUPTED:
+        tightened = refine(shape, fitted.scan, terms, config.refinement)
         shape = tightened.shape
     residual = plain if tightened is None else distances_to(shape, _some(fitted.scan))
     surprise = _surprise(space, fitted)
@@ -165,10 +165,10 @@ def reconstruct(
         stop=fitted.stop,
         residual_mean=float(residual.mean()),
         residual_p90=float(np.quantile(residual, 0.9)),
-        surprise=surprise,
+        code_zscore=surprise,
         openness=fitted.openness,
-        fitted=fitted,
-        tightened=tightened,
+        fit=fitted,
+        refinement=tightened,
         notes=notes,
     )
 
@@ -189,7 +189,7 @@ def distances_to(shape: Shape, points: torch.Tensor) -> NDArray[np.float64]:
     return np.concatenate(found)
 
 
-def _surprise(space: LatentSpace, fitted: FittedScan) -> float:
+def _surprise(space: LatentSpace, fitted: ScanFit) -> float:
     codes = space.codes()
     if len(codes) < 2:
         return float("nan")

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from ..core.field import SDF, evaluate
 from ..regularizers.term import Term
 from ..scan.neighborhoods import noise_level
-from ..scan.normals import outward_normals, prior_normals
+from ..scan.normals import orient_by_prior, outward_normals
 from ..scan.scan import Scan
-from ..scan.symmetry import Oriented, mirror_images, mirrors_of
+from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED, openness
 from ..solver.correction import PRECISION, Correction
 from ..solver.galerkin import SolveConfig, solve
@@ -24,9 +24,9 @@ from ..solver.robust import Robust, isolation_weights
 from ..solver.soft_constraints import prior_at
 from ..solver.spline_field import SplineField
 from ..space.shape import Shape
-from .constrained_prior import Bounded
-from .prior_surface import Misplaced, settled, surface_of
-from .term_descent import DescentConfig, descend
+from .constrained_prior import ConstrainedPrior
+from .prior_surface import PriorError, fixed_surface, surface_of
+from .term_descent import DescentConfig, descend_terms
 
 Method = Literal["solve", "descent"]
 LEAST_POINTS = 32
@@ -46,7 +46,7 @@ _POSITION = (0.3, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TightenConfig:
+class RefineConfig:
     """How closely, and where, a shape is corrected.
 
     Raises:
@@ -94,7 +94,7 @@ class TightenConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Tightened:
+class Refinement:
     """A shape corrected to a scan.
 
     Attributes:
@@ -114,12 +114,12 @@ class Tightened:
     seconds: float
 
 
-def tighten(
+def refine(
     shape: Shape,
     scan: Scan,
     terms: str | Mapping[str, float] | Sequence[Term] | None = None,
-    config: TightenConfig | None = None,
-) -> Tightened:
+    config: RefineConfig | None = None,
+) -> Refinement:
     """Correct a shape so that it lies on a scan where there are points, and stays itself where there are none.
 
     The corrected field is what the code decodes to plus B-splines on sparse lattices. Without terms they come from one
@@ -155,13 +155,13 @@ def tighten(
         >>> tight.shape.mesh().export("tight.ply"); print(tight.shape.correction.nbytes)
     """
     began = monotonic()
-    config = config or TightenConfig()
+    config = config or RefineConfig()
     shape = shape.without_correction()
     method: Method = "solve" if terms is None else "descent"
     reach = config.reach * shape.frame.scale
     unit, notes = _in_cube(shape, scan, config)
     if _TOO_FEW in notes:
-        return Tightened(shape, method, 0.0, reach, tuple(notes), monotonic() - began)
+        return Refinement(shape, method, 0.0, reach, tuple(notes), monotonic() - began)
     prior = shape.decoded()
     noise = noise_level(unit.points) if config.noise is None else config.noise / shape.frame.scale
     if unit.normals is None:
@@ -176,14 +176,14 @@ def tighten(
         notes.append("the code is too far off: the points alone make the field")
     solid = trusted if alone else unit
     if terms is not None:
-        moved = descend(
+        moved = descend_terms(
             unit, prior, terms, config.descent, resolution=config.resolution, reach=config.reach, seed=config.seed
         )
         notes.append(moved.stop.value)
         solid, exact = moved.scan, 0.0
         if len(solid) < LEAST_POINTS:
             notes.append("the terms left the points without a surface; the shape stays as its code has it")
-            return Tightened(shape, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
+            return Refinement(shape, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
     else:
         exact = noise
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
@@ -196,10 +196,10 @@ def tighten(
     correction = Correction.of(field, config.precision, alone)
     notes.append(f"the correction takes {correction.nbytes:,} bytes")
     tight = replace(shape, correction=correction)
-    return Tightened(tight, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
+    return Refinement(tight, method, noise * shape.frame.scale, reach, tuple(notes), monotonic() - began)
 
 
-def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, list[str]]:
+def _in_cube(shape: Shape, scan: Scan, config: RefineConfig) -> tuple[Scan, list[str]]:
     """The scan in the shape's unit frame: distinct points of the cube, no more than asked for."""
     notes = list(scan.notes)
     if len(scan) > config.points:
@@ -213,7 +213,7 @@ def _in_cube(shape: Shape, scan: Scan, config: TightenConfig) -> tuple[Scan, lis
         notes.append(f"{outside:,} of {len(unit):,} points left out: outside of the shape's cube")
     if not len(inside):
         return unit, [*notes, _TOO_FEW]
-    unit = unit.chosen(inside)
+    unit = unit.select(inside)
     extent = np.linalg.svd(unit.points - unit.points.mean(0), compute_uv=False)
     if len(unit) < LEAST_POINTS or not extent[1] > 1e-4 * extent[0]:
         notes.append(_TOO_FEW)
@@ -225,39 +225,39 @@ def _normals(unit: Scan, prior: SDF, seed: int) -> NDArray[np.float64]:
     normals = outward_normals(unit.points, unit.sensor, seed=seed)
     if unit.sensor is not None or openness(unit.points, normals) < CLOSED:
         return normals
-    return prior_normals(unit.points, normals, prior)
+    return orient_by_prior(unit.points, normals, prior)
 
 
 def _trusted(unit: Scan) -> Scan:
     """The scan without points far from all others."""
-    return unit.chosen(isolation_weights(unit.points, "geman-mcclure") > 0.1)
+    return unit.select(isolation_weights(unit.points, "geman-mcclure") > 0.1)
 
 
-def _bounded(unit: Scan, prior: SDF) -> Bounded:
-    return Bounded(prior, *_oriented(unit), unit.sensor, unit.cropped)
+def _bounded(unit: Scan, prior: SDF) -> ConstrainedPrior:
+    return ConstrainedPrior(prior, *_oriented(unit), unit.sensor, unit.cropped)
 
 
-def _images(trusted: Scan, prior: SDF, held: SDF | None) -> Oriented:
+def _images(trusted: Scan, prior: SDF, held: SDF | None) -> OrientedPoints:
     """Mirror images of the points at which the prior is off, in its planes of symmetry."""
     assert trusted.sensor is not None
     scan = _oriented(trusted)
     surface = surface_of(prior, held, _LOOSE)
     if min(len(surface), len(trusted)) < LEAST_POINTS:
-        return scan.chosen(np.arange(0))
+        return scan.select(np.arange(0))
     slope = prior_at(prior, surface).reshape(4, -1)[1:].T
     length = np.linalg.norm(slope, axis=1, keepdims=True)
-    guess = Oriented(surface, slope / np.maximum(length, np.finfo(np.float64).tiny))
+    guess = OrientedPoints(surface, slope / np.maximum(length, np.finfo(np.float64).tiny))
     news = np.abs(_values(prior, scan.points)) > _RIGHT
-    return mirror_images(scan, news, trusted.sensor, mirrors_of(guess, scan, trusted.sensor))
+    return mirror_images(scan, news, trusted.sensor, symmetry_planes(guess, scan, trusted.sensor))
 
 
-def _oriented(scan: Scan) -> Oriented:
+def _oriented(scan: Scan) -> OrientedPoints:
     """Points and normals of a scan that has both."""
     assert scan.normals is not None
-    return Oriented(scan.points, scan.normals)
+    return OrientedPoints(scan.points, scan.normals)
 
 
-def _joined(scan: Scan, more: Oriented) -> Scan:
+def _joined(scan: Scan, more: OrientedPoints) -> Scan:
     """A scan with more points."""
     points, normals = (np.concatenate(parts) for parts in zip(_oriented(scan), more, strict=True))
     return replace(scan, points=points, normals=normals, sensor=None)
@@ -274,7 +274,7 @@ def _values(prior: SDF, points: NDArray[np.float64]) -> NDArray[np.float64]:
     return evaluate(prior, torch.from_numpy(points).float()).double().cpu().numpy()
 
 
-def _settings(noise: float, config: TightenConfig) -> SolveConfig:
+def _settings(noise: float, config: RefineConfig) -> SolveConfig:
     """Of the solve, for points of some noise (unit frame)."""
     width = 2.0 / config.resolution
     return SolveConfig(
@@ -293,5 +293,5 @@ def _corrected(unit: Scan, prior: SDF, held: SDF | None, settings: SolveConfig) 
     reach = float(np.clip(np.quantile(off, 0.9), settings.reach, max(settings.reach, _FARTHEST)))
     width = 2.0 / settings.resolution
     surface = surface_of(prior, held, width)
-    fixed = settled(surface, Misplaced(unit.points, off), reach, width)
+    fixed = fixed_surface(surface, PriorError(unit.points, off), reach, width)
     return solve(unit, config=replace(settings, reach=reach), prior=prior, held=held, fixed=fixed).correction

@@ -12,9 +12,9 @@ from torch import Tensor
 from ..core.optimize import Stop
 from ..core.pose import FREEDOMS, Pose
 from ..decoder.linearize import Linearize, Linearized
-from ..inference.candidates import Gallery
-from ..inference.levenberg_marquardt import levenberg
-from ..inference.objective import Guess, Problem
+from ..inference.candidates import CandidateFields
+from ..inference.levenberg_marquardt import levenberg_marquardt
+from ..inference.objective import CodeObjective, Guess
 from ..inference.residuals import Residuals
 
 APART = 40.0
@@ -31,16 +31,16 @@ _AT_ONCE = 64
 """Guesses whose losses are taken at a time."""
 
 
-class StoredFields:
-    """The fields of a gallery, read like a decoder: a code (1,) is the number of a row, and does not move."""
+class LatticeFields:
+    """The fields of a candidates, read like a decoder: a code (1,) is the number of a row, and does not move."""
 
     branches: ClassVar[tuple[str, ...]] = ("lattice",)
 
-    def __init__(self, gallery: Gallery):
-        self._values, self._side = gallery.table.T.reshape(-1), gallery.resolution
+    def __init__(self, candidates: CandidateFields):
+        self._values, self._side = candidates.table.T.reshape(-1), candidates.resolution
 
     def prepare(self, codes: Tensor) -> Tensor:
-        """Rows of the gallery, (S,)."""
+        """Rows of the candidates, (S,)."""
         return codes[:, 0].long()
 
     def query(self, state: Tensor, points: Tensor, branch: str = "lattice") -> Tensor:
@@ -79,8 +79,8 @@ class StoredFields:
         return found[..., 0], slope
 
 
-def registered(
-    gallery: Gallery,
+def register_candidates(
+    candidates: CandidateFields,
     poses: Pose,
     turns: int,
     draw: Callable[[int], list[Residuals]],
@@ -94,7 +94,7 @@ def registered(
     Codes are therefore ranked after registration, in the best few of the poses that are tried, not before.
 
     Args:
-        gallery: stored fields.
+        candidates: stored fields.
         poses: (P,) that are tried: the same T rotations, one or several times over, each with a scale and place.
         turns: T.
         draw: a number of points of each kind -> residuals of the scan, in the frame that poses start from.
@@ -104,30 +104,30 @@ def registered(
     Raises:
         KeyboardInterrupt: Ctrl-C; nothing was chosen yet.
     """
-    losses, times = gallery.losses(poses, draw(FIRST), ROUNDS[0][0]).view(-1, turns, len(gallery)).min(0)
+    losses, times = candidates.losses(poses, draw(FIRST), ROUNDS[0][0]).view(-1, turns, len(candidates)).min(0)
     low, rows = local_minima(losses, poses.rotation[:turns]).topk(min(EACH, turns), dim=0, largest=False)
     tried, codes = low.isfinite().nonzero().unbind(1)
     rows = rows[tried, codes]
-    chosen = poses.chosen(times[rows, codes] * turns + rows)
+    chosen = poses.select(times[rows, codes] * turns + rows)
     free = torch.tensor([False] + [True] * FREEDOMS)
-    problem = Problem(StoredFields(gallery), 0.0, free, place=place, home=home)
-    guess = Guess(codes[:, None].to(gallery.codes), chosen)
+    problem = CodeObjective(LatticeFields(candidates), 0.0, free, pose_weight=place, pose_prior=home)
+    guess = Guess(codes[:, None].to(candidates.codes), chosen)
     for truncation, points, steps in ROUNDS:
         groups = draw(points)
-        found = levenberg(problem, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
+        found = levenberg_marquardt(problem, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
         if found.stop is Stop.INTERRUPTED:
             raise KeyboardInterrupt
         guess = found.guess
     best = lowest(problem, guess, draw(LAST[1]), LAST[0], count)
-    return best._replace(codes=gallery.codes[best.codes[:, 0].long()])
+    return best._replace(codes=candidates.codes[best.codes[:, 0].long()])
 
 
-def lowest(problem: Problem, guess: Guess, groups: list[Residuals], truncation: float, count: int) -> Guess:
+def lowest(problem: CodeObjective, guess: Guess, groups: list[Residuals], truncation: float, count: int) -> Guess:
     """Those of the guesses that have the lowest losses, the lowest first."""
     with torch.no_grad():
         parts = torch.arange(len(guess.codes), device=guess.codes.device).split(_AT_ONCE)
-        losses = torch.cat([problem.losses(guess.chosen(part), groups, truncation) for part in parts])
-    return guess.chosen(losses.argsort()[:count])
+        losses = torch.cat([problem.losses(guess.select(part), groups, truncation) for part in parts])
+    return guess.select(losses.argsort()[:count])
 
 
 def local_minima(losses: Tensor, rotations: Tensor) -> Tensor:

@@ -11,20 +11,20 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..core.pose import FREEDOMS, Pose, PoseFreedom, filling, moving
-from ..inference.adam import adam_fit
-from ..inference.candidates import Gallery
-from ..inference.levenberg_marquardt import Found, in_pairs, levenberg
-from ..inference.objective import Guess, Problem
+from ..core.pose import FREEDOMS, Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
+from ..inference.adam import adam
+from ..inference.candidates import CandidateFields
+from ..inference.levenberg_marquardt import FitResult, in_pairs, levenberg_marquardt
+from ..inference.objective import CodeObjective, Guess
 from ..inference.residuals import Residuals
 from ..scan.neighborhoods import noise_level
-from ..scan.outliers import cleaned
+from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
-from .pose_candidates import best_pairs, gallery_of_space, rotations_for, tried_poses
-from .registration import lowest, registered
-from .scan_residuals import ScanEvidence
+from .pose_candidates import best_pairs, candidate_fields_of_space, rotations_for, tried_poses
+from .registration import lowest, register_candidates
+from .scan_residuals import ScanResiduals
 
 LEAST_POINTS = 10
 """Fewer distinct points than this say nothing about a shape."""
@@ -92,7 +92,7 @@ class ScanFitConfig:
         return self.steps if self.steps is not None else {"second-order": 12, "adam": 400}[self.method]
 
 
-class FittedScan(NamedTuple):
+class ScanFit(NamedTuple):
     """What was found for a scan.
 
     Attributes:
@@ -114,10 +114,10 @@ class FittedScan(NamedTuple):
     stop: Stop
 
 
-def gallery_of(space: LatentSpace, config: ScanFitConfig | None = None) -> Gallery:
+def candidate_fields(space: LatentSpace, config: ScanFitConfig | None = None) -> CandidateFields:
     """The starts that scans are tried against; make it once for many scans of one space."""
     config = config or ScanFitConfig()
-    return gallery_of_space(space, config.candidates, config.seed)
+    return candidate_fields_of_space(space, config.candidates, config.seed)
 
 
 def fit_scan(
@@ -126,22 +126,22 @@ def fit_scan(
     config: ScanFitConfig | None = None,
     *,
     frame: Frame | None = None,
-    gallery: Gallery | None = None,
+    candidates: CandidateFields | None = None,
     on_step: OnStep | None = None,
-) -> FittedScan:
+) -> ScanFit:
     """Find the code and the frame under which a shape of the space explains a scan.
 
-    Every stored code is tried in every pose on a lattice (`Gallery`). The best pairs are fitted together by damped
-    Gauss-Newton steps on code, rotation, scale and place, first with codes held to be like the space's; the worse ones
-    are given up on the way, and the best one is fitted to the end, held to the stored code that it came from, which
-    says most about what was not seen (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
+    Every stored code is tried in every pose on a lattice (`CandidateFields`). The best pairs are fitted together by
+    damped Gauss-Newton steps on code, rotation, scale and place, first with codes held to be like the space's; the
+    worse ones are given up on the way, and the best one is fitted to the end, held to the stored code that it came
+    from, which says most about what was not seen (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
 
     Args:
         space: whose decoder reads the code; inside and outside come from it where the scan has no normals.
         scan: points in their own units.
         config: how.
         frame: to start from, or to keep where the pose is known; None is the scan's bounding sphere.
-        gallery: of this space, where there is one already.
+        candidates: of this space, where there is one already.
         on_step: called after every step of the last fit.
 
     Raises:
@@ -149,47 +149,47 @@ def fit_scan(
         KeyboardInterrupt: Ctrl-C before one start was chosen; after that the fit so far is returned.
     """
     config = config or ScanFitConfig()
-    scan = cleaned(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
+    scan = remove_outliers(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
     base = frame or scan.frame()
     unit = scan.transformed(base)
-    evidence = ScanEvidence(unit, config.shortage, seed=config.seed)
+    evidence = ScanResiduals(unit, config.shortage, seed=config.seed)
     closed = evidence.openness < CLOSED
-    gallery = gallery or gallery_of(space, config)
+    candidates = candidates or candidate_fields(space, config)
     decoder, size = space.decoder, space.code_size
     free = torch.ones(size + FREEDOMS, dtype=torch.bool)
-    free[size:] = torch.tensor(moving(config.pose))
+    free[size:] = torch.tensor(active_freedoms(config.pose))
     place = (1.0 if closed else 0.02) if config.place is None else config.place
     by_extent = config.pose == "free" or (closed and config.pose == "placed" and frame is None)
-    home = filling(unit.points, noise_level(unit.points), gallery.codes) if by_extent else None
+    home = bounding_sphere_pose(unit.points, noise_level(unit.points), candidates.codes) if by_extent else None
 
     def draw(count: int) -> list[Residuals]:
-        return [group.to(gallery.codes.device) for group in evidence.drawn(count)]
+        return [group.to(candidates.codes.device) for group in evidence.sample(count)]
 
-    alike = Problem(decoder, config.likeness / size, free, place=place, home=home)
-    turns, rows = rotations_for(config.pose, config.rotations, gallery)
-    turned = Pose.turned(turns)
+    alike = CodeObjective(decoder, config.likeness / size, free, pose_weight=place, pose_prior=home)
+    turns, rows = rotations_for(config.pose, config.rotations, candidates)
+    turned = Pose.from_rotations(turns)
     poses = tried_poses(turned if home is None else home(turned), closed or config.pose == "known")
     if rows is None:
-        near = registered(gallery, poses, len(turns), draw, place, home, SEEN * config.starts)
+        near = register_candidates(candidates, poses, len(turns), draw, place, home, SEEN * config.starts)
         guess = lowest(alike, near, draw(256), 0.1, config.starts)
     else:
-        allowed = rows.repeat(len(poses.shift) // len(rows))[:, None] == gallery.attitudes
-        guess = best_pairs(gallery, poses, draw(128), config.starts, allowed)
+        allowed = rows.repeat(len(poses.shift) // len(rows))[:, None] == candidates.rotation_rows
+        guess = best_pairs(candidates, poses, draw(128), config.starts, allowed)
     guess = guess._replace(origin=guess.codes)
     for kept, truncation, points, steps in ROUNDS:
         if len(guess.codes) > kept:
             groups = draw(points)
-            found = levenberg(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
+            found = levenberg_marquardt(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
             if found.stop is Stop.INTERRUPTED:
                 raise KeyboardInterrupt
-            guess = found.guess.chosen(found.losses.topk(kept, largest=False).indices)
-    problem = Problem(decoder, config.prior / size, free, place=place, home=home)
+            guess = found.guess.select(found.losses.topk(kept, largest=False).indices)
+    problem = CodeObjective(decoder, config.prior / size, free, pose_weight=place, pose_prior=home)
     found = _fitted(problem, draw, guess, config, on_step)
     groups, guess = draw(2 * config.points), found.guess
     with torch.no_grad():
-        error = float(Problem(decoder, 0.0).losses(guess, groups, config.truncation))
+        error = float(CodeObjective(decoder, 0.0).losses(guess, groups, config.truncation))
     assert guess.pose is not None
-    return FittedScan(
+    return ScanFit(
         guess.codes[0],
         guess.pose.frame(0, base),
         _covariance(problem, guess, groups, config.truncation, error),
@@ -208,9 +208,11 @@ EFFECTIVE = 200.0
 """Residuals of neighbouring points go together; no scan counts as more than so many independent ones."""
 
 
-def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncation: float, error: float) -> Tensor:
+def _covariance(
+    problem: CodeObjective, guess: Guess, groups: list[Residuals], truncation: float, error: float
+) -> Tensor:
     """Covariance (D, D) of the code by Laplace's approximation, for absolute residuals of mean size `error`."""
-    curvature = problem.equations(guess, groups, truncation).curvature
+    curvature = problem.normal_equations(guess, groups, truncation).hessian
     count = min(EFFECTIVE, float(sum(group.points.shape[1] for group in groups)))
     eye = 1e-9 * torch.eye(curvature.shape[1], dtype=curvature.dtype, device=curvature.device)
     whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)
@@ -219,14 +221,14 @@ def _covariance(problem: Problem, guess: Guess, groups: list[Residuals], truncat
 
 
 def _fitted(
-    problem: Problem,
+    problem: CodeObjective,
     draw: Callable[[int], list[Residuals]],
     guess: Guess,
     config: ScanFitConfig,
     on_step: OnStep | None,
-) -> Found:
+) -> FitResult:
     if config.method == "adam":
-        return adam_fit(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
+        return adam(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
     stages = in_pairs(config.count)
     first = max(ROUNDS[-1][1], config.truncation)
 
@@ -236,4 +238,4 @@ def _fitted(
         count = max(1, round(config.points * 4.0 ** (done - 0.5)))
         return first * (config.truncation / first) ** reach, draw(count)
 
-    return levenberg(problem, at, guess, stages, on_step)
+    return levenberg_marquardt(problem, at, guess, stages, on_step)

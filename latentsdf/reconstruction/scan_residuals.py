@@ -13,7 +13,7 @@ from torch import Tensor
 from ..inference.residuals import Kind, Residuals
 from ..scan.normals import outward_normals
 from ..scan.scan import Scan
-from ..scan.visibility import seen_past
+from ..scan.visibility import in_free_space
 from ..scan.winding import CLOSED, openness
 
 _QUERIES = 15_000
@@ -24,7 +24,7 @@ _MOST = 20_000
 _LEAST = 20
 
 
-class ScanEvidence:
+class ScanResiduals:
     """Residuals of a scan, in the frame its points are given in; a draw per stage is taken from each kind.
 
     The scan's points lie on the surface. Anywhere else the distance to the scan bounds the size of the field from
@@ -64,10 +64,10 @@ class ScanEvidence:
             way = _towards(points, scan.sensor, random)
             self._add("outside", way, np.asarray(tree.query(way)[0]))
             if not scan.cropped:
-                past = free[seen_past(points, scan.sensor, free)]
+                past = free[in_free_space(points, scan.sensor, free)]
                 self._add("outside", past, np.asarray(tree.query(past)[0]))
 
-    def drawn(self, count: int) -> list[Residuals]:
+    def sample(self, count: int) -> list[Residuals]:
         """At most `count` of each kind, in shape (1, N)."""
         groups = []
         for kind, points, targets, shortage in self._parts:

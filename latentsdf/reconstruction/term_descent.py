@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.field import SDF, Jet
 from ..core.optimize import Adam, Group, Stop, minimize
 from ..fitting.fast_field import FastConfig, FastField
-from ..fitting.scan_batches import Amounts, Queries
+from ..fitting.scan_batches import BatchSizes, ScanBatches
 from ..regularizers.objective import Objective
 from ..regularizers.presets import preset, terms_of
 from ..regularizers.term import Term
@@ -54,7 +54,7 @@ class Descent(NamedTuple):
     stop: Stop
 
 
-def descend(
+def descend_terms(
     unit: Scan,
     prior: SDF,
     terms: str | Mapping[str, float] | Sequence[Term],
@@ -85,8 +85,8 @@ def descend(
     config = config or DescentConfig()
     objective = Objective(preset(terms) if isinstance(terms, str) else terms_of(terms))
     random = torch.Generator().manual_seed(seed)
-    amounts = Amounts(config.surface, config.near, config.space, config.rays, 50, 50_000)
-    queries = Queries(unit, objective.needs(), amounts, random)
+    amounts = BatchSizes(config.surface, config.near, config.space, config.rays, 50, 50_000)
+    queries = ScanBatches(unit, objective.needs(), amounts, random)
     places = torch.from_numpy(unit.points).float()
     sizes = [COARSEST * 2**step for step in range(11) if COARSEST * 2**step <= resolution]
     lattices = FastConfig(resolutions=tuple(sizes), banded=2 * COARSEST, depth=0, base=COARSEST)
@@ -120,7 +120,7 @@ def _on_surface(unit: Scan, field: _OnPrior, reach: float) -> Scan:
     parts = []
     for places in start.split(20_000):
         for _ in range(_MOVES):
-            places = Jet(field, places).foot().detach().clamp(-1.0, 1.0)
+            places = Jet(field, places).project().detach().clamp(-1.0, 1.0)
         jet = Jet(field, places)
         parts.append((places, jet.normal.detach(), jet.value.detach().abs()))
     feet, normals, missed = (torch.cat(part) for part in zip(*parts, strict=True))

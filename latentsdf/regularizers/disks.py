@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.interrupt import held_interrupt
-from ..scan.neighborhoods import local_axes
+from ..scan.neighborhoods import local_pca
 from ..scan.scan import Scan
 
 SPLAT_PROPERTIES = ("x", "y", "z", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)), "opacity")
@@ -85,7 +85,7 @@ class Disks:
                 "neighbours; give a denser scan or fewer neighbours"
             )
         distances, index = KDTree(points).query(points, neighbors + 1)
-        axes = local_axes(points, np.asarray(index))[:, :, ::-1].copy()
+        axes = local_pca(points, np.asarray(index))[:, :, ::-1].copy()
         if scan.normals is not None:
             axes = _around(scan.normals[first], axes)
         axes[:, :, 1] *= np.linalg.det(axes)[:, None]

@@ -103,7 +103,7 @@ def directional_divergence(gradient: Tensor, bend: Tensor) -> Tensor:
 
     Args:
         gradient: (N, 3).
-        bend: (N,), gradient . Hessian . gradient (`Jet.bend`), in 1 / length.
+        bend: (N,), gradient . Hessian . gradient (`Jet.second_along_gradient`), in 1 / length.
 
     Returns:
         Mean of |bend| / (|gradient|^2 + 1e-5), a scalar.
@@ -178,7 +178,7 @@ def foot_gradient(jet: Jet, *, band: float = math.inf, detach_foot: bool = False
     if not near.any():
         return torch.zeros_like(jet.points.detach())
     with torch.enable_grad():
-        found = Jet(jet.sdf, jet.foot()[near], attached=not detach_foot).gradient
+        found = Jet(jet.sdf, jet.project()[near], attached=not detach_foot).gradient
         return found.new_zeros(jet.points.shape).index_put((near.nonzero()[:, 0],), found)
 
 

@@ -58,7 +58,7 @@ class Reader:
     def foot(self, at: str) -> Tensor:
         """Feet of a set of points on the surface, (N, 3), differentiable."""
         with torch.enable_grad():
-            return self.once(("foot", at), self.jet(at).foot)
+            return self.once(("foot", at), self.jet(at).project)
 
     def foot_gradient(self, at: str, knobs: Mapping[str, Any]) -> Tensor:
         """Gradients at the feet of a set of points, (N, 3), by the knobs `band` and `detach_foot`."""
@@ -89,7 +89,7 @@ INPUTS: Mapping[str, Input] = {
     "value": Input(lambda reader, at, _: reader.jet(at).value, _EVERYWHERE),
     "gradient": Input(lambda reader, at, _: reader.jet(at).gradient, _EVERYWHERE),
     "laplacian": Input(_laplacian, _EVERYWHERE),
-    "bend": Input(lambda reader, at, _: reader.jet(at).bend, _EVERYWHERE),
+    "bend": Input(lambda reader, at, _: reader.jet(at).second_along_gradient, _EVERYWHERE),
     "foot": Input(lambda reader, at, _: reader.foot(at), _EVERYWHERE),
     "foot_gradient": Input(Reader.foot_gradient, _EVERYWHERE),
     "space_hessian": Input(lambda reader, *_: reader.jet("space").hessian, {"surface": ("space",)}),

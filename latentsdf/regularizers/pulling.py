@@ -17,7 +17,7 @@ def pull(foot: Tensor, nearest: Tensor, *, p: int = 2) -> Tensor:
     Source: Neural-Pull (Ma et al. 2021); the neighbour is that of the query itself, before it is pulled.
 
     Args:
-        foot: (N, 3) queries minus value times unit gradient (`Jet.foot`), in units of length.
+        foot: (N, 3) queries minus value times unit gradient (`Jet.project`), in units of length.
         nearest: (N, 3) the nearest scan points.
         p: 2 is the mean square (paper), 1 the mean distance (the PyTorch release).
 

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.spatial import KDTree
 
 
-def local_axes(points: NDArray[np.float64], around: NDArray[np.int64]) -> NDArray[np.float64]:
+def local_pca(points: NDArray[np.float64], around: NDArray[np.int64]) -> NDArray[np.float64]:
     """Principal axes of the neighbourhood of each point (Hoppe et al. 1992), signs arbitrary.
 
     Args:
@@ -47,7 +47,7 @@ def noise_level(points: NDArray[np.float64], *, neighbors: int = 14, watched: in
     chosen = points[np.random.default_rng(seed).permutation(len(points))[:watched]]
     around = np.asarray(KDTree(points).query(chosen, neighbors)[1], dtype=np.int64)
     local = points[around] - points[around].mean(1, keepdims=True)
-    height, x, y = np.moveaxis(np.einsum("nka,nab->nkb", local, local_axes(points, around)), 2, 0)
+    height, x, y = np.moveaxis(np.einsum("nka,nab->nkb", local, local_pca(points, around)), 2, 0)
     size = np.maximum(np.sqrt((x**2 + y**2).mean(1, keepdims=True)), np.finfo(np.float64).tiny)
     x, y = x / size, y / size
     terms, _ = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 2))
@@ -55,6 +55,6 @@ def noise_level(points: NDArray[np.float64], *, neighbors: int = 14, watched: in
     return float(np.sqrt(np.quantile((left**2).sum(1), 0.25) / stats.chi2.ppf(0.25, neighbors - 6)))
 
 
-def spacing(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def neighbor_distance(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance (N,) from each point to its sixth neighbour, or to the last where there are fewer."""
     return np.asarray(KDTree(points).query(points, min(7, len(points)))[0])[:, -1]

@@ -13,7 +13,7 @@ from scipy.spatial import KDTree
 
 from ..core.arrays import Array
 from ..core.field import SDF, Jet
-from .neighborhoods import local_axes, noise_level, spacing
+from .neighborhoods import local_pca, neighbor_distance, noise_level
 
 _WATCHED = 4000
 """Points that look about."""
@@ -53,7 +53,7 @@ def estimate_normals(points: Array, neighbors: int = _FEW) -> tuple[Array, NDArr
     if len(points) < 3 or neighbors < 3:
         raise ValueError(f"a plane needs 3 points, got {len(points)} points and {neighbors} neighbours")
     around = np.asarray(KDTree(points).query(points, min(neighbors, len(points)))[1], dtype=np.int64)
-    return local_axes(points, around)[:, :, 0], around
+    return local_pca(points, around)[:, :, 0], around
 
 
 def orient_normals(
@@ -104,13 +104,13 @@ def outward_normals(
         ValueError: fewer than three points or neighbours.
     """
     if neighbors is None:
-        many = len(points) >= 50 * _MANY and noise_level(points) > _ROUGH * float(np.median(spacing(points)))
+        many = len(points) >= 50 * _MANY and noise_level(points) > _ROUGH * float(np.median(neighbor_distance(points)))
         neighbors = _MANY if many else _FEW
     directions, around = estimate_normals(points, neighbors)
     return orient_normals(points, directions, around, sensor, seed=seed)
 
 
-def prior_normals(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbors: int = _FEW) -> Array:
+def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbors: int = _FEW) -> Array:
     """Normals turned to where a prior rises, as far as the prior is near, and as they were elsewhere.
 
     Args:

@@ -19,14 +19,14 @@ STRAY, MANY = 0.3, 0.01
 be some. Fewer are more often the only points of a part that was hardly seen, and there each of them counts."""
 
 
-def stray_share(scan: Scan, seed: int = 0) -> float:
+def outlier_fraction(scan: Scan, seed: int = 0) -> float:
     """Share of the points that look like strays (`solver.learned_weights`); 0 where it is too small to believe it."""
     some = scan.subsampled(_LOOKED_AT, seed)
     share = float((learned_weights(some.points, some.normals) < STRAY).mean())
     return share if share > MANY else 0.0
 
 
-def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -> Scan:
+def remove_outliers(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -> Scan:
     """The scan with at most so many points, each once and in a fixed order, and without points far from all others.
 
     Args:
@@ -55,20 +55,20 @@ def cleaned(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -
         raise ValueError(
             f"{scan.name or 'scan'}: {len(first)} distinct points are too few for a surface; give at least {least}"
         )
-    scan = scan.chosen(first)
+    scan = scan.select(first)
     if len(scan) > _RANK:
         reach = _to_neighbors(scan)
         core = scan.points[reach <= _USUAL * np.median(reach)]
         near = np.flatnonzero(reach <= _AWAY * np.linalg.norm(np.ptp(core, axis=0)))
         if least <= len(near) < len(scan):
             notes.append(f"{len(scan) - len(near):,} of {len(scan):,} points dropped: far away from the scan")
-            scan = scan.chosen(near)
+            scan = scan.select(near)
     if outliers and len(scan) > _RANK:
         reach = _to_neighbors(scan)
         kept = np.flatnonzero(reach <= outliers * np.median(reach))
-        if least <= len(kept) < len(scan) and stray_share(scan, seed):
+        if least <= len(kept) < len(scan) and outlier_fraction(scan, seed):
             notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
-            scan = scan.chosen(kept)
+            scan = scan.select(kept)
     return replace(scan, notes=tuple(notes))
 
 
@@ -77,7 +77,7 @@ def _to_neighbors(scan: Scan) -> np.ndarray:
     return np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
 
 
-def in_space(scan: Scan) -> Scan:
+def require_solid(scan: Scan) -> Scan:
     """The scan as it is.
 
     Raises:

@@ -16,7 +16,7 @@ import numpy as np
 from ..core.arrays import Array
 from .local_features import FEATURES, local_features
 
-FLOOR = 1e-8
+LEAST_WEIGHT = 1e-8
 """The least weight of a point, so that no equation vanishes."""
 LEAST_POINTS = 50
 """Fewer points than this have no neighbourhoods to speak of; all of them get weight 1."""
@@ -44,7 +44,7 @@ def learned_weights(points: Array, normals: Array | None = None) -> Array:
     if len(points) < LEAST_POINTS:
         return np.ones(len(points))
     weights = network_weights(local_features(points, normals), shipped_network())
-    return np.where(weights < DOUBT, FLOOR, weights)
+    return np.where(weights < DOUBT, LEAST_WEIGHT, weights)
 
 
 def network_weights(features: Array, network: Sequence[Array]) -> Array:

@@ -133,8 +133,8 @@ class Scan:
     def transformed(self, frame: Frame) -> Scan:
         """This scan in the unit coordinates of a frame that is given in the scan's units."""
         normals = None if self.normals is None else self.normals @ frame.rotation.T
-        sensor = None if self.sensor is None else frame.apply(self.sensor)
-        return replace(self, points=frame.apply(self.points), normals=normals, sensor=sensor)
+        sensor = None if self.sensor is None else frame.to_unit(self.sensor)
+        return replace(self, points=frame.to_unit(self.points), normals=normals, sensor=sensor)
 
     def subsampled(self, count: int, seed: int = 0) -> Scan:
         """At most `count` of the points, drawn at random without repetition."""
@@ -142,9 +142,9 @@ class Scan:
             raise ValueError(f"count must be at least 1, got {count}")
         if count >= len(self):
             return self
-        return self.chosen(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return self.select(np.random.default_rng(seed).choice(len(self), count, replace=False))
 
-    def chosen(self, rows: NDArray) -> Scan:
+    def select(self, rows: NDArray) -> Scan:
         """Some of the points (indices or a mask), in the order asked for."""
         normals = None if self.normals is None else self.normals[rows]
         sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]

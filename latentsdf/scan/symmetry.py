@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..core.arrays import Array
-from .neighborhoods import spacing
-from .visibility import contradicted
+from .neighborhoods import neighbor_distance
+from .visibility import refuted_by_sensor
 
 _AXES = np.array(
     [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)], float
@@ -57,7 +57,7 @@ class Mirror(NamedTuple):
         return directions - 2.0 * (directions @ self.normal)[:, None] * self.normal
 
 
-class Oriented(NamedTuple):
+class OrientedPoints(NamedTuple):
     """Points of a surface.
 
     Attributes:
@@ -68,17 +68,17 @@ class Oriented(NamedTuple):
     points: Array
     normals: Array
 
-    def some(self) -> Oriented:
+    def some(self) -> OrientedPoints:
         """No more of them than planes are moved by."""
         rows = np.random.default_rng(0).permutation(len(self.points))[:_LOOKED_AT]
-        return self.chosen(rows)
+        return self.select(rows)
 
-    def chosen(self, rows: NDArray) -> Oriented:
+    def select(self, rows: NDArray) -> OrientedPoints:
         """Some of them."""
-        return Oriented(self.points[rows], self.normals[rows])
+        return OrientedPoints(self.points[rows], self.normals[rows])
 
 
-def mirrors_of(surface: Oriented, scan: Oriented, sensor: Array) -> list[Mirror]:
+def symmetry_planes(surface: OrientedPoints, scan: OrientedPoints, sensor: Array) -> list[Mirror]:
     """Planes about which a guessed surface is symmetric and that no ray of the sensor speaks against, best first.
 
     From nine planes along and between the axes, iterated closest points (to planes: Chen and Medioni 1991) move each to
@@ -99,12 +99,12 @@ def mirrors_of(surface: Oriented, scan: Oriented, sensor: Array) -> list[Mirror]
         for _ in range(_ROUNDS):
             distance, partner = (np.asarray(found) for found in whole.query(plane.points(part.points)))
             kept = np.flatnonzero(distance <= np.quantile(distance, _TRIMMED))
-            plane = _moved(plane, part.points[kept], surface.chosen(partner[kept]))
+            plane = _moved(plane, part.points[kept], surface.select(partner[kept]))
         unlike = float((np.asarray(whole.query(plane.points(part.points))[0]) > _APART).mean())
         if unlike > _UNLIKE:
             continue
         plane = _by_overlap(plane, some, scan, seen)
-        refuted = float(contradicted(scan.points, sensor, plane.points(some.points), 1.5 * _SLACK).mean())
+        refuted = float(refuted_by_sensor(scan.points, sensor, plane.points(some.points), 1.5 * _SLACK).mean())
         if refuted <= _REFUTED:
             found.append((refuted + 0.3 * unlike, plane))
     best: list[Mirror] = []
@@ -114,7 +114,9 @@ def mirrors_of(surface: Oriented, scan: Oriented, sensor: Array) -> list[Mirror]
     return best
 
 
-def mirror_images(scan: Oriented, news: NDArray[np.bool_], sensor: Array, mirrors: list[Mirror]) -> Oriented:
+def mirror_images(
+    scan: OrientedPoints, news: NDArray[np.bool_], sensor: Array, mirrors: list[Mirror]
+) -> OrientedPoints:
     """Mirror images of points where the scan has none and the sensor could not see.
 
     Of several planes the first is taken, a second one square to it, and both after each other.
@@ -126,19 +128,19 @@ def mirror_images(scan: Oriented, news: NDArray[np.bool_], sensor: Array, mirror
         mirrors: as `mirrors_of` gives them.
     """
     rows = np.flatnonzero(news)
-    sets = [scan.chosen(rows)]
+    sets = [scan.select(rows)]
     if not mirrors or not len(rows):
-        return scan.chosen(rows[:0])
+        return scan.select(rows[:0])
     for plane in mirrors[:1] + [other for other in mirrors[1:] if abs(other.normal @ mirrors[0].normal) < _SQUARE][:1]:
-        sets += [Oriented(plane.points(some.points), plane.directions(some.normals)) for some in sets]
-    found = Oriented(*(np.concatenate(parts) for parts in zip(*sets[1:], strict=True)))
-    new = max(_LEAST_WAY, float(np.median(spacing(scan.points))))
+        sets += [OrientedPoints(plane.points(some.points), plane.directions(some.normals)) for some in sets]
+    found = OrientedPoints(*(np.concatenate(parts) for parts in zip(*sets[1:], strict=True)))
+    new = max(_LEAST_WAY, float(np.median(neighbor_distance(scan.points))))
     kept = np.asarray(KDTree(scan.points).query(found.points)[0]) > new
-    kept &= (np.abs(found.points) < 1).all(1) & ~contradicted(scan.points, sensor, found.points, _SLACK)
-    return found.chosen(np.flatnonzero(kept))
+    kept &= (np.abs(found.points) < 1).all(1) & ~refuted_by_sensor(scan.points, sensor, found.points, _SLACK)
+    return found.select(np.flatnonzero(kept))
 
 
-def _moved(plane: Mirror, points: Array, partners: Oriented) -> Mirror:
+def _moved(plane: Mirror, points: Array, partners: OrientedPoints) -> Mirror:
     """The plane after a least squares step of the distances of reflected points (N, 3) to the planes of partners."""
     normal, offset = plane
     side = np.linalg.svd(normal[None])[2][1:]
@@ -153,7 +155,7 @@ def _moved(plane: Mirror, points: Array, partners: Oriented) -> Mirror:
     return Mirror(turned / length, (offset + float(step[2])) / length)
 
 
-def _by_overlap(plane: Mirror, some: Oriented, scan: Oriented, seen: KDTree) -> Mirror:
+def _by_overlap(plane: Mirror, some: OrientedPoints, scan: OrientedPoints, seen: KDTree) -> Mirror:
     """The plane corrected by the part of the scan that it reflects on to the scan, if there is enough of it."""
     better = plane
     for _ in range(_ROUNDS):
@@ -162,7 +164,7 @@ def _by_overlap(plane: Mirror, some: Oriented, scan: Oriented, seen: KDTree) -> 
         kept = np.flatnonzero((distance < _TOUCH) & same)
         if len(kept) < _OVERLAP * len(some.points):
             return better
-        better = _moved(better, some.points[kept], scan.chosen(partner[kept]))
+        better = _moved(better, some.points[kept], scan.select(partner[kept]))
         if better.normal @ plane.normal < _ALIKE:
             return plane
     return better

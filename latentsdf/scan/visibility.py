@@ -17,7 +17,7 @@ _VIEW = 50
 """Fewer points from one place are no view that says by its gaps what is not there."""
 
 
-def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
+def in_free_space(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
     """Whether places lie beside everything that a sensor saw, before it or behind.
 
     Source: this library's; the silhouette of space carving (Kutulakos and Seitz 2000), of points instead of pixels.
@@ -37,7 +37,7 @@ def seen_past(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
     return found
 
 
-def contradicted(points: Array, sensor: Array, places: Array, slack: float) -> NDArray[np.bool_]:
+def refuted_by_sensor(points: Array, sensor: Array, places: Array, slack: float) -> NDArray[np.bool_]:
     """Whether a sensor saw that no surface is at places: it looked past them, or through them at something behind.
 
     Args:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from .neighborhoods import noise_level, spacing
+from .neighborhoods import neighbor_distance, noise_level
 
 _WATCHED = 2000
 
 
-def rough_distance(
+def approximate_distance(
     points: NDArray[np.float64], normals: NDArray[np.float64], queries: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Distance to the nearest point, signed by the winding number of the oriented points (Barill et al. 2018).
@@ -33,7 +33,7 @@ def winding_numbers(
     points: NDArray[np.float64], normals: NDArray[np.float64], places: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Winding numbers (N,) of oriented points (M, 3) about places (N, 3) (Barill et al. 2018)."""
-    areas = np.pi * spacing(points) ** 2 / 6
+    areas = np.pi * neighbor_distance(points) ** 2 / 6
     found = igl.fast_winding_number(points, np.ascontiguousarray(normals), areas, np.ascontiguousarray(places))
     return np.asarray(found, dtype=np.float64)
 
@@ -59,7 +59,7 @@ def openness(points: NDArray[np.float64], normals: NDArray[np.float64]) -> float
         From 0 to about 1/2, that of a flat patch.
     """
     chosen = np.random.default_rng(0).permutation(len(points))[:_WATCHED]
-    apart, noise = spacing(points), noise_level(points)
+    apart, noise = neighbor_distance(points), noise_level(points)
     outside = points[chosen] + np.maximum(apart[chosen, None], _CLEAR * noise) * normals[chosen]
     missing = float(np.median(np.abs(winding_numbers(points, normals, outside))))
     return missing / (1.0 + noise / max(float(np.median(apart)), np.finfo(np.float64).tiny))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..core.arrays import Array
-from ..scan.reliability import FLOOR
+from ..scan.reliability import LEAST_WEIGHT
 from .linear_system import Misfit, System
 
 Falling = Literal["none", "geman-mcclure", "welsch"]
@@ -42,9 +42,9 @@ def robust_weights(residuals: Array, scale: float, kind: Falling) -> Array:
     if kind == "none":
         return np.ones_like(ratio)
     if kind == "geman-mcclure":
-        return np.maximum((1.0 + ratio) ** -2, FLOOR)
+        return np.maximum((1.0 + ratio) ** -2, LEAST_WEIGHT)
     if kind == "welsch":
-        return np.maximum(np.exp(-ratio), FLOOR)
+        return np.maximum(np.exp(-ratio), LEAST_WEIGHT)
     raise ValueError(f"unknown robust weights {kind!r}; take 'none', 'geman-mcclure' or 'welsch'")
 
 

@@ -34,11 +34,11 @@ class Shape:
     code: Tensor
     frame: Frame
     decoder: Decoder
-    info: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     correction: Correction | None = None
 
     @property
-    def label(self) -> str:
+    def class_name(self) -> str:
         """The class: the first folder of the name, or an empty string."""
         return self.name.split("/", 1)[0] if "/" in self.name else ""
 
@@ -55,7 +55,7 @@ class Shape:
         """The same shape by its code alone."""
         return replace(self, correction=None)
 
-    def shortened(self, size: int) -> Shape:
+    def truncated(self, size: int) -> Shape:
         """The same shape by the first numbers of its code alone, the others being zero (nested codes).
 
         A correction belongs to the whole code and is dropped.

@@ -39,7 +39,7 @@ class LatentSpace(Mapping[str, Shape]):
     def __init__(self, decoder: Decoder, shapes: Iterable[Shape] = (), history: Mapping[str, Any] | None = None):
         self.decoder = decoder
         self.history = dict(history or {})
-        self.title = "this space"
+        self.source = "this space"
         self._shapes: dict[str, Shape] = {}
         for shape in shapes:
             self.add(shape)
@@ -50,7 +50,7 @@ class LatentSpace(Mapping[str, Shape]):
         except KeyError:
             near = difflib.get_close_matches(str(name), self._shapes, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UnknownShape(f"no shape named {name!r} in {self.title}; {hint}({len(self)} shapes)") from None
+            raise UnknownShape(f"no shape named {name!r} in {self.source}; {hint}({len(self)} shapes)") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -72,7 +72,7 @@ class LatentSpace(Mapping[str, Shape]):
         return self.decoder.code_size
 
     @property
-    def nested(self) -> tuple[int, ...]:
+    def prefix_sizes(self) -> tuple[int, ...]:
         """Shorter code lengths that the space was trained to be read at."""
         return tuple(self.history.get("config", {}).get("nested", ()))
 
@@ -90,7 +90,7 @@ class LatentSpace(Mapping[str, Shape]):
         """
         if shape.name in self._shapes and not replace:
             raise ValueError(
-                f"{self.title} already holds a shape named {shape.name!r}; choose another name or replace it"
+                f"{self.source} already holds a shape named {shape.name!r}; choose another name or replace it"
             )
         if shape.code.shape != (self.code_size,):
             raise ValueError(

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..core.frame import Frame
-from ..core.hdf5 import library_version, one_line, opened, written
+from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
 from ..solver.correction import Correction
 from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
@@ -67,7 +67,7 @@ def save(
     Raises:
         OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
     """
-    with written(path) as file:
+    with atomic_write(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = 2 if "int8" in (precision, codes) else 1
         file.attrs["library"] = library_version()
@@ -96,14 +96,14 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
         FileNotFoundError: no such file.
         ValueError: not HDF5, not a space, of a later version, or damaged; the text says which.
     """
-    with opened(path, FORMAT, VERSION) as file:
+    with open_checked(path, FORMAT, VERSION) as file:
         try:
             decoder = build_decoder(decoder_from_dict(json.loads(file.attrs["decoder"])))
             weights = {name: _get(file["decoder"][name]) for name in decoder.state_dict()}
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
             space = LatentSpace(decoder, history=json.loads(file.attrs["history"]))
-            space.title = Path(path).name
+            space.source = Path(path).name
             for shape in _read_shapes(file, decoder, device):
                 space.add(shape)
         except (KeyError, IndexError, TypeError, OSError, RuntimeError, json.JSONDecodeError) as error:
@@ -121,7 +121,7 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         OSError: the disk refused; the file is untouched.
     """
     shapes = list(shapes)
-    with opened(path, FORMAT, VERSION) as file:
+    with open_checked(path, FORMAT, VERSION) as file:
         taken = [name.decode() for name in file["shapes/name"][:]]
         code_size = file["shapes/code"].shape[1]
         if "resume" in file:
@@ -136,7 +136,7 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         if shape.name in rows and not replace:
             raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
     fresh = [shape for shape in shapes if shape.name not in rows]
-    with written(path, start=path) as file:
+    with atomic_write(path, start=path) as file:
         for shape in shapes:
             if shape.name in rows:
                 row = rows[shape.name]
@@ -156,7 +156,7 @@ class Sizes(NamedTuple):
 
 def stored_sizes(path: str | Path) -> Sizes:
     """What the numbers of a space file take, names and frames apart."""
-    with opened(path, FORMAT, VERSION) as file:
+    with open_checked(path, FORMAT, VERSION) as file:
         decoder = 0
         for item in file["decoder"].values():
             decoder += item.id.get_storage_size() + sum(value.nbytes for value in item.attrs.values())
@@ -174,7 +174,7 @@ def stored_sizes(path: str | Path) -> Sizes:
 
 def load_resume(path: str | Path) -> ResumeState | None:
     """The state of an unfinished training run kept in a space file, or None when training was finished."""
-    with opened(path, FORMAT, VERSION) as file:
+    with open_checked(path, FORMAT, VERSION) as file:
         if "resume" not in file:
             return None
         group = file["resume"]
@@ -228,7 +228,7 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     group["scale"][rows] = np.array([shape.frame.scale for shape in shapes])
     group["center"][rows] = np.stack([shape.frame.center for shape in shapes])
     group["name"][rows] = [shape.name for shape in shapes]
-    group["info"][rows] = [json.dumps(dict(shape.info)) for shape in shapes]
+    group["info"][rows] = [json.dumps(dict(shape.metadata)) for shape in shapes]
     _write_corrections(group, rows, [shape.correction for shape in shapes])
 
 

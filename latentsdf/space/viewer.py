@@ -64,7 +64,7 @@ def view(
     try:
         page = _Page(server, space, index)
         page.draw()
-        line = f"{space.title}: {len(space)} shapes at http://{_HOST}:{server.get_port()} (Ctrl-C ends)"
+        line = f"{space.source}: {len(space)} shapes at http://{_HOST}:{server.get_port()} (Ctrl-C ends)"
         logging.getLogger(__name__).info(line)
         if on_ready is not None:
             on_ready(line)

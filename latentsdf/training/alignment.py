@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core.cube_rotations import attitudes, nearest_rows, turned
+from ..core.cube_rotations import cube_rotations, nearest_rotation, rotate_lattice
 from ..decoder.linear import principal_components
 
 GROWTH = (2, 4, 8, 16, 32, 64, 64, 64)
@@ -16,7 +16,7 @@ COMPARED = 1500
 """Most shapes that the components of a round are taken of."""
 
 
-def nearest_attitudes(lattices: Tensor, mean: Tensor, basis: Tensor, margin: float = MARGIN) -> Tensor:
+def nearest_rotations(lattices: Tensor, mean: Tensor, basis: Tensor, margin: float = MARGIN) -> Tensor:
     """The attitude in which each field is nearest to a linear space, (S,) rows of `attitudes()`.
 
     Args:
@@ -26,28 +26,28 @@ def nearest_attitudes(lattices: Tensor, mean: Tensor, basis: Tensor, margin: flo
         margin: by which part of the distance another attitude must be nearer than the one it has.
     """
     apart = []
-    for rotation in attitudes():
-        off = turned(lattices, rotation).flatten(1) - mean
+    for rotation in cube_rotations():
+        off = rotate_lattice(lattices, rotation).flatten(1) - mean
         apart.append((off.square().sum(1) - (off @ basis.T).square().sum(1)).clamp_min(0.0).sqrt())
     distances = torch.stack(apart)
     distances[1:] /= 1.0 - margin
     return distances.argmin(0)
 
 
-def common_attitudes(lattices: Tensor) -> Tensor:
+def common_rotations(lattices: Tensor) -> Tensor:
     """Attitudes (S,) in which fields (S, R, R, R) have most in common: few principal components first, then more.
 
     Each round takes the components of the fields as they stand and turns each field to where it is nearest to them
     (congealing: Learned-Miller, 2006, over the 24 attitudes).
     """
-    rotations, standing = attitudes(), lattices.clone()
+    rotations, standing = cube_rotations(), lattices.clone()
     some = torch.randperm(len(lattices), generator=torch.Generator().manual_seed(0))[:COMPARED]
     total = torch.eye(3).repeat(len(lattices), 1, 1)
     for components in GROWTH:
         mean, basis, _ = principal_components(standing[some], min(components, len(some)))
-        found = nearest_attitudes(standing, mean.flatten(), basis.flatten(1))
+        found = nearest_rotations(standing, mean.flatten(), basis.flatten(1))
         for row in found.unique().tolist():
             here = found == row
-            standing[here] = turned(standing[here], rotations[row])
+            standing[here] = rotate_lattice(standing[here], rotations[row])
         total = rotations[found] @ total
-    return nearest_rows(total)
+    return nearest_rotation(total)

@@ -11,12 +11,12 @@ from torch import Tensor
 from .config import TrainConfig
 
 
-def mixed(*numbers: int) -> int:
+def mixed_seed(*numbers: int) -> int:
     """A seed made of several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-class Draws(NamedTuple):
+class BatchSampler(NamedTuple):
     """The draws of a run.
 
     Attributes:
@@ -33,10 +33,10 @@ class Draws(NamedTuple):
     def batch(self) -> int:
         """Shapes of the collection in a step."""
         room = self.config.shapes_per_batch
-        return min(room if not self.rehearsed else max(1, room - self.again), self.shapes)
+        return min(room if not self.rehearsed else max(1, room - self.rehearsed_per_step), self.shapes)
 
     @property
-    def again(self) -> int:
+    def rehearsed_per_step(self) -> int:
         """Shapes rehearsed in a step."""
         return round(self.config.rehearsal * self.config.shapes_per_batch) if self.rehearsed else 0
 
@@ -46,18 +46,18 @@ class Draws(NamedTuple):
         first = step * batch
         rows, passes = [], {first // count, (first + batch - 1) // count}
         for number in sorted(passes):
-            random = torch.Generator().manual_seed(mixed(self.config.seed, stage, number, 1))
+            random = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, number, 1))
             order = torch.randperm(count, generator=random)
             low = max(0, first - number * count)
             rows.append(order[low : min(count, first + batch - number * count)])
         return torch.cat(rows)
 
-    def known(self, stage: int, step: int) -> Tensor:
+    def rehearsed_rows(self, stage: int, step: int) -> Tensor:
         """Rows of the shapes rehearsed in a step, (again,)."""
         if not self.rehearsed:
             return torch.arange(0)
-        random = torch.Generator().manual_seed(mixed(self.config.seed, stage, step, 2, 0))
-        return torch.randint(self.rehearsed, (self.again,), generator=random)
+        random = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, step, 2, 0))
+        return torch.randint(self.rehearsed, (self.rehearsed_per_step,), generator=random)
 
     def nested(self, codes: Tensor, random: torch.Generator) -> Tensor:
         """Codes (S, D), some of them cut to one of the lengths that they are to be readable at."""

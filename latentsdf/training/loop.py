@@ -21,14 +21,14 @@ from ..decoder.linear import LinearConfig
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from ..space.store import ResumeState, load, load_resume, save
-from .batch_sampler import Draws, mixed
+from .batch_sampler import BatchSampler, mixed_seed
 from .config import TrainConfig, config_from_dict, config_to_dict
 from .loss import distance_loss
 from .pca import fit_linear
 from .presets import named_config
 from .rehearsal import Rehearsal
 from .stages import Stage
-from .warm_start import attitudes_in, rehearsal_of, started
+from .warm_start import aligned_rotations, initial_state, make_rehearsal
 
 
 class TrainEvent(NamedTuple):
@@ -130,15 +130,15 @@ class _Run:
     turns: Tensor | None = None
 
     @property
-    def draws(self) -> Draws:
+    def draws(self) -> BatchSampler:
         """Which shapes the steps take."""
-        return Draws(self.config, len(self.dataset), 0 if self.rehearsal is None else len(self.rehearsal.codes))
+        return BatchSampler(self.config, len(self.dataset), 0 if self.rehearsal is None else len(self.rehearsal.codes))
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, device: torch.device, path: Path | None) -> _Run:
-        turns = attitudes_in(config, dataset)
-        dataset = dataset if turns is None else dataset.turned(turns)
-        decoder, codes = started(dataset, config, device)
+        turns = aligned_rotations(config, dataset)
+        dataset = dataset if turns is None else dataset.rotated(turns)
+        decoder, codes = initial_state(dataset, config, device)
         return _Run(dataset, config, decoder, codes, path, turns=turns)
 
     @staticmethod
@@ -157,7 +157,7 @@ class _Run:
             raise ValueError(f"{path} was begun with another decoder or code size; leave those options out to resume")
         codes = nn.Embedding(len(dataset), space.code_size, sparse=True, _weight=state.tensors["codes"].clone())
         turns = state.tensors.get("turns")
-        dataset = dataset if turns is None else dataset.turned(turns.cpu())
+        dataset = dataset if turns is None else dataset.rotated(turns.cpu())
         run = _Run(dataset, stored, space.decoder.requires_grad_(True), codes.to(device), path, turns=turns)
         run.stage, run.step = facts["stage"], facts["step"]
         run.seconds, run.used, run.log = facts["seconds"], facts["used"], facts["log"]
@@ -167,7 +167,7 @@ class _Run:
 
     def recall(self, device: torch.device) -> None:
         """Set up the rehearsal of the space that the run starts, or was started, from."""
-        found = rehearsal_of(self.config, device)
+        found = make_rehearsal(self.config, device)
         if found is None:
             return
         self.rehearsal, begun_from = found
@@ -181,7 +181,7 @@ class _Run:
     def go(self, steps: int | None, minutes: float | None, on_event: Callable[[TrainEvent], None] | None) -> None:
         plan = self.config.plan()
         for branch in {branch for stage in plan for branch in stage.losses}:
-            self.decoder._branch(branch)
+            self.decoder.check_branch(branch)
         starts = np.concatenate([[0.0], np.cumsum([stage.share for stage in plan])])
         budget = (minutes if minutes is not None else self.config.minutes * (1.0 - self.used)) * 60.0
         left, at_start = 1.0 - self.used, self.used
@@ -193,7 +193,7 @@ class _Run:
             self.optimizer = self._optimizer(stage)
             low, share = float(starts[self.stage]), stage.share
             length = max(1, round(share * self.config.schedule_steps))
-            shapes = self.draws.batch + (self.draws.again if _moves_weights(stage) else 0)
+            shapes = self.draws.batch + (self.draws.rehearsed_per_step if _moves_weights(stage) else 0)
 
             def by_steps(number: int, seconds: float, length: int = length) -> float:
                 return number / length
@@ -319,17 +319,17 @@ class _Run:
             rows = self.draws.rows(self.stage, step)
             codes = self.codes(rows.to(device))
             count = min(self.workers, len(rows))
-            known = self.draws.known(self.stage, step) if _moves_weights(stage) else torch.arange(0)
+            known = self.draws.rehearsed_rows(self.stage, step) if _moves_weights(stage) else torch.arange(0)
             pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(known, count), strict=True)
             parts = [
-                partial(part, piece, again, mixed(self.config.seed, self.stage, step, number))
+                partial(part, piece, again, mixed_seed(self.config.seed, self.stage, step, number))
                 for number, (piece, again) in enumerate(pieces)
             ]
             if self.pool is not None and len(parts) > 1:
                 terms = terms_of_parts(parts, codes, dense, self.pool)
             else:
                 with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                    torch.manual_seed(mixed(self.config.seed, self.stage, step))
+                    torch.manual_seed(mixed_seed(self.config.seed, self.stage, step))
                     terms = parts[0](codes)
             if self.config.code_prior and "codes" in stage.rates:
                 terms["prior"] = self.config.code_prior * codes.square().mean()

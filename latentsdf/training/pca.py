@@ -38,7 +38,7 @@ def resampled(dataset: Dataset, resolution: int) -> Tensor:
     return functional.interpolate(lattices[:, None], size=size, mode="trilinear", align_corners=True)[:, 0]
 
 
-def component_codes(dataset: Dataset, code_size: int) -> Tensor:
+def pca_codes(dataset: Dataset, code_size: int) -> Tensor:
     """Principal components of the shapes' 32^3 lattices, the first with unit deviation (S, D)."""
     _, _, codes = principal_components(resampled(dataset, 32), code_size)
     return codes / codes.std(0).max().clamp_min(1e-12)

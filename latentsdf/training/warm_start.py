@@ -8,16 +8,16 @@ from importlib.resources import as_file, files
 import torch
 from torch import Tensor, nn
 
-from ..core.cube_rotations import attitudes, nearest_rows, turned
+from ..core.cube_rotations import cube_rotations, nearest_rotation, rotate_lattice
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
 from ..decoder.kinds import build_decoder
 from ..decoder.linear import principal_components
 from ..space.space import LatentSpace
 from ..space.store import load
-from .alignment import MARGIN, nearest_attitudes
+from .alignment import MARGIN, nearest_rotations
 from .config import TrainConfig
-from .pca import component_codes, resampled
+from .pca import pca_codes, resampled
 from .rehearsal import Rehearsal, fingerprint
 
 BASE = "base_space.h5"
@@ -47,7 +47,7 @@ def start_space(config: TrainConfig) -> LatentSpace | None:
     return base_space() if config.start == "base" else load(config.start)
 
 
-def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tuple[Decoder, nn.Embedding]:
+def initial_state(dataset: Dataset, config: TrainConfig, device: torch.device) -> tuple[Decoder, nn.Embedding]:
     """The decoder and the table of codes that a run begins with, as `TrainConfig.start` says.
 
     Raises:
@@ -61,15 +61,15 @@ def started(dataset: Dataset, config: TrainConfig, device: torch.device) -> tupl
     if config.start == "components":
         if len(dataset) > 1:
             with torch.no_grad():
-                codes.weight += component_codes(dataset, decoder.code_size)
+                codes.weight += pca_codes(dataset, decoder.code_size)
     elif (space := start_space(config)) is not None:
-        take_over(decoder, space.decoder)
+        copy_weights(decoder, space.decoder)
         with torch.no_grad():
             codes.weight.copy_(_of_size(nearest_codes(space, dataset), decoder.code_size))
     return decoder.to(device), codes.to(device)
 
 
-def attitudes_in(config: TrainConfig, dataset: Dataset) -> Tensor | None:
+def aligned_rotations(config: TrainConfig, dataset: Dataset) -> Tensor | None:
     """Rotations (S, 3, 3) that set each shape on the axes as the space that a run starts from knows such shapes.
 
     A shape that the space holds by name is set as it is there, if it looks like that one. None where a run starts from
@@ -81,25 +81,25 @@ def attitudes_in(config: TrainConfig, dataset: Dataset) -> Tensor | None:
     space = start_space(config) if config.align else None
     if space is None:
         return None
-    tau, axes = dataset.truncation, attitudes()
+    tau, axes = dataset.truncation, cube_rotations()
     fields = _fields(space, _some(space), tau)
     mean, basis, _ = principal_components(fields.view(-1, *[COARSE] * 3), ALIKE)
     lattices = resampled(dataset, COARSE).clamp(-tau, tau)
-    found = nearest_attitudes(lattices, mean, basis)
+    found = nearest_rotations(lattices, mean, basis)
     for row, name in enumerate(dataset.names):
         if name not in space:
             continue
         stored = space[name]
         between = stored.frame.rotation @ dataset.frames[row].rotation.T
-        (there,) = nearest_rows(torch.from_numpy(between)[None])
-        here, lying = (turned(lattices[row], axes[at]).flatten() for at in (found[row], there))
+        (there,) = nearest_rotation(torch.from_numpy(between)[None])
+        here, lying = (rotate_lattice(lattices[row], axes[at]).flatten() for at in (found[row], there))
         apart = (_fields(space, stored.code[None], tau) - lying).abs().sum()
         if (1.0 - MARGIN) * apart <= (fields - here).abs().sum(1).min():
             found[row] = there
     return axes[found]
 
 
-def rehearsal_of(config: TrainConfig, device: torch.device) -> tuple[Rehearsal, str] | None:
+def make_rehearsal(config: TrainConfig, device: torch.device) -> tuple[Rehearsal, str] | None:
     """Samples of the shapes that the run's start can decode already, and the start's fingerprint; None without them.
 
     Raises:
@@ -109,14 +109,14 @@ def rehearsal_of(config: TrainConfig, device: torch.device) -> tuple[Rehearsal, 
     if space is None or len(space) == 0:
         return None
     decoder = _fresh(config)
-    take_over(decoder, space.decoder)
+    copy_weights(decoder, space.decoder)
     codes = _of_size(space.codes(), decoder.code_size)
     return Rehearsal(decoder.to(device).eval().requires_grad_(False), codes.to(device), seed=config.seed), fingerprint(
         space
     )
 
 
-def take_over(decoder: Decoder, trained: Decoder) -> None:
+def copy_weights(decoder: Decoder, trained: Decoder) -> None:
     """Copy a trained decoder's weights into one of the same form, whose code may be shorter or longer.
 
     A shorter code keeps the first numbers (which carry most where the space was trained nested); the numbers that a
@@ -167,7 +167,7 @@ def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
 def _some(space: LatentSpace) -> Tensor:
     """Codes of no more than `CANDIDATES` of the space's shapes."""
     if len(space) == 0:
-        raise ValueError(f"{space.title} holds no shapes to start from")
+        raise ValueError(f"{space.source} holds no shapes to start from")
     order = torch.randperm(len(space), generator=torch.Generator().manual_seed(0))
     return space.codes()[order[:CANDIDATES]]
 

@@ -148,7 +148,7 @@ def signs_are_right(dataset: Dataset, name: str, truth: Callable[[np.ndarray], n
     row = dataset.names.index(name)
     counts = {group: int(dataset.group_sizes(group)[row]) for group in dataset.groups}
     points, distances = dataset.draw([row], counts, torch.Generator().manual_seed(0))
-    expected = truth(dataset.frames[row].invert(points[0].numpy()))
+    expected = truth(dataset.frames[row].to_source(points[0].numpy()))
     clear = np.abs(expected) > margin
     assert (expected[clear] < 0).sum() > 200
     assert (expected[clear] > 0).sum() > 200
@@ -176,7 +176,7 @@ def test_signs_are_right_in_each_of_ten_bodies(mixed: Mixed) -> None:
     assert mixed.rows["ten"]["audit"]["components"] == 10
     row = mixed.dataset.names.index("ten")
     points, distances = mixed.dataset.draw([row], {"near": 2000}, torch.Generator())
-    inside = mixed.dataset.frames[row].invert(points[0].numpy())[distances[0].numpy() < 0]
+    inside = mixed.dataset.frames[row].to_source(points[0].numpy())[distances[0].numpy() < 0]
     reached = np.linalg.norm(inside[:, None] - CENTERS, axis=-1).argmin(1)
     assert np.bincount(reached, minlength=10).min() > 20
 
@@ -248,7 +248,7 @@ def test_two_million_faces_are_prepared_or_stopped_at_a_limit(capsys: Capture, t
 
 def signs_are_right_few(dataset: Dataset) -> None:
     points, distances = dataset.draw([0], {"near": 200, "uniform": 50}, torch.Generator())
-    expected = np.linalg.norm(dataset.frames[0].invert(points[0].numpy()), axis=1) - 1.0
+    expected = np.linalg.norm(dataset.frames[0].to_source(points[0].numpy()), axis=1) - 1.0
     np.testing.assert_allclose(distances[0].numpy() * dataset.frames[0].scale, expected, atol=2e-3)
 
 

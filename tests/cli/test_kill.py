@@ -193,7 +193,7 @@ def test_encode_stopped_keeps_the_space_and_goes_on(stop: str, space: Path, tmp_
     assert torch.equal(found.codes()[:9], old.codes())
     assert 1 <= len(kept) < 30
     assert kept == tuple(file.stem for file in files[: len(kept)])
-    assert all(found[name].info["fit_error"] < 0.05 for name in kept)
+    assert all(found[name].metadata["fit_error"] < 0.05 for name in kept)
     rest = files[len(kept) :][:2]
     done(tmp_path, "encode", space, *rest, "--steps", 2)
     assert load(space).names == (*found.names, *(file.stem for file in rest))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import TINY, TINY_SAMPLING, primitive
 
-from latentsdf.core.cube_rotations import attitudes, nearest_rows, turned
+from latentsdf.core.cube_rotations import cube_rotations, nearest_rotation, rotate_lattice
 from latentsdf.core.frame import Frame
 from latentsdf.core.pose import PoseFreedom
 from latentsdf.dataset.dataset import Dataset
@@ -19,12 +19,12 @@ from latentsdf.dataset.preparation import PrepareConfig, prepare
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.encoding import encode
 from latentsdf.mesh.metrics import compare
-from latentsdf.reconstruction.scan_fitting import ScanFitConfig, fit_scan, gallery_of
+from latentsdf.reconstruction.scan_fitting import ScanFitConfig, candidate_fields, fit_scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.store import load, save
-from latentsdf.training.alignment import common_attitudes, nearest_attitudes
+from latentsdf.training.alignment import common_rotations, nearest_rotations
 from latentsdf.training.loop import train
-from latentsdf.training.warm_start import attitudes_in
+from latentsdf.training.warm_start import aligned_rotations
 
 
 def cube(size: int) -> torch.Tensor:
@@ -33,13 +33,13 @@ def cube(size: int) -> torch.Tensor:
 
 
 def test_there_are_24_proper_rotations_and_the_first_is_none() -> None:
-    found = attitudes()
+    found = cube_rotations()
     assert found.shape == (24, 3, 3)
     assert len({tuple(rotation.flatten().tolist()) for rotation in found}) == 24
     torch.testing.assert_close(found @ found.mT, torch.eye(3).expand(24, 3, 3))
     assert (torch.linalg.det(found) > 0.99).all()
     assert torch.equal(found[0], torch.eye(3))
-    assert nearest_rows(found).tolist() == list(range(24))
+    assert nearest_rotation(found).tolist() == list(range(24))
 
 
 def test_a_turned_lattice_is_the_field_of_the_turned_points() -> None:
@@ -48,15 +48,17 @@ def test_a_turned_lattice_is_the_field_of_the_turned_points() -> None:
         return x + 2 * y * y - 3 * z + x * y
 
     places = cube(5)
-    for rotation in attitudes():
-        torch.testing.assert_close(turned(field(places), rotation), field(places @ rotation))
+    for rotation in cube_rotations():
+        torch.testing.assert_close(rotate_lattice(field(places), rotation), field(places @ rotation))
     stack = torch.stack([field(places), field(places * 0.5)])
-    torch.testing.assert_close(turned(stack, attitudes()[7])[1], turned(stack[1], attitudes()[7]))
+    torch.testing.assert_close(
+        rotate_lattice(stack, cube_rotations()[7])[1], rotate_lattice(stack[1], cube_rotations()[7])
+    )
 
 
 def test_a_turned_dataset_turns_all_that_it_holds(dataset: Dataset) -> None:
-    rotations = attitudes()[torch.tensor([0, 5, 9, 13, 2, 23, 7, 1, 17])]
-    view = dataset.turned(rotations)
+    rotations = cube_rotations()[torch.tensor([0, 5, 9, 13, 2, 23, 7, 1, 17])]
+    view = dataset.rotated(rotations)
     counts, rows = {"near": 300, "uniform": 20}, [8, 1, 5]
     points, distances = dataset.draw(rows, counts, torch.Generator().manual_seed(0))
     after, same = view.draw(rows, counts, torch.Generator().manual_seed(0))
@@ -64,20 +66,20 @@ def test_a_turned_dataset_turns_all_that_it_holds(dataset: Dataset) -> None:
     torch.testing.assert_close(after, points @ rotations[rows].mT)
     for row in range(9):
         before, frame = dataset.frames[row], view.frames[row]
-        source = before.invert(points[0, :5].double().numpy())
-        np.testing.assert_allclose(frame.apply(source), (points[0, :5] @ rotations[row].T).numpy(), atol=1e-6)
-    torch.testing.assert_close(view.lattices([1])[0], turned(dataset.lattices([1])[0], rotations[1]))
+        source = before.to_source(points[0, :5].double().numpy())
+        np.testing.assert_allclose(frame.to_unit(source), (points[0, :5] @ rotations[row].T).numpy(), atol=1e-6)
+    torch.testing.assert_close(view.lattices([1])[0], rotate_lattice(dataset.lattices([1])[0], rotations[1]))
 
 
 def test_turns_add_up_and_subsets_keep_theirs(dataset: Dataset) -> None:
-    first, second = attitudes()[torch.arange(9)], attitudes()[torch.arange(9) + 10]
-    twice = dataset.turned(first).turned(second)
-    once = dataset.turned(second @ first)
+    first, second = cube_rotations()[torch.arange(9)], cube_rotations()[torch.arange(9) + 10]
+    twice = dataset.rotated(first).rotated(second)
+    once = dataset.rotated(second @ first)
     some = twice.subset([4, 2])
     for view, rows in (
         (twice, [4, 2]),
         (some, [0, 1]),
-        (dataset.subset([4, 2]).turned((second @ first)[[4, 2]]), [0, 1]),
+        (dataset.subset([4, 2]).rotated((second @ first)[[4, 2]]), [0, 1]),
     ):
         drawn = view.draw(rows, {"near": 50}, torch.Generator().manual_seed(0))[0]
         torch.testing.assert_close(drawn, once.draw([4, 2], {"near": 50}, torch.Generator().manual_seed(0))[0])
@@ -105,20 +107,20 @@ def test_shapes_in_random_attitudes_find_a_common_one() -> None:
     rows = torch.randint(24, (60,), generator=random)
     lengths = (0.5 + 0.2 * torch.rand(60, generator=random)).tolist()
     mixed = torch.stack(
-        [turned(wedge(12, length), attitudes()[row]) for row, length in zip(rows, lengths, strict=True)]
+        [rotate_lattice(wedge(12, length), cube_rotations()[row]) for row, length in zip(rows, lengths, strict=True)]
     )
-    found = attitudes()[common_attitudes(mixed)] @ attitudes()[rows]
-    counts = torch.bincount(nearest_rows(found), minlength=24)
+    found = cube_rotations()[common_rotations(mixed)] @ cube_rotations()[rows]
+    counts = torch.bincount(nearest_rotation(found), minlength=24)
     assert counts.max() >= 54
 
 
 def test_a_shape_is_turned_only_where_that_brings_it_clearly_nearer() -> None:
     field = wedge(10, 0.6)
-    other = turned(field, attitudes()[5])
+    other = rotate_lattice(field, cube_rotations()[5])
     none = torch.zeros(0, 1000)
     for share, margin, row in ((0.495, 0.03, 0), (0.495, 0.0, 5), (0.4, 0.03, 5)):
         mean = (share * field + (1 - share) * other).flatten()
-        assert nearest_attitudes(field[None], mean, none, margin).tolist() == [row]
+        assert nearest_rotations(field[None], mean, none, margin).tolist() == [row]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +130,7 @@ def lying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind, row in (("box", 8), ("ring", 4)):
         mesh = primitive(kind, 1.1)
         turn = np.eye(4)
-        turn[:3, :3] = attitudes()[row].numpy()
+        turn[:3, :3] = cube_rotations()[row].numpy()
         mesh.apply_transform(turn)
         mesh.apply_scale(30.0)
         (folder / "meshes" / "other").mkdir(parents=True, exist_ok=True)
@@ -140,11 +142,11 @@ def lying(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path, tmp_path: Path) -> None:
     dataset, config = Dataset(lying), replace(TINY, start=str(space_path), schedule_steps=60, rehearsal=0.0)
-    rotations = attitudes_in(config, dataset)
+    rotations = aligned_rotations(config, dataset)
     assert rotations is not None
     assert not torch.equal(rotations[1], torch.eye(3))
-    assert attitudes_in(replace(config, align=False), dataset) is None
-    assert attitudes_in(replace(config, start="random"), dataset) is None
+    assert aligned_rotations(replace(config, align=False), dataset) is None
+    assert aligned_rotations(replace(config, start="random"), dataset) is None
     whole = train(dataset, config, steps=60)
     kept = train(dataset, replace(config, align=False), steps=60)
     assert whole.history["log"][-1]["loss"] < kept.history["log"][-1]["loss"]
@@ -162,16 +164,16 @@ def test_a_shape_that_the_space_holds_is_set_as_it_is_there_if_it_looks_like_tha
     dataset: Dataset, space_path: Path, tmp_path: Path
 ) -> None:
     space, config = load(space_path), replace(TINY, start=str(space_path))
-    back = attitudes()[6]
-    lying = dataset.turned(back.T.repeat(9, 1, 1))
+    back = cube_rotations()[6]
+    lying = dataset.rotated(back.T.repeat(9, 1, 1))
     assert dataset.names[3] == "box/0"
-    found = attitudes_in(config, lying)
+    found = aligned_rotations(config, lying)
     assert found is not None
     assert torch.equal(found[3], back)
     other = replace(space["ring/0"], name="box/0", frame=space["box/0"].frame)
     space.add(other, replace=True)
     save(space, tmp_path / "names.h5")
-    found = attitudes_in(replace(config, start=str(tmp_path / "names.h5")), lying)
+    found = aligned_rotations(replace(config, start=str(tmp_path / "names.h5")), lying)
     assert found is not None
     assert not torch.equal(found[3], back)
 
@@ -184,7 +186,7 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     turn = np.eye(4)
     angle = 0.15
     tilt = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
-    turn[:3, :3] = attitudes()[4].numpy() @ tilt.T
+    turn[:3, :3] = cube_rotations()[4].numpy() @ tilt.T
     mesh.apply_transform(turn)
     mesh.apply_scale(200.0)
     mesh.apply_translation([10.0, -700.0, 3.0])
@@ -192,7 +194,7 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     free = encode(space, mesh, config=config)
     known = encode(space, mesh, config=replace(config, pose="known"))
     assert np.array_equal(known.frame.rotation, np.eye(3))
-    assert free.info["fit_error"] < 0.7 * known.info["fit_error"]
+    assert free.metadata["fit_error"] < 0.7 * known.metadata["fit_error"]
     closer, farther = (compare(shape.mesh(48), mesh, frame=known.frame).chamfer_l1 for shape in (free, known))
     assert closer < farther
 
@@ -200,10 +202,10 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
 @pytest.mark.parametrize("pose", ["known", "placed"])
 def test_scans_with_axes_alike_meet_each_stored_shape_as_its_mesh_lay(pose: PoseFreedom, space_path: Path) -> None:
     space = load(space_path)
-    turn = Frame(attitudes()[4].double().numpy(), 1.0, np.zeros(3))
+    turn = Frame(cube_rotations()[4].double().numpy(), 1.0, np.zeros(3))
     for name in ("ring/0", "ring/1", "ring/2"):
         space.add(replace(space[name], frame=turn @ space[name].frame), replace=True)
-    assert sorted(gallery_of(space).attitudes.unique().tolist()) == [0, 4]
+    assert sorted(candidate_fields(space).rotation_rows.unique().tolist()) == [0, 4]
     lying = space["ring/1"].mesh(48)
     scan = virtual_scan(lying, count=2000, seed=0)
     found = fit_scan(space, scan, ScanFitConfig(pose=pose, points=512), frame=Frame.around(lying.vertices))

@@ -25,7 +25,7 @@ def test_jet_of_a_sphere() -> None:
     torch.testing.assert_close(jet.value, radius - 1.0)
     torch.testing.assert_close(jet.gradient, points / radius[:, None])
     torch.testing.assert_close(jet.laplacian, 2.0 / radius)
-    torch.testing.assert_close(jet.foot(), points / radius[:, None], rtol=0, atol=1e-12)
+    torch.testing.assert_close(jet.project(), points / radius[:, None], rtol=0, atol=1e-12)
     trace_free = jet.hessian @ jet.normal[:, :, None]
     torch.testing.assert_close(trace_free, torch.zeros_like(trace_free), rtol=0, atol=1e-12)
 

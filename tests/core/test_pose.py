@@ -27,20 +27,20 @@ def test_a_motion_acts_after_the_pose() -> None:
     placed = pose.apply(points)
     turned = placed @ rotations(steps[:, :3]).transpose(1, 2)
     expected = steps[:, 3].exp()[:, None, None] * turned + steps[:, None, 4:]
-    torch.testing.assert_close(pose.moved(steps).apply(points), expected)
+    torch.testing.assert_close(pose.retract(steps).apply(points), expected)
 
 
 def test_the_frame_of_a_pose_maps_alike() -> None:
     base = Frame(Rotation.from_rotvec([0.1, -0.4, 0.7]).as_matrix(), 12.0, np.array([3.0, 4.0, -5.0]))
     pose, source = some_pose(4), np.random.default_rng(2).normal(size=(6, 3))
-    placed = pose.apply(torch.from_numpy(base.apply(source))[None])
+    placed = pose.apply(torch.from_numpy(base.to_unit(source))[None])
     for row in range(4):
-        np.testing.assert_allclose(pose.frame(row, base).apply(source), placed[row].numpy(), atol=1e-12)
+        np.testing.assert_allclose(pose.frame(row, base).to_unit(source), placed[row].numpy(), atol=1e-12)
 
 
 def test_rows_are_picked_and_put_back() -> None:
     pose = some_pose(4)
-    mixed = pose.with_rows(torch.tensor([3, 0]), pose.chosen(torch.tensor([1, 2])))
+    mixed = pose.replaced(torch.tensor([3, 0]), pose.select(torch.tensor([1, 2])))
     torch.testing.assert_close(mixed.shift, pose.shift[[2, 1, 2, 1]])
     torch.testing.assert_close(mixed.rotation, pose.rotation[[2, 1, 2, 1]])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latentsdf.core.processes import Limits, Loss, run_pool
+from latentsdf.core.processes import Limits, LostTask, run_pool
 
 GENEROUS = Limits(time=60.0, memory=4.0)
 
@@ -21,20 +21,20 @@ def test_a_task_over_the_time_limit_is_lost_and_the_others_go_on():
     answers: dict[float, Any] = dict(run_pool(time.sleep, [0.0, 60.0, 0.01], 1, Limits(time=0.5, memory=4.0)))
     assert answers[0.0] is None
     assert answers[0.01] is None
-    assert isinstance(answers[60.0], Loss)
+    assert isinstance(answers[60.0], LostTask)
     assert "time limit: not done after 0.5 s" in answers[60.0].reason
 
 
 def test_a_task_over_the_memory_limit_is_lost():
     [(_, loss)] = run_pool(operator.neg, [1], 1, Limits(time=60.0, memory=0.01))
-    assert isinstance(loss, Loss)
+    assert isinstance(loss, LostTask)
     assert "the limit is 0.01 GiB" in loss.reason
 
 
 def test_a_worker_that_dies_costs_one_task():
     answers = dict(run_pool(_exit_unless_zero, [0, 3], 1, GENEROUS))
     assert answers[0] == "alive"
-    assert isinstance(answers[3], Loss)
+    assert isinstance(answers[3], LostTask)
     assert "exit code 3" in answers[3].reason
 
 

@@ -29,7 +29,7 @@ from latentsdf.regularizers import PRESETS, Term
 from latentsdf.scan.normals import outward_normals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
-from latentsdf.scan.winding import rough_distance
+from latentsdf.scan.winding import approximate_distance
 
 QUICK = FitConfig(steps=40, surface=512, near=512, space=256, pool=20_000)
 
@@ -73,7 +73,7 @@ def test_the_field_is_about_a_distance_in_both_units() -> None:
     points = points / points.norm(dim=-1, keepdim=True) * torch.linspace(0.7, 1.2, 500, dtype=torch.float64)[:, None]
     truth = 50 * (points.norm(dim=-1) - 1)
     torch.testing.assert_close(found(50 * points + 7), truth, rtol=0, atol=8.0)
-    unit = torch.from_numpy(found.frame.apply(50 * points.numpy() + 7)).float()
+    unit = torch.from_numpy(found.frame.to_unit(50 * points.numpy() + 7)).float()
     torch.testing.assert_close(found.sdf(unit).double() * found.frame.scale, found(50 * points + 7))
     assert (Jet(found.sdf, unit).gradient.norm(dim=-1) - 1).abs().mean() < 0.2
     assert set(found.trace[-1]) == {"progress", "seconds", "loss", "surface", "off_surface", "eikonal@surface+space"}
@@ -148,8 +148,8 @@ def test_normals_look_outward_and_rough_distances_have_the_right_sign() -> None:
         normals = outward_normals(unit.points)
         assert ((normals * unit.normals).sum(1) > 0).mean() > 0.99
         mesh, queries = make(), np.random.default_rng(0).uniform(-1, 1, (2000, 3))
-        truth = MeshSDF(scan.frame().apply(mesh.vertices), mesh.faces)(torch.from_numpy(queries)).numpy()
-        rough = rough_distance(unit.points, normals, queries)
+        truth = MeshSDF(scan.frame().to_unit(mesh.vertices), mesh.faces)(torch.from_numpy(queries)).numpy()
+        rough = approximate_distance(unit.points, normals, queries)
         assert ((rough < 0) == (truth < 0))[np.abs(truth) > 0.05].mean() > 0.995
 
 

@@ -16,7 +16,7 @@ from latentsdf.cli import main
 from latentsdf.fitting.direct_solve import fitting_resolution, solve_scan
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare
-from latentsdf.scan.outliers import cleaned
+from latentsdf.scan.outliers import remove_outliers
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.solver import SolveConfig
@@ -67,8 +67,8 @@ def test_strays_hardly_count_and_few_lone_points_do() -> None:
     assert scan.normals is not None
     rows = np.setdiff1d(np.arange(len(scan)), lone)
     part = Scan(scan.points[rows], scan.normals[rows])
-    assert len(cleaned(part, 10_000, 3.0, 10)) == len(rows)
-    assert len(cleaned(scanned(False, outliers=0.1), 10_000, 3.0, 10)) < 5000
+    assert len(remove_outliers(part, 10_000, 3.0, 10)) == len(rows)
+    assert len(remove_outliers(scanned(False, outliers=0.1), 10_000, 3.0, 10)) < 5000
     thinned = solve_scan(part)
     assert not any("strays" in note for note in thinned.notes)
     assert compare(thinned.mesh(96), torus()).f_scores[0.01] > 0.8
@@ -78,12 +78,12 @@ def test_a_few_points_far_away_do_not_shrink_the_shape() -> None:
     scan = scanned(False)
     far = Scan(np.concatenate([scan.points, [[1e6, 0, 0], [0, -40, 0]]]))
     for outliers in (0.0, 3.0):
-        kept = cleaned(far, 10_000, outliers, 10)
+        kept = remove_outliers(far, 10_000, outliers, 10)
         assert sorted(map(tuple, kept.points)) == sorted(map(tuple, scan.points))
         assert kept.notes == (f"2 of {len(far):,} points dropped: far away from the scan",)
     assert compare(solve_scan(far).mesh(96), torus()).f_scores[0.01] > 0.99
     two = Scan(np.concatenate([scan.points, scan.points + 50.0]))
-    assert len(cleaned(two, 20_000, 0.0, 10)) == len(two)
+    assert len(remove_outliers(two, 20_000, 0.0, 10)) == len(two)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from conftest import random_linear
 
 from latentsdf.core.pose import Pose, spread_rotations
 from latentsdf.decoder.base import Decoder
-from latentsdf.inference.candidates import Gallery
+from latentsdf.inference.candidates import CandidateFields
 from latentsdf.inference.residuals import Residuals
 
 
@@ -20,24 +20,24 @@ def linear() -> Decoder:
 def test_fields_are_the_decoders_where_the_lattices_agree(linear: Decoder) -> None:
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
     points = 2.0 * torch.rand(300, 3, generator=torch.Generator().manual_seed(2)) - 1.0
-    found = Gallery(linear, codes, resolution=9).fields(points)
+    found = CandidateFields(linear, codes, resolution=9).fields(points)
     expected = linear(codes, points.expand(4, -1, -1)).T
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_beyond_the_cube_fields_grow_as_the_distance_to_it(linear: Decoder) -> None:
-    gallery = Gallery(linear, torch.zeros(1, 5), resolution=9)
+    candidates = CandidateFields(linear, torch.zeros(1, 5), resolution=9)
     edge, beyond = torch.tensor([[1.0, 0.2, 0.1]]), torch.tensor([[1.5, 0.2, 0.1]])
-    torch.testing.assert_close(gallery.fields(beyond), gallery.fields(edge) + 0.5)
+    torch.testing.assert_close(candidates.fields(beyond), candidates.fields(edge) + 0.5)
 
 
 def test_losses_are_lowest_at_the_code_and_the_pose_that_made_the_data(linear: Decoder) -> None:
     codes = torch.randn(6, 5, generator=torch.Generator().manual_seed(3))
-    poses = Pose.turned(spread_rotations(20))._replace(log_scale=torch.linspace(-0.2, 0.2, 20))
+    poses = Pose.from_rotations(spread_rotations(20))._replace(log_scale=torch.linspace(-0.2, 0.2, 20))
     points = 0.5 * torch.rand(1, 400, 3, generator=torch.Generator().manual_seed(4)) - 0.25
-    placed = poses.chosen(torch.tensor([13])).apply(points)
+    placed = poses.select(torch.tensor([13])).apply(points)
     targets = linear(codes[2:3], placed) * (-poses.log_scale[13]).exp()
-    losses = Gallery(linear, codes, resolution=9).losses(poses, [Residuals(points, targets)], 1.0)
+    losses = CandidateFields(linear, codes, resolution=9).losses(poses, [Residuals(points, targets)], 1.0)
     assert losses.shape == (20, 6)
     assert divmod(int(losses.argmin()), 6) == (13, 2)
     assert float(losses.min()) < 1e-5

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import primitive
 
-from latentsdf.inference.code_fitting import EncodeConfig, Targets, infer_codes
+from latentsdf.inference.code_fitting import EncodeConfig, SignedSamples, infer_codes
 from latentsdf.inference.encoding import encode, encode_all
 from latentsdf.reconstruction.reconstruction import reconstruct
 from latentsdf.scan.virtual import virtual_scan
@@ -24,7 +24,7 @@ def test_the_code_of_a_known_field_is_found(space_path: Path) -> None:
     truth = space["box/1"].code + 0.05
     points = torch.rand(1, 4000, 3, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
     distances = space.decoder(truth[None], points)
-    found = infer_codes(space.decoder, Targets(points, distances), space.codes(), FAST)
+    found = infer_codes(space.decoder, SignedSamples(points, distances), space.codes(), FAST)
     again = space.decoder(found.codes, points)
     start = space.decoder(space.codes().mean(0)[None], points)
     assert float((again - distances).abs().mean()) < 0.1 * float((start - distances).abs().mean())
@@ -42,7 +42,7 @@ def test_an_unseen_mesh_lands_among_its_kind_and_keeps_its_units(space_path: Pat
     np.testing.assert_allclose(made.bounds, mesh.bounds, atol=80.0)
     assert all(torch.equal(before[name], value) for name, value in space.decoder.state_dict().items())
     assert "ring/new" not in space
-    assert shape.info["audit"]["watertight"] is True
+    assert shape.metadata["audit"]["watertight"] is True
 
 
 def test_a_batch_gives_each_shape_its_own_code(space_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_noisy_scan_without_normals_is_explained(space_path: Path) -> None:
 def test_an_empty_space_still_infers(space_path: Path) -> None:
     space = load(space_path)
     points, distances = torch.rand(2, 100, 3), torch.rand(2, 100)
-    found = infer_codes(space.decoder, Targets(points, distances), torch.zeros(0, 8), EncodeConfig(steps=3))
+    found = infer_codes(space.decoder, SignedSamples(points, distances), torch.zeros(0, 8), EncodeConfig(steps=3))
     assert found.codes.shape == (2, 8)
     assert torch.isfinite(found.errors).all()
 

@@ -12,10 +12,10 @@ from conftest import primitive, random_linear
 from latentsdf.core.optimize import Stop
 from latentsdf.core.pose import FREEDOMS, Pose
 from latentsdf.decoder.base import Decoder
-from latentsdf.inference.code_fitting import EncodeConfig, Targets, infer_codes
+from latentsdf.inference.code_fitting import EncodeConfig, SignedSamples, infer_codes
 from latentsdf.inference.encoding import encode
-from latentsdf.inference.levenberg_marquardt import Draw, levenberg
-from latentsdf.inference.objective import Guess, Problem
+from latentsdf.inference.levenberg_marquardt import Draw, levenberg_marquardt
+from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals
 from latentsdf.space.store import load
 
@@ -31,7 +31,7 @@ def drawn(decoder: Decoder, codes: torch.Tensor, count: int = 400) -> tuple[torc
 
 
 def codes_by(decoder: Decoder, draw: Draw, start: torch.Tensor, steps: int) -> tuple[torch.Tensor, Stop]:
-    found = levenberg(Problem(decoder, 0.0), draw, Guess(start), [steps])
+    found = levenberg_marquardt(CodeObjective(decoder, 0.0), draw, Guess(start), [steps])
     return found.guess.codes, found.stop
 
 
@@ -65,7 +65,7 @@ def test_numbers_beyond_a_prefix_stay(linear: Decoder) -> None:
     truth[:, 2:] = 0.0
     points, distances = drawn(linear, truth)
     start = torch.full((1, 6), 0.3)
-    codes, _ = codes_by(linear, lambda _: (5.0, [Residuals(points, distances, kept=2)]), start, 15)
+    codes, _ = codes_by(linear, lambda _: (5.0, [Residuals(points, distances, prefix=2)]), start, 15)
     torch.testing.assert_close(codes[:, :2], truth[:, :2], rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(codes[:, 2:], start[:, 2:])
 
@@ -79,8 +79,8 @@ def test_a_loss_never_rises_and_a_stop_is_heard(linear: Decoder) -> None:
         losses.append(step.loss)
         return len(losses) == 5
 
-    problem, start = Problem(linear, 1e-3), Guess(torch.zeros(3, 6))
-    found = levenberg(problem, lambda _: (0.3, [Residuals(points, distances)]), start, [9], on_step=seen)
+    problem, start = CodeObjective(linear, 1e-3), Guess(torch.zeros(3, 6))
+    found = levenberg_marquardt(problem, lambda _: (0.3, [Residuals(points, distances)]), start, [9], on_step=seen)
     assert found.stop is Stop.PAUSED
     assert len(losses) == 5
     assert all(after <= before for before, after in zip(losses[:-1], losses[1:], strict=True))
@@ -94,15 +94,15 @@ def test_shapes_fitted_together_come_out_as_alone(linear: Decoder, shared: bool)
     points = points[:1] if shared else points
     distances = linear(truth, points.expand(3, -1, -1))
     start = Guess(torch.zeros(3, 6), Pose.identity(3, truth))
-    problem = Problem(linear, 1e-3, torch.ones(6 + FREEDOMS, dtype=torch.bool), place=0.1)
-    groups = [Residuals(points, distances), Residuals(points, distances, kept=3, weight=0.2)]
-    system = problem.equations(start, groups, 0.3)
+    problem = CodeObjective(linear, 1e-3, torch.ones(6 + FREEDOMS, dtype=torch.bool), pose_weight=0.1)
+    groups = [Residuals(points, distances), Residuals(points, distances, prefix=3, weight=0.2)]
+    system = problem.normal_equations(start, groups, 0.3)
     torch.testing.assert_close(system.losses, problem.losses(start, groups, 0.3))
-    together = levenberg(problem, lambda _: (0.3, groups), start, [4])
+    together = levenberg_marquardt(problem, lambda _: (0.3, groups), start, [4])
     for row in range(3):
         rows = torch.tensor([row])
-        own = [group.chosen(rows) for group in groups]
-        alone = levenberg(problem, lambda _, own=own: (0.3, own), start.chosen(rows), [4])
+        own = [group.select(rows) for group in groups]
+        alone = levenberg_marquardt(problem, lambda _, own=own: (0.3, own), start.select(rows), [4])
         torch.testing.assert_close(alone.guess.codes[0], together.guess.codes[row], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(alone.losses[0], together.losses[row], rtol=1e-3, atol=1e-5)
 
@@ -113,9 +113,9 @@ def test_each_code_is_held_to_its_own_origin(linear: Decoder) -> None:
     points, distances = drawn(linear, truth)
     groups = [Residuals(points, distances)]
     start = Guess(origin + 0.1, origin=origin)
-    held = levenberg(Problem(linear, 1e4), lambda _: (0.3, groups), start, [4]).guess
+    held = levenberg_marquardt(CodeObjective(linear, 1e4), lambda _: (0.3, groups), start, [4]).guess
     torch.testing.assert_close(held.codes, origin, atol=1e-3, rtol=0.0)
-    free = levenberg(Problem(linear, 0.0), lambda _: (5.0, groups), start, [15]).guess
+    free = levenberg_marquardt(CodeObjective(linear, 0.0), lambda _: (5.0, groups), start, [15]).guess
     torch.testing.assert_close(free.codes, truth, atol=5e-3, rtol=5e-3)
 
 
@@ -125,12 +125,12 @@ def test_it_fits_an_unseen_mesh_as_well_as_adam(space_path: Path) -> None:
     common = EncodeConfig(points=512, samples=8000)
     second = encode(space, mesh, config=common)
     first = encode(space, mesh, config=replace(common, method="adam"))
-    assert second.info["fit_error"] < 1.1 * first.info["fit_error"]
+    assert second.metadata["fit_error"] < 1.1 * first.metadata["fit_error"]
 
 
 def test_both_ways_take_the_steps_they_are_given(space_path: Path) -> None:
     space = load(space_path)
-    targets = Targets(torch.rand(2, 300, 3), torch.rand(2, 300))
+    targets = SignedSamples(torch.rand(2, 300, 3), torch.rand(2, 300))
     for method in ("second-order", "adam"):
         taken: list[int] = []
         config = EncodeConfig(method=method, steps=7, points=64)
@@ -164,7 +164,7 @@ def test_several_starts_find_the_side_that_one_misses() -> None:
         def groups(self) -> dict[str, list[torch.nn.Parameter]]:
             return {"network": [self.unused]}
 
-    targets = Targets(torch.zeros(2, 50, 3), torch.zeros(2, 50))
+    targets = SignedSamples(torch.zeros(2, 50, 3), torch.zeros(2, 50))
     stored = torch.tensor([[-2.1], [4.6], [-5.0]])
     config = EncodeConfig(steps=24, points=40, prior=0.0, truncation=50.0, candidates=3, pose="known")
     alone, several = (infer_codes(Valleys(), targets, stored, replace(config, starts=count)).codes for count in (1, 8))

@@ -122,7 +122,7 @@ def test_exact_solids_have_unit_gradient_and_feet_on_the_surface(name: str):
     norms = jet.gradient.norm(dim=-1)
     assert (norms - 1).abs().max() < 1e-9
     # The foot of an exact field lies on its surface, and the gradient there still is the normal.
-    assert EXACT[name](jet.foot().detach()).abs().max() < 1e-9
+    assert EXACT[name](jet.project().detach()).abs().max() < 1e-9
     assert jet.hessian.isfinite().all()
 
 

@@ -13,20 +13,20 @@ from latentsdf.core.frame import Frame
 from latentsdf.decoder import Decoder
 from latentsdf.mesh.isosurface import extract_mesh
 from latentsdf.primitives import sphere, translate, union
-from latentsdf.reconstruction import refinement as tightening
-from latentsdf.reconstruction.constrained_prior import Bounded
-from latentsdf.reconstruction.refinement import TightenConfig, Tightened, tighten
+from latentsdf.reconstruction import refinement
+from latentsdf.reconstruction.constrained_prior import ConstrainedPrior
+from latentsdf.reconstruction.refinement import RefineConfig, Refinement, refine
 from latentsdf.reconstruction.term_descent import DescentConfig
 from latentsdf.scan.neighborhoods import noise_level
-from latentsdf.scan.normals import outward_normals, prior_normals
+from latentsdf.scan.normals import orient_by_prior, outward_normals
 from latentsdf.scan.scan import Scan
-from latentsdf.scan.visibility import contradicted, seen_past
+from latentsdf.scan.visibility import in_free_space, refuted_by_sensor
 from latentsdf.scan.winding import CLOSED, openness
 from latentsdf.solver import Correction, SolveConfig, SplineField, solve
 from latentsdf.space.shape import Shape
 
 RADIUS = 0.5
-SMALL = TightenConfig(resolution=32)
+SMALL = RefineConfig(resolution=32)
 FRAME = Frame(Rotation.from_euler("xyz", [0.3, -0.5, 1.0]).as_matrix(), 100.0, np.array([1.0, 2.0, 3.0]))
 
 
@@ -49,7 +49,7 @@ def directions(count: int = 3000, seed: int = 0) -> np.ndarray:
 def scanned(unit: np.ndarray, normals: np.ndarray | None = None, sensor: np.ndarray | None = None) -> Scan:
     """A scan in source units of points given in the unit frame."""
     turned = None if normals is None else normals @ FRAME.rotation
-    return Scan(FRAME.invert(unit), turned, None if sensor is None else FRAME.invert(sensor))
+    return Scan(FRAME.to_source(unit), turned, None if sensor is None else FRAME.to_source(sensor))
 
 
 def half() -> np.ndarray:
@@ -57,7 +57,7 @@ def half() -> np.ndarray:
     return found[found[:, 2] > 0]
 
 
-def at(found: Tightened, places: np.ndarray) -> np.ndarray:
+def at(found: Refinement, places: np.ndarray) -> np.ndarray:
     return found.shape.sdf(torch.from_numpy(places).float()).numpy()
 
 
@@ -65,7 +65,7 @@ def at(found: Tightened, places: np.ndarray) -> np.ndarray:
 def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
     seen, far = half(), directions(seed=1)
     far = far[far[:, 2] < -0.5]
-    found = tighten(ball(), scanned(radius * seen, seen), config=SMALL)
+    found = refine(ball(), scanned(radius * seen, seen), config=SMALL)
     assert found.method == "solve"
     assert np.abs(at(found, radius * seen)).mean() < 5e-4
     assert np.abs(at(found, RADIUS * far)).max() < 1e-3
@@ -79,29 +79,29 @@ def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
 def test_a_descent_on_terms_does_the_same() -> None:
     seen, far = half(), directions(seed=1)
     far = far[far[:, 2] < -0.5]
-    config = TightenConfig(resolution=32, descent=DescentConfig(steps=100, surface=512, near=512, space=256))
+    config = RefineConfig(resolution=32, descent=DescentConfig(steps=100, surface=512, near=512, space=256))
     scan = scanned(0.53 * seen, seen)
-    found = tighten(ball(), scan, {"surface": 1.0, "normals": 0.1}, config)
+    found = refine(ball(), scan, {"surface": 1.0, "normals": 0.1}, config)
     assert found.method == "descent"
     assert np.abs(at(found, 0.53 * seen)).mean() < 4e-3
     assert np.abs(at(found, RADIUS * far)).max() < 1e-3
     assert extract_mesh(found.shape.sdf, 48).body_count == 1
-    again = tighten(ball(), scan, {"surface": 1.0, "normals": 0.1}, config)
+    again = refine(ball(), scan, {"surface": 1.0, "normals": 0.1}, config)
     assert again.shape.correction is not None
     assert found.shape.correction is not None
     assert again.shape.correction.packed == found.shape.correction.packed
 
 
 def test_terms_of_second_order_are_taken_of_the_correction() -> None:
-    config = TightenConfig(resolution=32, descent=DescentConfig(steps=3, surface=64, near=64, space=64))
-    assert tighten(ball(), scanned(0.53 * half(), half()), "digs", config).shape.correction is not None
+    config = RefineConfig(resolution=32, descent=DescentConfig(steps=3, surface=64, near=64, space=64))
+    assert refine(ball(), scanned(0.53 * half(), half()), "digs", config).shape.correction is not None
     with pytest.raises(ValueError, match="unknown preset"):
-        tighten(ball(), scanned(0.53 * half(), half()), "dogs", config)
+        refine(ball(), scanned(0.53 * half(), half()), "dogs", config)
 
 
 def test_a_scan_that_agrees_changes_nothing() -> None:
     seen = half()
-    found = tighten(ball(), scanned(RADIUS * seen, seen), config=SMALL)
+    found = refine(ball(), scanned(RADIUS * seen, seen), config=SMALL)
     assert found.shape.correction is not None
     places = torch.from_numpy(RADIUS * directions(seed=1)).float()
     assert float(found.shape.correction(places).abs().max()) < 1e-3
@@ -112,7 +112,7 @@ def test_strays_and_points_outside_do_not_wreck_it() -> None:
     random, seen = np.random.default_rng(0), directions()
     points = np.concatenate([0.55 * seen, random.uniform(-0.95, 0.95, (300, 3)), random.uniform(2, 9, (50, 3))])
     normals = np.concatenate([seen, directions(350, seed=2)])
-    found = tighten(ball(), scanned(points, normals), config=SMALL)
+    found = refine(ball(), scanned(points, normals), config=SMALL)
     assert any("50 of 3,350 points left out" in note for note in found.notes)
     assert np.abs(at(found, 0.55 * directions(500, seed=3))).mean() < 3e-3
     assert extract_mesh(found.shape.sdf, 48).body_count == 1
@@ -120,12 +120,12 @@ def test_strays_and_points_outside_do_not_wreck_it() -> None:
 
 def test_normals_that_are_missing_follow_the_prior() -> None:
     seen = half()
-    found = tighten(ball(), scanned(0.53 * seen), config=SMALL)
+    found = refine(ball(), scanned(0.53 * seen), config=SMALL)
     assert any("no normals" in note for note in found.notes)
     assert np.abs(at(found, 0.53 * seen)).mean() < 1e-3
-    turned = prior_normals(0.53 * seen, seen * np.where(seen[:, :1] > 0, 1.0, -1.0), sphere(RADIUS))
+    turned = orient_by_prior(0.53 * seen, seen * np.where(seen[:, :1] > 0, 1.0, -1.0), sphere(RADIUS))
     assert (np.einsum("nd,nd->n", turned, seen) > 0).mean() > 0.99
-    kept = prior_normals(0.9 * seen, -seen, sphere(RADIUS))
+    kept = orient_by_prior(0.9 * seen, -seen, sphere(RADIUS))
     assert (np.einsum("nd,nd->n", kept, seen) < 0).all()
 
 
@@ -135,23 +135,23 @@ def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) 
 
     def seen_by_prior(points, normals, prior):
         asked.append(len(points))
-        return prior_normals(points, normals, prior)
+        return orient_by_prior(points, normals, prior)
 
-    monkeypatch.setattr(tightening, "prior_normals", seen_by_prior)
+    monkeypatch.setattr(refinement, "orient_by_prior", seen_by_prior)
     seen, centre = directions(3000), np.array([0.0, 0.0, RADIUS])
-    found = tighten(ball(), scanned(centre + 0.15 * seen), config=SMALL)
+    found = refine(ball(), scanned(centre + 0.15 * seen), config=SMALL)
     assert not asked
     surface = extract_mesh(found.shape.sdf, 64)
     assert surface.body_count == 1
     np.testing.assert_allclose(np.linalg.norm(surface.vertices - centre, axis=1), 0.15, atol=1e-2)
-    tighten(ball(), scanned(0.53 * half()), config=SMALL)
+    refine(ball(), scanned(0.53 * half()), config=SMALL)
     assert asked
 
 
 def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     """A small ball far from the prior: the prior's own surface, which no point supports, has to go."""
     seen, centre = directions(2000), np.array([0.0, 0.0, 0.75])
-    found = tighten(ball(), scanned(centre + 0.15 * seen, seen), config=SMALL)
+    found = refine(ball(), scanned(centre + 0.15 * seen, seen), config=SMALL)
     assert found.shape.correction is not None
     assert found.shape.correction.alone
     assert any("covers its surface" in note for note in found.notes)
@@ -165,11 +165,11 @@ def test_free_space_is_freed_by_rays() -> None:
     flat = np.random.default_rng(0).uniform(-0.6, 0.6, (3000, 2))
     wall = np.concatenate([flat, np.full((3000, 1), -0.6)], 1)
     normals, sensor = np.tile([0.0, 0.0, 1.0], (3000, 1)), np.array([0.0, 0.0, 4.0])
-    bounded = Bounded(sphere(0.2), wall, normals, sensor)
+    bounded = ConstrainedPrior(sphere(0.2), wall, normals, sensor)
     assert not bounded.closed
     assert float(bounded(torch.zeros(1, 3))) > 0.05
     behind = torch.tensor([[0.0, 0.0, -0.65], [0.0, 0.0, -0.95]])
-    found = Bounded(sphere(0.2), wall, normals)(behind)
+    found = ConstrainedPrior(sphere(0.2), wall, normals)(behind)
     torch.testing.assert_close(found.abs(), torch.tensor([0.05, 0.75]), atol=0.02, rtol=0)
 
 
@@ -182,10 +182,10 @@ def test_what_a_sensor_looked_past_is_empty_unless_the_scan_is_cropped() -> None
     beside = torch.tensor([[0.5, 0.0, 0.0]])
     prior = union(*(translate(sphere(0.2), (at, 0.0, 0.0)) for at in (-0.6, 0.5)))
     assert float(prior(beside)) < -0.1
-    assert float(Bounded(prior, points, seen, sensor)(beside)) > 0.1
-    assert float(Bounded(prior, points, seen, sensor, cropped=True)(beside)) < -0.1
+    assert float(ConstrainedPrior(prior, points, seen, sensor)(beside)) > 0.1
+    assert float(ConstrainedPrior(prior, points, seen, sensor, cropped=True)(beside)) < -0.1
     inside = torch.tensor([[-0.6, 0.0, 0.0]])
-    assert float(Bounded(prior, points, seen, sensor)(inside)) < -0.05
+    assert float(ConstrainedPrior(prior, points, seen, sensor)(inside)) < -0.05
 
 
 def test_rays_clear_of_the_points_pass_the_shape() -> None:
@@ -196,10 +196,10 @@ def test_rays_clear_of_the_points_pass_the_shape() -> None:
     angles = np.array([0.0, 0.9 * edge, 1.15 * edge, 2 * edge])
     for depth in (1.0, 3.0):
         ways = np.stack([np.sin(angles), np.zeros(4), -np.cos(angles)], 1)
-        past = seen_past(points, sensor, sensor + depth * ways)
+        past = in_free_space(points, sensor, sensor + depth * ways)
         assert past.tolist() == [False, False, True, True]
     hollow = points[np.linalg.norm(points[:, :2], axis=1) > 0.2]
-    assert seen_past(hollow, sensor, np.array([[0.0, 0.0, -0.9]])).all()
+    assert in_free_space(hollow, sensor, np.array([[0.0, 0.0, -0.9]])).all()
 
 
 def test_each_of_several_views_speaks_for_itself() -> None:
@@ -210,16 +210,16 @@ def test_each_of_several_views_speaks_for_itself() -> None:
     above, aside = np.array([0.0, 0.0, 3.0]), np.array([3.0, 0.0, 0.0])
     points, sensor = np.concatenate([plate, edge]), np.repeat([above, aside], [6000, 2000], axis=0)
     places = np.array([[0.0, 0.0, -0.4], [0.0, 0.9, 0.0], [0.2, 0.1, 0.01]])
-    assert seen_past(plate, above, places).tolist() == [False, True, False]
-    assert seen_past(edge, aside, places).tolist() == [True, True, False]
-    assert seen_past(points, sensor, places).tolist() == [True, True, False]
-    assert contradicted(points, sensor, places, 0.05).tolist() == [True, True, False]
+    assert in_free_space(plate, above, places).tolist() == [False, True, False]
+    assert in_free_space(edge, aside, places).tolist() == [True, True, False]
+    assert in_free_space(points, sensor, places).tolist() == [True, True, False]
+    assert refuted_by_sensor(points, sensor, places, 0.05).tolist() == [True, True, False]
     few = np.concatenate([points, np.full((5, 3), 0.9)]), np.concatenate([sensor, np.full((5, 3), -9.0)])
-    assert seen_past(*few, places).tolist() == [True, True, False]  # five points are no view
+    assert in_free_space(*few, places).tolist() == [True, True, False]  # five points are no view
     up = np.tile([0.0, 0.0, 1.0], (8000, 1))
     under = torch.tensor([[0.0, 0.0, -0.4]])
-    assert float(Bounded(sphere(0.6), points, up, sensor)(under)) > 0.1
-    assert float(Bounded(sphere(0.6), plate, up[:6000], above)(under)) < -0.05
+    assert float(ConstrainedPrior(sphere(0.6), points, up, sensor)(under)) > 0.1
+    assert float(ConstrainedPrior(sphere(0.6), plate, up[:6000], above)(under)) < -0.05
 
 
 def test_what_is_known_of_a_scan_by_itself() -> None:
@@ -239,7 +239,7 @@ def test_what_is_known_of_a_scan_by_itself() -> None:
 
 def test_too_few_points_leave_the_shape_as_it_is() -> None:
     for unit in (0.5 * directions(20), 5.0 * directions(100), np.linspace(-0.5, 0.5, 100)[:, None] * np.ones(3)):
-        found = tighten(ball(), scanned(unit), config=SMALL)
+        found = refine(ball(), scanned(unit), config=SMALL)
         assert found.shape.correction is None
         assert "too few points" in found.notes[-1]
 
@@ -285,6 +285,6 @@ def test_a_prior_is_held_to_what_is_known_better() -> None:
 def test_numbers_that_make_no_sense_are_refused() -> None:
     for wrong in ({"noise": -1.0}, {"reach": 0.0}, {"points": 3}, {"precision": 0.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            TightenConfig(**wrong)  # pyright: ignore[reportArgumentType]
+            RefineConfig(**wrong)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="steps"):
         DescentConfig(steps=0)

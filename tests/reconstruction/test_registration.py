@@ -1,4 +1,4 @@
-"""Stored fields laid on a scan: they read as the gallery does, and end where the scan was made."""
+"""Stored fields laid on a scan: they read as the candidates does, and end where the scan was made."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.spatial.transform import Rotation
 from latentsdf.core.pose import Pose, spread_rotations
 from latentsdf.decoder import build_decoder
 from latentsdf.decoder.linear import LinearConfig
-from latentsdf.inference.candidates import Gallery
-from latentsdf.inference.objective import Guess, Problem
+from latentsdf.inference.candidates import CandidateFields
+from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals
-from latentsdf.reconstruction.registration import StoredFields, local_minima, lowest, registered
+from latentsdf.reconstruction.registration import LatticeFields, local_minima, lowest, register_candidates
 
 
 @pytest.fixture
-def gallery() -> Gallery:
+def candidates() -> CandidateFields:
     """Two stored shapes: a plate with a fin that no rotation maps to itself, and a ball."""
     side = 33
     ticks = torch.linspace(-1.0, 1.0, side)
     places = torch.cartesian_prod(ticks, ticks, ticks)
     decoder = build_decoder(LinearConfig(code_size=2, resolution=side)).eval().requires_grad_(False)
     decoder.state_dict()["basis"].copy_(torch.stack([plate_and_fin(places), places.norm(dim=1) - 0.6]))
-    return Gallery(decoder, torch.eye(2), resolution=side)
+    return CandidateFields(decoder, torch.eye(2), resolution=side)
 
 
 def box(points: torch.Tensor, middle: tuple[float, ...], half: tuple[float, ...]) -> torch.Tensor:
@@ -48,13 +48,13 @@ def surface(count: int) -> torch.Tensor:
 def test_stored_fields_read_as_the_gallery_does() -> None:
     decoder = random_linear(5, 9)
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
-    gallery = Gallery(decoder, codes, resolution=9)
-    fields = StoredFields(gallery)
+    candidates = CandidateFields(decoder, codes, resolution=9)
+    fields = LatticeFields(candidates)
     points = (2.0 * torch.rand(4, 100, 3, generator=torch.Generator().manual_seed(2)) - 1.0).requires_grad_(True)
     rows = torch.tensor([[2.0], [0.0], [3.0], [3.0]])
     values = fields.query(fields.prepare(rows), points)
     for values_of, at, row in zip(values, points, (2, 0, 3, 3), strict=True):
-        torch.testing.assert_close(values_of, gallery.fields(at)[:, row], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(values_of, candidates.fields(at)[:, row], atol=1e-5, rtol=1e-4)
     found = fields.linearizer()(rows, points.detach())
     torch.testing.assert_close(found.values, values.detach())
     torch.testing.assert_close(found.of_points, torch.autograd.grad(values.sum(), points)[0], atol=1e-4, rtol=1e-4)
@@ -70,7 +70,7 @@ def test_only_the_best_of_near_rotations_is_kept() -> None:
 
 
 @pytest.mark.parametrize("vector", [[0.3, -0.2, 0.25], [2.0, 1.0, -1.5], [0.0, 3.1, 0.4]])
-def test_a_turned_shape_is_laid_back(gallery: Gallery, vector: list[float]) -> None:
+def test_a_turned_shape_is_laid_back(candidates: CandidateFields, vector: list[float]) -> None:
     truth = torch.from_numpy(Rotation.from_rotvec(vector).as_matrix()).float()
     points = surface(2000) @ truth  # truth takes them back
     random = torch.Generator().manual_seed(3)
@@ -80,7 +80,7 @@ def test_a_turned_shape_is_laid_back(gallery: Gallery, vector: list[float]) -> N
         return [Residuals(points[rows][None], torch.zeros(1, count))]
 
     turns = spread_rotations(150)
-    found = registered(gallery, Pose.turned(turns), len(turns), draw, 1.0, None, 3)
+    found = register_candidates(candidates, Pose.from_rotations(turns), len(turns), draw, 1.0, None, 3)
     assert found.codes[0].tolist() == [1.0, 0.0]
     assert found.pose is not None
     off = Rotation.from_matrix((found.pose.rotation[0] @ truth.T).double().numpy()).magnitude()
@@ -90,11 +90,13 @@ def test_a_turned_shape_is_laid_back(gallery: Gallery, vector: list[float]) -> N
     assert before.min() > 5.0
 
 
-def test_the_lowest_come_first(gallery: Gallery) -> None:
-    fields, points = StoredFields(gallery), surface(200)
-    poses = Pose.turned(torch.from_numpy(Rotation.from_euler("z", [[60], [0], [20]], degrees=True).as_matrix()).float())
+def test_the_lowest_come_first(candidates: CandidateFields) -> None:
+    fields, points = LatticeFields(candidates), surface(200)
+    poses = Pose.from_rotations(
+        torch.from_numpy(Rotation.from_euler("z", [[60], [0], [20]], degrees=True).as_matrix()).float()
+    )
     guess = lowest(
-        Problem(fields, 0.0),
+        CodeObjective(fields, 0.0),
         Guess(torch.zeros(3, 1), poses),
         [Residuals(points[None], torch.zeros(1, 200))],
         0.3,

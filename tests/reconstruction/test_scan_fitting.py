@@ -12,14 +12,14 @@ from conftest import primitive, random_linear
 from scipy.spatial.transform import Rotation
 
 from latentsdf.core.frame import Frame
-from latentsdf.core.pose import FREEDOMS, Pose, filling, rotations
-from latentsdf.inference.objective import Guess, Problem
+from latentsdf.core.pose import FREEDOMS, Pose, bounding_sphere_pose, rotations
+from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Kind, Residuals
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.metrics import compare
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, reconstruct
-from latentsdf.reconstruction.scan_fitting import ScanFitConfig, fit_scan, gallery_of
-from latentsdf.reconstruction.scan_residuals import ScanEvidence
+from latentsdf.reconstruction.scan_fitting import ScanFitConfig, candidate_fields, fit_scan
+from latentsdf.reconstruction.scan_residuals import ScanResiduals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.scan.winding import CLOSED
@@ -45,11 +45,11 @@ def test_slopes_are_those_of_the_loss_in_code_and_pose(kind: Kind) -> None:
     codes = torch.randn(2, 4, generator=random).double()
     points = 0.5 * torch.rand(1, 200, 3, generator=random).double()
     targets = 0.7 + torch.rand(1, 200, generator=random).double()
-    groups = [Residuals(points, targets, kind, shortage=0.3)]
-    problem = Problem(decoder, 0.01, torch.ones(4 + FREEDOMS, dtype=torch.bool), place=0.3)
-    slope = problem.equations(Guess(codes, pose), groups, 2.0).slope
+    groups = [Residuals(points, targets, kind, under_weight=0.3)]
+    problem = CodeObjective(decoder, 0.01, torch.ones(4 + FREEDOMS, dtype=torch.bool), pose_weight=0.3)
+    slope = problem.normal_equations(Guess(codes, pose), groups, 2.0).gradient
     step = torch.zeros(2, 4 + FREEDOMS, dtype=torch.float64, requires_grad=True)
-    moved = Guess(codes + step[:, :4], pose.moved(step[:, 4:]))
+    moved = Guess(codes + step[:, :4], pose.retract(step[:, 4:]))
     # Smaller residuals than the floor are weighed as squares; there are none here but in places known to be right.
     problem.losses(moved, groups, 2.0).sum().backward()
     assert step.grad is not None
@@ -58,19 +58,19 @@ def test_slopes_are_those_of_the_loss_in_code_and_pose(kind: Kind) -> None:
 
 def test_openness_tells_a_whole_surface_from_a_part() -> None:
     ball, _ = unit(primitive("ball", 1.0))
-    found = [ScanEvidence(Scan(ball.points[ball.points[:, 2] > height])).openness for height in (-2.0, 0.0, 0.8)]
+    found = [ScanResiduals(Scan(ball.points[ball.points[:, 2] > height])).openness for height in (-2.0, 0.0, 0.8)]
     assert found[0] < CLOSED < found[1] < found[2]
-    assert np.isnan(ScanEvidence(Scan(ball.points[:12])).openness)
+    assert np.isnan(ScanResiduals(Scan(ball.points[:12])).openness)
 
 
 def test_what_a_scan_says_is_true_of_its_shape() -> None:
     mesh = primitive("ring", 1.0)
     frame = Frame.around(mesh.vertices)
     sensor_scan = virtual_scan(mesh, count=3000, views=1, seed=0).transformed(frame)
-    truth = MeshSDF(frame.apply(mesh.vertices), mesh.faces)
+    truth = MeshSDF(frame.to_unit(mesh.vertices), mesh.faces)
     kinds = []
-    groups = ScanEvidence(sensor_scan).drawn(2000)
-    assert len(ScanEvidence(replace(sensor_scan, cropped=True)).drawn(1)) == len(groups) - 1
+    groups = ScanResiduals(sensor_scan).sample(2000)
+    assert len(ScanResiduals(replace(sensor_scan, cropped=True)).sample(1)) == len(groups) - 1
     for group in groups:
         distances = truth(group.points[0].double())
         kinds.append(group.kind)
@@ -78,7 +78,7 @@ def test_what_a_scan_says_is_true_of_its_shape() -> None:
             assert float((distances - group.targets[0]).abs().max()) < 0.03
         elif group.kind == "size":
             assert float((distances.abs() - group.targets[0]).max()) < 1e-4
-            assert group.shortage == 0.0
+            assert group.under_weight == 0.0
         else:
             assert float(distances.min()) > -0.02
             assert float((distances - group.targets[0]).max()) < 1e-4
@@ -97,7 +97,7 @@ def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> No
     space = load(space_path)
     mesh = primitive("ring", 1.1)
     world = Frame(Rotation.from_rotvec([0.7, -1.1, 0.4]).as_matrix(), 0.001, np.array([5.0, 6.0, 7.0]))
-    mesh.vertices = world.apply(mesh.vertices)  # a thousand times as large, and turned
+    mesh.vertices = world.to_unit(mesh.vertices)  # a thousand times as large, and turned
     scan = virtual_scan(mesh, count=2000, noise=2.0, seed=0)
     config = ReconstructConfig(fit=replace(QUICK, pose="free", rotations=200))
     found = reconstruct(space, Scan(scan.points), config=config)
@@ -111,12 +111,12 @@ def test_whole_scans_fill_the_unit_sphere_under_every_rotation() -> None:
     points = np.random.default_rng(0).normal(size=(500, 3)) * [0.4, 0.2, 0.1] + 0.3
     turns = rotations(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).double())
     like = torch.zeros((), dtype=torch.float64)
-    poses = filling(points, 0.0, like)(Pose.turned(turns))
+    poses = bounding_sphere_pose(points, 0.0, like)(Pose.from_rotations(turns))
     found = poses.apply(torch.from_numpy(points)[None])
     for row, turn in enumerate(turns.numpy()):
         turned = points @ turn.T
-        np.testing.assert_allclose(found[row].numpy(), Frame.around(turned).apply(turned), atol=1e-12)
-    noisy = filling(points, 0.01, like)(Pose.turned(turns))
+        np.testing.assert_allclose(found[row].numpy(), Frame.around(turned).to_unit(turned), atol=1e-12)
+    noisy = bounding_sphere_pose(points, 0.01, like)(Pose.from_rotations(turns))
     assert bool((noisy.log_scale > poses.log_scale).all())
 
 
@@ -154,7 +154,7 @@ def test_support_and_deviation_are_larger_where_nothing_was_seen(space_path: Pat
 
 def test_equal_seeds_give_equal_fits(space_path: Path) -> None:
     space, scan = load(space_path), virtual_scan(primitive("box", 1.1), count=800, seed=0)
-    first, second = (fit_scan(space, scan, QUICK, gallery=gallery_of(space)) for _ in range(2))
+    first, second = (fit_scan(space, scan, QUICK, candidates=candidate_fields(space)) for _ in range(2))
     assert torch.equal(first.code, second.code)
     assert first.frame.scale == second.frame.scale
 

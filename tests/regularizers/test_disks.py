@@ -66,7 +66,7 @@ def test_disks_move_with_a_frame_and_are_chosen_by_rows() -> None:
     frame = Frame(Rotation.from_rotvec([0.1, 0.2, 0.3]).as_matrix(), 2.0, np.array([1.0, 2, 3]))
     moved = disks.transformed(frame)
     check_axes(moved)
-    np.testing.assert_allclose(moved.centers.numpy(), frame.apply(BALL[np.lexsort(BALL.T[::-1])]))
+    np.testing.assert_allclose(moved.centers.numpy(), frame.to_unit(BALL[np.lexsort(BALL.T[::-1])]))
     torch.testing.assert_close(moved.scales, disks.scales / 2)
     torch.testing.assert_close(moved.normals, disks.normals @ torch.tensor(frame.rotation.T))
     some = disks[disks.centers[:, 2] > 0]

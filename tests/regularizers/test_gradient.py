@@ -48,7 +48,7 @@ def test_exact_distances_have_unit_slope_and_no_bend(name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_feet_lie_on_the_surface(name: str) -> None:
     sdf = SHAPES[name]
-    assert number(sdf(Jet(sdf, cube_points()).foot()).abs().max()) < 1e-12
+    assert number(sdf(Jet(sdf, cube_points()).project()).abs().max()) < 1e-12
 
 
 def test_the_laplacian_of_a_sphere_and_of_a_torus() -> None:

@@ -26,7 +26,7 @@ def test_pulling_a_small_ball_to_the_unit_sphere_grows_it(p: int, loss: float, s
     radius = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
     unit = directions()
     jet = Jet(lambda x: x.norm(dim=-1) - radius, unit * torch.linspace(0.5, 2, 40).double()[:, None])
-    found = pull(jet.foot(), unit, p=p)
+    found = pull(jet.project(), unit, p=p)
     (gradient,) = torch.autograd.grad(found, radius)
     assert number(found) == pytest.approx(loss, abs=1e-12)
     assert number(gradient) == pytest.approx(slope, abs=1e-12)

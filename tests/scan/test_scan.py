@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from latentsdf.core.frame import UNIT_RADIUS, Frame
-from latentsdf.scan.outliers import cleaned
+from latentsdf.scan.outliers import remove_outliers
 from latentsdf.scan.scan import MESH_POINTS, Scan
 from latentsdf.scan.virtual import virtual_scan
 
@@ -104,7 +104,7 @@ def test_a_scan_goes_into_its_frame_with_normals_and_sensor():
     assert moved.normals is not None
     np.testing.assert_allclose(moved.sensor, [0, 1, 0])
     np.testing.assert_allclose(moved.normals[3], [0, 1, 0])
-    np.testing.assert_allclose(frame.invert(moved.points), POINTS)
+    np.testing.assert_allclose(frame.to_source(moved.points), POINTS)
     scan = virtual_scan(trimesh.creation.icosphere(radius=7), count=500)
     unit = scan.transformed(scan.frame())
     assert np.linalg.norm(unit.points, axis=1).max() == pytest.approx(UNIT_RADIUS)
@@ -172,7 +172,7 @@ def test_several_views_say_where_each_point_was_seen_from():
     assert turned.sensor is not None
     np.testing.assert_allclose(turned.sensor, (scan.sensor - 1) / 2)
     rows = np.array([7, 3, 1000])
-    for part in (scan.chosen(rows), scan.chosen(np.isin(np.arange(3000), rows)), scan.subsampled(50, seed=2)):
+    for part in (scan.select(rows), scan.select(np.isin(np.arange(3000), rows)), scan.subsampled(50, seed=2)):
         assert part.sensor is not None
         at = [int(np.flatnonzero((scan.points == point).all(1))[0]) for point in part.points]
         np.testing.assert_array_equal(part.sensor, scan.sensor[at])
@@ -181,7 +181,9 @@ def test_several_views_say_where_each_point_was_seen_from():
     dropped = Scan(broken, sensor=scan.sensor)
     assert dropped.sensor is not None
     np.testing.assert_array_equal(dropped.sensor, np.delete(scan.sensor, 5, axis=0))
-    kept = cleaned(Scan(np.repeat(scan.points, 2, axis=0), sensor=np.repeat(scan.sensor, 2, axis=0)), 10**6, 0.0, 10)
+    kept = remove_outliers(
+        Scan(np.repeat(scan.points, 2, axis=0), sensor=np.repeat(scan.sensor, 2, axis=0)), 10**6, 0.0, 10
+    )
     order = np.lexsort(scan.points.T[::-1])
     assert kept.sensor is not None
     np.testing.assert_array_equal(kept.sensor, scan.sensor[order])

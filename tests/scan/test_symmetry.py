@@ -17,9 +17,9 @@ from latentsdf.mesh.isosurface import extract_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import box, sphere, translate, union
-from latentsdf.reconstruction.refinement import TightenConfig, tighten
+from latentsdf.reconstruction.refinement import RefineConfig, refine
 from latentsdf.scan.scan import Scan
-from latentsdf.scan.symmetry import Mirror, Oriented, mirror_images, mirrors_of
+from latentsdf.scan.symmetry import Mirror, OrientedPoints, mirror_images, symmetry_planes
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.shape import Shape
 
@@ -38,9 +38,9 @@ def seen(sdf: SDF, seed: int = 2) -> tuple[Scan, NDArray[np.float64]]:
     return scan, scan.sensor
 
 
-def shown(scan: Scan) -> Oriented:
+def shown(scan: Scan) -> OrientedPoints:
     assert scan.normals is not None
-    return Oriented(scan.points, scan.normals)
+    return OrientedPoints(scan.points, scan.normals)
 
 
 def test_reflections_undo_themselves() -> None:
@@ -55,8 +55,8 @@ def test_reflections_undo_themselves() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 5])
 def test_planes_are_found_and_set_right_by_the_scan(seed: int) -> None:
     scan, sensor = seen(knobs(-1, 1), seed)
-    guess = Oriented(*surface_samples(extract_mesh(translate(knobs(-1, 1), (0.02, -0.015, 0.0)), 48), 4000, 0))
-    found = mirrors_of(guess, shown(scan), sensor)
+    guess = OrientedPoints(*surface_samples(extract_mesh(translate(knobs(-1, 1), (0.02, -0.015, 0.0)), 48), 4000, 0))
+    found = symmetry_planes(guess, shown(scan), sensor)
     normals = np.array([plane.normal for plane in found])
     assert len(found) == 2
     assert np.abs(normals).max(1).min() > 0.999
@@ -68,8 +68,8 @@ def test_planes_are_found_and_set_right_by_the_scan(seed: int) -> None:
 def test_what_the_rays_speak_against_is_refused(seed: int) -> None:
     """The guess has two knobs, the shape only one: mirrored, it would stand where the sensor looked past."""
     scan, sensor = seen(knobs(1), seed)
-    guess = Oriented(*surface_samples(extract_mesh(knobs(-1, 1), 48), 4000, 0))
-    found = mirrors_of(guess, shown(scan), sensor)
+    guess = OrientedPoints(*surface_samples(extract_mesh(knobs(-1, 1), 48), 4000, 0))
+    found = symmetry_planes(guess, shown(scan), sensor)
     axes = [int(np.abs(plane.normal).argmax()) for plane in found]
     assert 1 in axes
     assert 0 not in axes
@@ -106,21 +106,19 @@ def test_the_unseen_knob_is_there_after_tightening() -> None:
     shape = Shape("plain", torch.zeros(4), Frame.identity(), cast(Decoder, Plain()))
     found = {}
     for mirror in (False, True):
-        tight = tighten(
-            shape, Scan(scan.points, sensor=scan.sensor), config=TightenConfig(resolution=64, mirror=mirror)
-        )
+        tight = refine(shape, Scan(scan.points, sensor=scan.sensor), config=RefineConfig(resolution=64, mirror=mirror))
         assert any("mirrored" in note for note in tight.notes) is mirror
         found[mirror] = compare(extract_mesh(tight.shape.sdf, 64), truth).chamfer_l1
     assert found[True] < 0.75 * found[False]
     cropped = Scan(scan.points, sensor=scan.sensor, cropped=True)
-    assert not any("mirrored" in note for note in tighten(shape, cropped, config=TightenConfig(resolution=32)).notes)
+    assert not any("mirrored" in note for note in refine(shape, cropped, config=RefineConfig(resolution=32)).notes)
 
 
 def test_a_prior_that_no_point_supports_has_no_planes() -> None:
     """All of the prior's surface lies where the sensor looked past: there is nothing to be symmetric."""
     seen_points = np.array([-0.7, 0.0, 0.0]) + 0.1 * np.random.default_rng(0).normal(size=(400, 3)) * [0.5, 1, 0.05]
     shape = Shape("plain", torch.zeros(4), Frame.identity(), cast(Decoder, Small()))
-    tight = tighten(shape, Scan(seen_points, sensor=np.array([-0.7, 0.0, 3.0])), config=TightenConfig(resolution=32))
+    tight = refine(shape, Scan(seen_points, sensor=np.array([-0.7, 0.0, 3.0])), config=RefineConfig(resolution=32))
     assert not any("mirrored" in note for note in tight.notes)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from latentsdf.core.field import SDF, Jet
 from latentsdf.primitives import sphere, torus
-from latentsdf.scan.reliability import FLOOR
+from latentsdf.scan.reliability import LEAST_WEIGHT
 from latentsdf.scan.scan import Scan
 from latentsdf.solver import (
     SolveConfig,
@@ -27,7 +27,7 @@ def surface(sdf: SDF, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     """Points (count, 3) on the surface of an exact field, and its normals."""
     points = torch.from_numpy(np.random.default_rng(seed).uniform(-0.9, 0.9, (3 * count, 3)))
     for _ in range(5):
-        points = Jet(sdf, points).foot().detach()
+        points = Jet(sdf, points).project().detach()
     points = points[sdf(points).abs() < 1e-12][:count]
     assert len(points) == count
     return points.numpy(), Jet(sdf, points).normal.detach().numpy()
@@ -194,13 +194,13 @@ def test_robust_weights_beat_none_where_there_are_strays() -> None:
 def test_weight_functions() -> None:
     residuals = np.array([0.0, 0.1, -0.1, 10.0])
     np.testing.assert_allclose(robust_weights(residuals, 0.1, "geman-mcclure")[:3], [1, 0.25, 0.25])
-    np.testing.assert_allclose(robust_weights(residuals, 0.1, "welsch"), [1, np.exp(-1), np.exp(-1), FLOOR])
+    np.testing.assert_allclose(robust_weights(residuals, 0.1, "welsch"), [1, np.exp(-1), np.exp(-1), LEAST_WEIGHT])
     np.testing.assert_array_equal(robust_weights(residuals, 0.1, "none"), 1)
     with pytest.raises(ValueError, match="positive"):
         robust_weights(residuals, 0.0, "welsch")
     cluster = np.random.default_rng(0).normal(size=(100, 3)) * 0.01
     isolated = isolation_weights(np.concatenate([cluster, [[1.0, 0.0, 0.0]]]), "welsch")
-    assert isolated[-1] == FLOOR
+    assert isolated[-1] == LEAST_WEIGHT
     assert np.median(isolated) > 0.5
 
 

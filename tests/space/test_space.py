@@ -26,16 +26,16 @@ def test_a_shape_is_an_sdf_in_its_own_units(decoder) -> None:
     frame = Frame(rotation, 250.0, np.array([1e4, -2e4, 30.0]))
     shape = Shape("part/1", torch.randn(4), frame, decoder)
     unit = torch.rand(50, 3, dtype=torch.float64) * 2 - 1
-    source = torch.from_numpy(frame.invert(unit.numpy()))
+    source = torch.from_numpy(frame.to_source(unit.numpy()))
     expected = 250.0 * shape.sdf(unit.float()).double()
     torch.testing.assert_close(shape(source), expected, rtol=1e-4, atol=1e-3)
     assert shape(source).dtype == torch.float64
-    assert shape.label == "part"
+    assert shape.class_name == "part"
 
 
 def test_a_mapping_that_suggests_near_names(decoder) -> None:
     space = LatentSpace(decoder, [Shape(n, torch.zeros(4), Frame.identity(), decoder) for n in ("chair_3", "table")])
-    space.title = "chairs.h5"
+    space.source = "chairs.h5"
     assert list(space) == ["chair_3", "table"]
     assert space.codes().shape == (2, 4)
     with pytest.raises(KeyError) as caught:
@@ -86,7 +86,7 @@ def test_a_correction_is_added_and_can_be_dropped(decoder) -> None:
     torch.testing.assert_close(tight(2 * points), 2 * tight.sdf(points))
     assert torch.equal(tight.decoded()(points), prior(points))
     assert torch.equal(tight.without_correction().sdf(points), prior(points))
-    assert tight.shortened(2).correction is None
+    assert tight.truncated(2).correction is None
     vertices = torch.from_numpy(tight.mesh(32).vertices)
     inside = (vertices.abs() < 1.9).all(1)
     assert float(tight(vertices[inside]).abs().mean()) < 0.02 < float(plain(vertices[inside]).abs().mean())

@@ -34,7 +34,7 @@ def test_a_space_survives_its_file_to_the_bit(space_path: Path, tmp_path: Path) 
     for name in space:
         np.testing.assert_array_equal(again[name].frame.center, space[name].frame.center)
         assert again[name].frame.scale == space[name].frame.scale
-        assert again[name].info == space[name].info
+        assert again[name].metadata == space[name].metadata
     assert again.history == space.history
 
 

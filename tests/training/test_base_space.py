@@ -13,7 +13,7 @@ from latentsdf.space.space import LatentSpace
 from latentsdf.training.config import config_to_dict
 from latentsdf.training.loop import train
 from latentsdf.training.presets import NESTED, named_config
-from latentsdf.training.warm_start import BASE, attitudes_in, base_space, nearest_codes
+from latentsdf.training.warm_start import BASE, aligned_rotations, base_space, nearest_codes
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def base() -> LatentSpace:
 def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
     assert len(files("latentsdf").joinpath(BASE).read_bytes()) < 2_000_000
     assert base.decoder.config == named_config("dual", 64).decoder
-    assert base.nested == NESTED
+    assert base.prefix_sizes == NESTED
     assert len(base) == 1000
 
 
@@ -32,7 +32,7 @@ def test_its_codes_are_whole_shapes(base: LatentSpace) -> None:
     for name in base.names[::128]:
         surface = base[name].mesh(48)
         assert surface.is_watertight, name
-        assert base[name].shortened(16).mesh(32).volume > 0, name
+        assert base[name].truncated(16).mesh(32).volume > 0, name
 
 
 @pytest.mark.parametrize("size", [8, 80])
@@ -43,9 +43,9 @@ def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, b
     assert space.code_size == size
     assert space.history["config"] == config_to_dict(config)
     kept = min(size, 64)
-    turns = attitudes_in(config, dataset)
+    turns = aligned_rotations(config, dataset)
     assert turns is not None
-    expected = nearest_codes(base, dataset.turned(turns))[:, :kept]
+    expected = nearest_codes(base, dataset.rotated(turns))[:, :kept]
     assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
 
 

@@ -32,7 +32,7 @@ def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
     random = torch.Generator().manual_seed(0)
     points, distances = dataset.draw(range(len(dataset)), {"near": 1000}, random)
     errors = [
-        (space[name].shortened(size).sdf(p) - d).abs().mean()
+        (space[name].truncated(size).sdf(p) - d).abs().mean()
         for name, p, d in zip(dataset.names, points, distances, strict=True)
     ]
     return float(torch.stack(errors).mean())
@@ -40,8 +40,8 @@ def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
 
 def test_prefixes_are_ordered_and_worth_their_training(nested_path: Path, space_path: Path, dataset: Dataset) -> None:
     nested, plain = load(nested_path), load(space_path)
-    assert nested.nested == (2, 4)
-    assert plain.nested == ()
+    assert nested.prefix_sizes == (2, 4)
+    assert plain.prefix_sizes == ()
     errors = [error(nested, dataset, size) for size in (2, 4, 8)]
     assert errors[0] > errors[2]
     assert errors[1] > 0.9 * errors[2]
@@ -60,11 +60,11 @@ def test_the_setting_is_checked_and_stored() -> None:
 
 def test_a_shortened_shape_is_the_shape_with_a_zero_tail(nested_path: Path) -> None:
     shape = next(iter(load(nested_path).values()))
-    short = shape.shortened(3)
+    short = shape.truncated(3)
     assert torch.equal(short.code, torch.cat([shape.code[:3], torch.zeros(5)]))
-    assert torch.equal(shape.shortened(8).code, shape.code)
+    assert torch.equal(shape.truncated(8).code, shape.code)
     with pytest.raises(ValueError, match="no prefix of 9; give 1 to 8"):
-        shape.shortened(9)
+        shape.truncated(9)
 
 
 def test_the_command_line_reads_short_codes(

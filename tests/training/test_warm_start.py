@@ -13,13 +13,13 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.decoder import build_decoder
 from latentsdf.space.store import load, save
 from latentsdf.training.loop import train
-from latentsdf.training.warm_start import nearest_codes, started, take_over
+from latentsdf.training.warm_start import copy_weights, initial_state, nearest_codes
 
 
 def test_every_shape_finds_a_code_of_its_class(dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
     rows = [(space.codes() - code).abs().sum(1).argmin() for code in nearest_codes(space, dataset)]
-    assert [space[space.names[int(row)]].label for row in rows] == list(dataset.classes)
+    assert [space[space.names[int(row)]].class_name for row in rows] == list(dataset.classes)
 
 
 def test_a_shape_that_the_space_holds_begins_at_its_own_code_if_it_still_fits(
@@ -39,7 +39,7 @@ def test_a_shape_that_the_space_holds_begins_at_its_own_code_if_it_still_fits(
 
 def test_a_run_starts_with_the_weights_it_was_given(dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
-    decoder, codes = started(dataset, replace(TINY, start=str(space_path)), torch.device("cpu"))
+    decoder, codes = initial_state(dataset, replace(TINY, start=str(space_path)), torch.device("cpu"))
     for name, weights in space.decoder.state_dict().items():
         assert torch.equal(decoder.state_dict()[name], weights), name
     assert torch.equal(codes.weight, nearest_codes(space, dataset))
@@ -49,18 +49,18 @@ def test_a_run_starts_with_the_weights_it_was_given(dataset: Dataset, space_path
 def test_another_code_size_keeps_the_first_numbers(size: int, dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
     config = replace(TINY, decoder=replace(TINY_DECODER, code_size=size), start=str(space_path))
-    decoder, codes = started(dataset, config, torch.device("cpu"))
+    decoder, codes = initial_state(dataset, config, torch.device("cpu"))
     points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     kept = min(size, 8)
     first = replace(space[dataset.names[0]], code=nearest_codes(space, dataset)[0])
-    shape = first.shortened(kept)
+    shape = first.truncated(kept)
     torch.testing.assert_close(decoder.condition(codes.weight[0])(points), shape.sdf(points), rtol=1e-4, atol=1e-5)
 
 
 def test_another_form_is_refused(space_path: Path) -> None:
     other = build_decoder(replace(TINY_DECODER, grid_channels=5))
     with pytest.raises(ValueError, match="dual decoder of another form"):
-        take_over(other, load(space_path).decoder)
+        copy_weights(other, load(space_path).decoder)
 
 
 def test_a_start_gives_a_better_field_in_the_same_few_steps(dataset: Dataset, space_path: Path) -> None:
