@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
 from ..core.framed_field import FramedField
+from ..core.lattice import lattice_vertices
 from ..core.optimize import Adam, Group, OnStep, Step, Stop, minimize
 from ..mesh.isosurface import extract_framed_mesh
 from ..regularizers.objective import Objective
@@ -259,8 +260,7 @@ class _Flipped(Field):
 
 def _outside_positive(field: Field) -> tuple[Field, tuple[str, ...]]:
     """The field with the sign that makes the border of the cube outside, and what there is to say about it."""
-    ticks = torch.linspace(-1, 1, 17)
-    border = torch.cartesian_prod(ticks, ticks, ticks)
+    border = lattice_vertices(17)
     border = border[border.abs().amax(1) == 1]
     negative = float((evaluate(field, border) < 0).float().mean())
     if negative > 0.5:
