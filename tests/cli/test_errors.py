@@ -199,6 +199,7 @@ def test_a_hopeless_mesh_alone_is_refused_by_every_verb(capsys: Capture, space: 
     assert "nan.ply" in refused(capsys, "search", space, folder / "nan.ply")
 
 
+@pytest.mark.slow
 def test_folders_without_meshes(capsys: Capture, space: Path, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for verb in (("prepare", tmp_path / "nothing", tmp_path / "set.h5"), ("evaluate", space, tmp_path / "nothing")):
@@ -225,6 +226,7 @@ def two_million_faces() -> trimesh.Trimesh:
     return trimesh.Trimesh(np.concatenate([flat.T, [[0, 0, 1], [0, 0, -1]]]), faces, process=False)
 
 
+@pytest.mark.slow
 def test_two_million_faces_are_prepared_or_stopped_at_a_limit(capsys: Capture, tmp_path: Path) -> None:
     mesh = two_million_faces()
     assert len(mesh.faces) == 2_000_000
@@ -258,6 +260,7 @@ def write_exactly(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.slow
 def test_a_mesh_far_away_and_huge_comes_back_at_its_place_and_size(capsys: Capture, tmp_path: Path) -> None:
     shapes = {"ring": trimesh.creation.torus(1.0, 0.35), "block": trimesh.creation.box((1.0, 0.8, 0.6))}
     found = {}
@@ -367,6 +370,7 @@ def test_a_dataset_is_no_space_and_a_space_no_dataset(
     assert "is a folder" in refused(capsys, "info", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_name_that_does_not_exist_brings_up_the_nearest(capsys: Capture, space: Path, tmp_path: Path) -> None:
     for verb in (
         ("mesh", space, "bal/1", "-o", tmp_path / "out"),
@@ -398,6 +402,7 @@ def filling_open(path: Any, mode: str = "r", buffering: int = -1) -> Any:
     return _Filling(path, mode.replace("b", "")) if "w" in mode else open(path, mode, buffering)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["os.replace", "os.fsync", "write"])
 @pytest.mark.parametrize("verb", ["train", "encode", "prepare"])
 def test_a_full_disk_leaves_the_old_file_as_it_was(
@@ -532,6 +537,7 @@ def test_output_names_are_found_out_before_the_work(
     assert (tmp_path / "run_1.5" / "ball" / "0.ply").is_file()
 
 
+@pytest.mark.slow
 def test_a_scan_without_a_surface_leaves_no_trace(
     capsys: Capture, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def at(found: Refinement, places: np.ndarray) -> np.ndarray:
     return found.shape.sdf(torch.from_numpy(places).float()).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.52, 0.6])
 def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
     seen, far = half(), directions(seed=1)
@@ -76,6 +77,7 @@ def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
     assert RADIUS - 4e-3 < radii.min() < radii.max() < radius + 4e-3
 
 
+@pytest.mark.slow
 def test_a_descent_on_terms_does_the_same() -> None:
     seen, far = half(), directions(seed=1)
     far = far[far[:, 2] < -0.5]
@@ -129,6 +131,7 @@ def test_normals_that_are_missing_follow_the_prior() -> None:
     assert (np.einsum("nd,nd->n", kept, seen) < 0).all()
 
 
+@pytest.mark.slow
 def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small ball across the prior's surface: what the prior says of its inner half would be wrong."""
     asked: list[int] = []
