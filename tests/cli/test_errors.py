@@ -440,6 +440,7 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(
 
 if sys.platform != "win32":
 
+    @pytest.mark.slow
     def test_a_limit_of_the_system_on_the_size_of_files_is_no_crash(tmp_path: Path) -> None:
         """The same for real, in the workers too: HDF5 itself crashes where it cannot write."""
         script = (
@@ -487,6 +488,7 @@ def test_impossible_options_of_train(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_train_does_not_run_over_what_is_there(
     capsys: Capture, dataset_path: Path, space: Path, tmp_path: Path
 ) -> None:
