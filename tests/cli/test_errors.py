@@ -134,6 +134,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     return Mixed(run, rows, Dataset(here / "set.h5"), {Path(name).stem: text for name, text in said.items()})
 
 
+@pytest.mark.slow
 def test_bad_meshes_are_skipped_with_a_reason_and_good_ones_kept(mixed: Mixed) -> None:
     assert mixed.run.returncode == 0, mixed.run.stderr
     assert "Traceback" not in mixed.run.stderr
@@ -155,12 +156,14 @@ def signs_are_right(dataset: Dataset, name: str, truth: Callable[[np.ndarray], n
     np.testing.assert_array_equal(distances[0].numpy()[clear] < 0, expected[clear] < 0)
 
 
+@pytest.mark.slow
 def test_inside_stays_inside_when_all_normals_are_inverted(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "inverted", lambda p: np.linalg.norm(p, axis=1) - 1.0, 0.01)
     audit = mixed.rows["inverted"]["audit"]
     assert (audit["flipped_faces"], audit["volume"] > 4.0) == (5120, True)
 
 
+@pytest.mark.slow
 def test_signs_are_right_with_three_percent_of_the_faces_missing(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "torn", lambda p: np.linalg.norm(p, axis=1) - 1.0, 0.05)
     audit = mixed.rows["torn"]["audit"]
@@ -168,6 +171,7 @@ def test_signs_are_right_with_three_percent_of_the_faces_missing(mixed: Mixed) -
     assert audit["boundary_edges"] > 300
 
 
+@pytest.mark.slow
 def test_signs_are_right_in_each_of_ten_bodies(mixed: Mixed) -> None:
     def truth(points: np.ndarray) -> np.ndarray:
         return np.linalg.norm(points[:, None] - CENTERS, axis=-1).min(1) - 0.35

@@ -50,6 +50,7 @@ def statuses(report: preparation.PrepareReport) -> dict[str, str]:
     return {row.name: row.status for row in report.rows}
 
 
+@pytest.mark.slow
 def test_names_classes_and_exact_counts(made: Path, meshes: Path, tmp_path: Path):
     seen = []
     report = prepare(

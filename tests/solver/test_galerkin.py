@@ -207,6 +207,7 @@ def test_weight_functions() -> None:
     assert np.median(isolated) > 0.5
 
 
+@pytest.mark.slow
 def test_the_adjoint_is_the_derivative_by_the_weights() -> None:
     points, normals = surface(sphere(0.3), 30)
     random = np.random.default_rng(0)
