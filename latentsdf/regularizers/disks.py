@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.interrupt import held_interrupt
-from ..scan.neighborhoods import local_pca
+from ..scan.neighbourhoods import local_pca
 from ..scan.scan import Scan
 
 SPLAT_PROPERTIES = ("x", "y", "z", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)), "opacity")
