@@ -17,7 +17,7 @@ from latentsdf.reconstruction import refinement
 from latentsdf.reconstruction.constrained_prior import ConstrainedPrior
 from latentsdf.reconstruction.refinement import RefineConfig, Refinement, refine
 from latentsdf.reconstruction.term_descent import DescentConfig
-from latentsdf.scan.neighborhoods import noise_level
+from latentsdf.scan.neighbourhoods import noise_level
 from latentsdf.scan.normals import orient_by_prior, outward_normals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.visibility import in_free_space, refuted_by_sensor
