@@ -12,8 +12,9 @@ import trimesh
 
 from ..core.field import evaluate
 from ..core.optimize import Step, Stop
-from ..fitting.descent import FitConfig, Fitted, fit
-from ..fitting.direct_solve import SOLVED, solve_scan
+from ..fitting.descent import FitConfig, fit
+from ..fitting.direct_solve import solve_scan
+from ..fitting.fitted_field import FitMethod, Fitted
 from .arguments import Result, check_mesh_ending, load_scan, write_mesh
 from .progress import Bar, say
 
@@ -65,7 +66,7 @@ def fitted(options: Namespace) -> Result:
         "residual_mean": float(residual.mean()),
         "residual_p90": float(np.quantile(residual, 0.9)),
         "units": "the scan's own",
-        "method": "solve" if found.network == SOLVED else "descent",
+        "method": found.method.value,
         "preset": found.preset or None,
         "terms": {name: value for name, value in found.trace[-1].items() if name not in _FACTS} if found.trace else {},
         "network": found.network,
@@ -83,7 +84,7 @@ _FACTS = ("progress", "seconds", "loss")
 
 
 def _how(found: Fitted, options: Namespace) -> str:
-    if found.network == SOLVED:
+    if found.method is FitMethod.SOLVE:
         return f"one linear solve, {found.steps} iterations"
     what = found.preset or " ".join(name for name, _ in options.term)
     return f"{what}, {found.network} network, {found.steps} steps; {found.stop.value}"
@@ -93,7 +94,7 @@ def _meshed(found: Fitted, resolution: int) -> trimesh.Trimesh:
     try:
         return found.mesh(resolution)
     except ValueError as error:
-        if found.network == SOLVED:
+        if found.method is FitMethod.SOLVE:
             raise ValueError(f"{error}; see what --preset makes of the scan") from error
         raise ValueError(f"{error} (after {found.steps} steps: give more --minutes or another --preset)") from error
 
