@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
+from ..core.names import class_of
 from ..mesh.audit import Audit
+from .file_info import FORMAT, VERSION
 from .sampling import QuerySamples, SamplingConfig
 
-FORMAT = "latentsdf-dataset"
-VERSION = 1
 DAMAGE = (KeyError, OSError, RuntimeError, TypeError, AttributeError, json.JSONDecodeError)
 """What reading a damaged file raises."""
 
@@ -86,11 +86,6 @@ class StoredShape:
     fingerprint: str
     samples: int
     audit: Audit
-
-
-def class_of(name: str) -> str:
-    """The class of a shape: the first folder of its name, "" when it lies in none."""
-    return name.split("/")[0] if "/" in name else ""
 
 
 def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: int) -> None:

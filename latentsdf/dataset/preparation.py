@@ -29,7 +29,8 @@ from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
 from ..mesh.repair import repair_mesh
 from .band_lattice import truncated_lattice
-from .file import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file import ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file_info import VERSION
 from .sampling import SamplingConfig, draw_samples
 
 

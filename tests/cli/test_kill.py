@@ -1,4 +1,4 @@
-"""Real processes killed at the worst moment, or stopped by Ctrl-C: what was there stays whole, the work goes on."""
+"""Real processes killed or interrupted: files stay whole, and the work can be continued."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Process = subprocess.Popen[str]
 
 TRAINING = """
 import json, sys
-from latentsdf.schedule import config_from_dict
-from latentsdf.training import train
+from latentsdf.training.config import config_from_dict
+from latentsdf.training.loop import train
 dataset, space, config, resume = sys.argv[1:]
 config = None if resume == "resume" else config_from_dict(json.loads(config))
 train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
@@ -37,7 +37,7 @@ train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
 
 APPENDING = """
 import sys
-from latentsdf.store import append, load
+from latentsdf.space.store import append, load
 shape = next(iter(load(sys.argv[1]).values()))
 while True:
     append(sys.argv[1], [shape], replace=True)

@@ -9,8 +9,9 @@ import pytest
 import torch
 import trimesh
 
+from latentsdf.core.names import class_of
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.dataset.file import class_of, stored_shapes
+from latentsdf.dataset.file import stored_shapes
 from latentsdf.dataset.preparation import PrepareConfig, prepare
 from latentsdf.dataset.sampling import SamplingConfig
 
