@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
 from ..core.framed_field import FramedField
+from ..core.lattice import lattice_vertices
 from ..core.optimize import Adam, Group, OnStep, Step, Stop, minimize
+from ..core.trace import Trace
 from ..mesh.isosurface import extract_framed_mesh
 from ..regularizers.objective import Objective
 from ..regularizers.presets import preset, terms_of
@@ -174,27 +176,37 @@ def fit(
     queries = ScanBatches(unit, objective.needs(), amounts, random)
     network = _network(config, name)
     field = network.build(random, torch.from_numpy(unit.points).float(), _start(unit, config))
-    log = _Log(config, on_step)
+    budget = _Budget(config, on_step)
     stop = minimize(
-        lambda step: objective(field, queries.batch(objective.needs(log.now)), log.now),
+        lambda step: objective(field, queries.batch(objective.needs(budget.now)), budget.now),
         Adam([Group(name=key, parameters=p, rate=rate) for key, (p, rate) in field.groups().items()], CLIP),
-        progress=log.progress,
-        on_step=log.step,
+        progress=budget.progress,
+        on_step=budget.step,
         start_seconds=monotonic() - began,
     )
     found, notes = _outside_positive(field.requires_grad_(False))
     kind = "" if isinstance(config.network, NetworkConfig) else _network_name(config, name)
-    late = () if log.steps else ("no step was taken: the time was used up before; this is the start alone",)
+    late = () if budget.steps else ("no step was taken: the time was used up before; this is the start alone",)
     notes = (*ready.notes, *notes, *late)
-    return Fitted(found, frame, stop, tuple(log.rows), log.steps, monotonic() - began, name, kind or field.kind, notes)
+    return Fitted(
+        sdf=found,
+        frame=frame,
+        stop=stop,
+        trace=tuple(budget.trace.rows),
+        steps=budget.steps,
+        seconds=monotonic() - began,
+        preset=name,
+        network=kind or field.kind,
+        notes=notes,
+    )
 
 
-class _Log:
-    """Progress by steps or by time, and the rows of the trace."""
+class _Budget:
+    """Progress by steps or by time, and the trace of a descent."""
 
     def __init__(self, config: FitConfig, on_step: OnStep | None):
         self._config, self._on_step = config, on_step
-        self.now, self.steps, self.rows = 0.0, 0, []
+        self.now, self.steps, self.trace = 0.0, 0, Trace()
 
     def progress(self, number: int, seconds: float) -> float:
         """Fraction of the budget used up; `now` remembers it, cut at 1."""
@@ -206,8 +218,7 @@ class _Log:
     def step(self, step: Step) -> bool | None:
         """After every step."""
         self.steps = step.number
-        if not self.rows or step.progress >= min(1.0, self.rows[-1]["progress"] + 1 / 200):
-            self.rows.append({"progress": step.progress, "seconds": step.seconds, "loss": step.loss, **step.terms})
+        self.trace.add({"progress": step.progress, "seconds": step.seconds, "loss": step.loss, **step.terms})
         return None if self._on_step is None else self._on_step(step)
 
 
@@ -259,8 +270,7 @@ class _Flipped(Field):
 
 def _outside_positive(field: Field) -> tuple[Field, tuple[str, ...]]:
     """The field with the sign that makes the border of the cube outside, and what there is to say about it."""
-    ticks = torch.linspace(-1, 1, 17)
-    border = torch.cartesian_prod(ticks, ticks, ticks)
+    border = lattice_vertices(17)
     border = border[border.abs().amax(1) == 1]
     negative = float((evaluate(field, border) < 0).float().mean())
     if negative > 0.5:

@@ -10,7 +10,7 @@ from time import monotonic
 import numpy as np
 
 from ..core.optimize import Stop
-from ..scan.neighborhoods import neighbor_distance, noise_level
+from ..scan.neighbourhoods import neighbour_distances, noise_level
 from ..scan.outliers import outlier_fraction, remove_outliers, require_solid
 from ..scan.scan import Scan
 from ..solver.galerkin import SolveConfig, solve
@@ -89,5 +89,5 @@ def fitting_resolution(unit: Scan) -> int:
     Returns:
         A power of two from 32 to 256.
     """
-    width = max(float(np.median(neighbor_distance(unit.points))) / CELLS, NOISE * noise_level(unit.points), 1e-6)
+    width = max(float(np.median(neighbour_distances(unit.points))) / CELLS, NOISE * noise_level(unit.points), 1e-6)
     return min(max(2 ** round(math.log2(2.0 / width)), COARSEST), FINEST)

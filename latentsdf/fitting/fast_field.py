@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..core.lattice import cell_centres
 from .fields import Field, softplus
 from .forward_derivatives import Dense, Expansion, First, Second, Stage, expand_points
 from .spline_taps import Taps, read, tap_cells
@@ -175,9 +176,8 @@ class _Found(NamedTuple):
 
 def _start_values(config: FastConfig, start: Callable[[Tensor], Tensor] | None) -> Tensor:
     """The start's field at the places of the coefficients of the base, (V, 1)."""
-    ticks = (torch.arange(config.base + 2) - 0.5) * (2 / config.base) - 1
-    places = torch.cartesian_prod(ticks, ticks, ticks)
-    values = places.norm(dim=-1) - config.radius if start is None else start(places)
+    centres = cell_centres(config.base, 1)
+    values = centres.norm(dim=-1) - config.radius if start is None else start(centres)
     return values.float()[:, None]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.field import SDF, evaluate
 from ..regularizers.term import Term
-from ..scan.neighborhoods import noise_level
+from ..scan.neighbourhoods import noise_level
 from ..scan.normals import orient_by_prior, outward_normals
 from ..scan.scan import Scan
 from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes

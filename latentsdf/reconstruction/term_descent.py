@@ -14,7 +14,7 @@ from ..core.optimize import Adam, Group, Stop, minimize
 from ..fitting.fast_field import FastConfig, FastField
 from ..fitting.scan_batches import BatchSizes, ScanBatches
 from ..regularizers.objective import Objective
-from ..regularizers.presets import preset, terms_of
+from ..regularizers.presets import resolve_terms
 from ..regularizers.term import Term
 from ..scan.scan import Scan
 from ..solver.levels import COARSEST
@@ -83,7 +83,7 @@ def descend_terms(
         ValueError: an unknown preset or term, or a term that needs what the scan does not have.
     """
     config = config or DescentConfig()
-    objective = Objective(preset(terms) if isinstance(terms, str) else terms_of(terms))
+    objective = Objective(preset(terms) if isinstance(terms, str) else resolve_terms(terms))
     random = torch.Generator().manual_seed(seed)
     amounts = BatchSizes(config.surface, config.near, config.space, config.rays, 50, 50_000)
     queries = ScanBatches(unit, objective.needs(), amounts, random)

@@ -55,6 +55,7 @@ def scanned(kind: str, normals: bool = False, count: int = 4000, **options) -> S
     return scan if normals else Scan(scan.points, name="bare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOLIDS)
 @pytest.mark.parametrize("normals", [True, False])
 def test_known_solids_come_out(kind: str, normals: bool) -> None:
@@ -170,6 +171,7 @@ def test_scans_that_bound_nothing_are_refused(points: np.ndarray, text: str) -> 
         fit(Scan(points), config=QUICK)
 
 
+@pytest.mark.slow
 def test_repeated_points_strays_and_too_many_points_are_dealt_with_and_said() -> None:
     scan = scanned("torus", count=10_000, outliers=0.1)
     found = fit(Scan(np.concatenate([scan.points, scan.points[:500]])), config=QUICK)
@@ -223,6 +225,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err
 
 
+@pytest.mark.slow
 def test_reconstruct_without_a_space_as_a_process(tmp_path: Path) -> None:
     scan = cloud(tmp_path / "scan.ply", 20 * scanned("torus").points + 100)
     out, about = tmp_path / "out.ply", tmp_path / "out.json"
@@ -249,6 +252,7 @@ def test_terms_of_ones_own(tmp_path: Path) -> None:
     assert set(json.loads(about.read_text())["terms"]) <= {"surface", "eikonal"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_the_mesh_of_what_there_is(tmp_path: Path) -> None:
     scan, out = cloud(tmp_path / "scan.ply", scanned("torus").points), tmp_path / "out.ply"
     command = [sys.executable, "-m", "latentsdf", "reconstruct", scan, "-o", out, "--minutes", 50, "--resolution", 32]

@@ -31,6 +31,7 @@ def scanned(normals: bool, **arguments: object) -> Scan:
     return scan if normals else Scan(scan.points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normals", [True, False])
 def test_a_known_solid_comes_back_in_its_own_units(normals: bool) -> None:
     scan = scanned(normals)
@@ -48,6 +49,7 @@ def test_a_known_solid_comes_back_in_its_own_units(normals: bool) -> None:
     assert found.steps > 0
 
 
+@pytest.mark.slow
 def test_cells_follow_the_points_and_the_noise() -> None:
     few, many = (scanned(True, count=count) for count in (600, 40_000))
     noisy = scanned(True, count=40_000, noise=0.01)
@@ -58,6 +60,7 @@ def test_cells_follow_the_points_and_the_noise() -> None:
     assert solve_scan(many, config).notes[-1].startswith("64 cells")
 
 
+@pytest.mark.slow
 def test_strays_hardly_count_and_few_lone_points_do() -> None:
     found = solve_scan(scanned(False, outliers=0.1))
     assert "look like strays" in found.notes[0]
@@ -99,6 +102,7 @@ def test_what_bounds_nothing_is_refused(points: np.ndarray, text: str) -> None:
         solve_scan(Scan(points))
 
 
+@pytest.mark.slow
 def test_the_command_line_solves_unless_told_to_descend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scan, out, about = tmp_path / "scan.ply", tmp_path / "out.ply", tmp_path / "out.json"
     trimesh.PointCloud(scanned(False).points).export(str(scan))
