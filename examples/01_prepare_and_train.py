@@ -1,4 +1,4 @@
-"""Four shape families become one latent space, `out/space.h5`; about three minutes, seconds with LATENTSDF_TINY=1."""
+"""Four shape families become one latent space, `out/space.h5`; a few minutes, seconds with LATENTSDF_TINY=1."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,8 @@ meshes = write_families(OUT / "meshes", count=2 if TINY else 12, resolution=32 i
 print(f"{len(meshes)} meshes, the first {meshes[0]}")
 
 # Meshes -> signed distances at points near the surface, in a band about it, and anywhere in the cube.
-sampling = SamplingConfig(near=4_000, uniform=1_000, band=2_000, lattice=16) if TINY else SamplingConfig()
+part = 0.1 if TINY else 1.0
+sampling = SamplingConfig(near=int(30_000 * part), uniform=int(8_000 * part), band=int(16_000 * part), lattice=32)
 report = ls.prepare(OUT / "meshes", OUT / "shapes.h5", config=ls.PrepareConfig(sampling=sampling))
 print(f"{report.ok} shapes, {report.samples:,} signed samples, {report.skipped} meshes skipped")
 
