@@ -21,7 +21,7 @@ from latentsdf.core import pose as extent
 from latentsdf.core.frame import Frame
 from latentsdf.core.pose import Pose
 from latentsdf.mesh.folder import find_meshes
-from latentsdf.scan.neighborhoods import noise_level
+from latentsdf.scan.neighbourhoods import noise_level
 from latentsdf.scan.virtual import virtual_scan
 
 COUNTS, NOISES, FACTORS = (1000, 5000, 20_000), (0.0, 0.002, 0.005, 0.01, 0.02), (0.0, 1.0, 1.5, 2.0, 2.5)

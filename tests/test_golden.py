@@ -25,6 +25,8 @@ from latentsdf.scan.virtual import virtual_scan
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = Path(__file__).parent / "data" / "golden.json"
 FAMILIES = ("bolt", "bottle", "vase", "chair", "mug", "table")
 UNSEEN = "mug/001"

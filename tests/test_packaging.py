@@ -32,6 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {
@@ -44,6 +45,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@pytest.mark.slow
 def test_the_wheel_installs_and_its_command_runs(wheel: Path, tmp_path: Path, space_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True, system_site_packages=False)
     folder = "Scripts" if sys.platform == "win32" else "bin"
@@ -70,6 +72,7 @@ def test_the_linters_pass() -> None:
     subprocess.run([sys.executable, "-m", "ruff", "format", "--check", "."], cwd=ROOT, check=True)
 
 
+@pytest.mark.slow
 def test_the_types_check() -> None:
     done = subprocess.run([sys.executable, "-m", "pyright"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import trimesh
 
     from ..core.optimize import Step
-    from ..fitting.descent import Fitted
+    from ..fitting.fitted_field import Fitted
 
 RESIDUAL_POINTS = 20_000
 """Points of a scan at which its residual is measured."""
@@ -133,7 +133,8 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
     from ..core.field import first_order_distance
     from ..core.optimize import Stop
     from ..fitting.descent import FitConfig, fit
-    from ..fitting.direct_solve import SOLVED, solve_scan
+    from ..fitting.direct_solve import solve_scan
+    from ..fitting.fitted_field import FitMethod
 
     scan = load_scan(options.scan, options)
     descends = not (terms is None and options.network is None and options.minutes is None)
@@ -146,7 +147,7 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
             field = solve_scan(scan, seed=options.seed, on_level=bar.update)
         for note in field.notes:
             bar.line(note)
-    solved = field.network == SOLVED
+    solved = field.method is FitMethod.SOLVE
     surface = _extracted(field, options.resolution, solved)
     write_mesh(surface, Path(options.out))
     points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, options.seed).points)
@@ -163,7 +164,7 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
         "residual_mean": float(residual.mean()),
         "residual_p90": float(residual.quantile(0.9)),
         "units": "the scan's own",
-        "method": "solve" if solved else "descent",
+        "method": field.method.value,
         "preset": field.preset or None,
         "terms": {name: value for name, value in terms_at_end.items() if name not in _NOT_TERMS},
         "network": field.network,

@@ -1,4 +1,4 @@
-"""Networks of one shape: what a field is made of when a scan is fitted without a latent space."""
+"""Networks by name: the fields that are fitted to a scan without a latent space."""
 
 from collections.abc import Mapping
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..core.field import first_order_distance
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..inference.candidates import CandidateFields
-from ..regularizers.term import Term
+from ..regularizers.presets import Terms
 from ..scan.scan import Scan
 from ..space.shape import Shape
 from ..space.space import LatentSpace
@@ -120,7 +119,7 @@ class Reconstruction:
 def reconstruct(
     space: LatentSpace,
     scan: Scan,
-    terms: str | Mapping[str, float] | Sequence[Term] | None = None,
+    terms: Terms | None = None,
     *,
     config: ReconstructConfig | None = None,
     candidates: CandidateFields | None = None,

@@ -17,7 +17,7 @@ from ..inference.candidates import CandidateFields
 from ..inference.levenberg_marquardt import FitResult, in_pairs, levenberg_marquardt
 from ..inference.objective import CodeObjective, Guess
 from ..inference.residuals import Residuals
-from ..scan.neighborhoods import noise_level
+from ..scan.neighbourhoods import noise_level
 from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import cg
 from scipy.spatial import KDTree
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Indices
 from ..core.field import SDF, Jet
-from .neighborhoods import local_pca, neighbor_distance, noise_level
+from .neighbourhoods import local_pca, neighbour_distances, noise_level
 
 _WATCHED = 4000
 """Points that look about."""
@@ -37,12 +36,13 @@ _KEPT = 0.3
 """Votes for the side that a normal has, against one of a prior that is met exactly."""
 
 
-def estimate_normals(points: Array, neighbors: int = _FEW) -> tuple[Array, NDArray[np.int64]]:
+def estimate_normals(points: Array, neighbours: int = _FEW, tree: KDTree | None = None) -> tuple[Array, Indices]:
     """Directions of least spread among the nearest neighbours of each point, signs arbitrary (Hoppe et al. 1992).
 
     Args:
         points: (M, 3) in any frame, finite.
-        neighbors: points a plane is laid through, the point itself included; more smooths noise and rounds edges.
+        neighbours: points a plane is laid through, the point itself included; more smooths noise and rounds edges.
+        tree: of the points, where there is one already.
 
     Returns:
         Unit directions (M, 3), and the neighbours (M, K), nearest first, with K at most M.
@@ -50,14 +50,14 @@ def estimate_normals(points: Array, neighbors: int = _FEW) -> tuple[Array, NDArr
     Raises:
         ValueError: fewer than three points or neighbours.
     """
-    if len(points) < 3 or neighbors < 3:
-        raise ValueError(f"a plane needs 3 points, got {len(points)} points and {neighbors} neighbours")
-    around = np.asarray(KDTree(points).query(points, min(neighbors, len(points)))[1], dtype=np.int64)
+    if len(points) < 3 or neighbours < 3:
+        raise ValueError(f"a plane needs 3 points, got {len(points)} points and {neighbours} neighbours")
+    around = np.asarray((tree or KDTree(points)).query(points, min(neighbours, len(points)))[1], dtype=np.int64)
     return local_pca(points, around)[:, :, 0], around
 
 
 def orient_normals(
-    points: Array, directions: Array, around: NDArray[np.int64], sensor: Array | None = None, *, seed: int = 0
+    points: Array, directions: Array, around: Indices, sensor: Array | None = None, *, seed: int = 0
 ) -> Array:
     """Choose signs so that neighbours agree and the whole points outward.
 
@@ -89,28 +89,42 @@ def orient_normals(
 
 
 def outward_normals(
-    points: Array, sensor: Array | None = None, *, neighbors: int | None = None, seed: int = 0
+    points: Array,
+    sensor: Array | None = None,
+    *,
+    neighbours: int | None = None,
+    seed: int = 0,
+    tree: KDTree | None = None,
+    distances: Array | None = None,
+    noise: float | None = None,
 ) -> Array:
     """Unit normals (M, 3) of bare points (M, 3): `estimate_normals`, then `orient_normals`.
 
     Args:
         points: in any frame.
         sensor: as for `orient_normals`.
-        neighbors: to a plane; None takes 13, or 30 of 1,500 points or more whose noise is above a third of their
+        neighbours: to a plane; None takes 13, or 30 of 1,500 points or more whose noise is above a third of their
             spacing.
         seed: of the choice of points that send rays.
+        tree: of the points, where there is one already.
+        distances: (M,) their `neighbour_distances`, where known.
+        noise: their `noise_level`, where known.
 
     Raises:
         ValueError: fewer than three points or neighbours.
     """
-    if neighbors is None:
-        many = len(points) >= 50 * _MANY and noise_level(points) > _ROUGH * float(np.median(neighbor_distance(points)))
-        neighbors = _MANY if many else _FEW
-    directions, around = estimate_normals(points, neighbors)
+    tree = tree or KDTree(points)
+    if neighbours is None:
+        neighbours = _FEW
+        if len(points) >= 50 * _MANY:
+            distances = neighbour_distances(points, tree) if distances is None else distances
+            noise = noise_level(points, tree=tree) if noise is None else noise
+            neighbours = _MANY if noise > _ROUGH * float(np.median(distances)) else _FEW
+    directions, around = estimate_normals(points, neighbours, tree)
     return orient_normals(points, directions, around, sensor, seed=seed)
 
 
-def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbors: int = _FEW) -> Array:
+def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 0.05, neighbours: int = _FEW) -> Array:
     """Normals turned to where a prior rises, as far as the prior is near, and as they were elsewhere.
 
     Args:
@@ -118,7 +132,7 @@ def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 
         normals: (M, 3) unit, on the side that counts where the prior does not.
         prior: an SDF in the unit frame.
         near: distance at which the prior's word falls to e^-1.
-        neighbors: that share their votes.
+        neighbours: that share their votes.
 
     Returns:
         (M, 3).
@@ -130,7 +144,7 @@ def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 
         rise.append(jet.normal.detach())
     trust = np.exp(-((torch.cat(value).double().cpu().numpy() / near) ** 2))
     along = np.einsum("nd,nd->n", normals, torch.cat(rise).double().cpu().numpy())
-    around = np.asarray(KDTree(points).query(points, min(neighbors, len(points)))[1], dtype=np.int64)
+    around = np.asarray(KDTree(points).query(points, min(neighbours, len(points)))[1], dtype=np.int64)
     votes = _Votes(trust * along + _KEPT, trust * np.abs(along) + _KEPT)
     return normals * _signs(points, normals, around, votes)[:, None]
 
@@ -148,7 +162,7 @@ class _Votes:
     count: Array
 
 
-def _signs(points: Array, directions: Array, around: NDArray[np.int64], votes: _Votes) -> Array:
+def _signs(points: Array, directions: Array, around: Indices, votes: _Votes) -> Array:
     """+1 or -1 (M,) for directions, by the agreement of neighbours and by votes."""
     many, each = around.shape
     first, second = np.repeat(np.arange(many), each), around.reshape(-1)
@@ -170,14 +184,14 @@ def _signs(points: Array, directions: Array, around: NDArray[np.int64], votes: _
     return np.where(signs < 0, -1.0, 1.0)
 
 
-def _flat(points: Array, directions: Array, around: NDArray[np.int64]) -> Array:
+def _flat(points: Array, directions: Array, around: Indices) -> Array:
     """How far (M,) each point's neighbourhood lies in the plane across its direction, from 0 to 1."""
     local = points[around] - points[around].mean(1, keepdims=True)
     across = (np.einsum("nka,na->nk", local, directions) ** 2).sum(1)
     return 1 / (1 + (across / np.maximum((local**2).sum((1, 2)), np.finfo(np.float64).tiny) / _FLAT) ** 2)
 
 
-def _votes(points: Array, directions: Array, around: NDArray[np.int64], seed: int) -> _Votes:
+def _votes(points: Array, directions: Array, around: Indices, seed: int) -> _Votes:
     """Votes of the farthest points and of those that look about; points lie in the cube [-1, 1]^3."""
     ends = _sphere(_ENDS)
     parts = np.array_split(ends, 1 + len(points) * _ENDS // _AT_ONCE)
@@ -193,7 +207,7 @@ def _votes(points: Array, directions: Array, around: NDArray[np.int64], seed: in
     return _Votes(balance, count)
 
 
-def _looking_out(points: Array, watched: NDArray[np.int64], directions: Array, width: float) -> Array:
+def _looking_out(points: Array, watched: Indices, directions: Array, width: float) -> Array:
     """Mean cosine between directions and the ways in which watched points (W,) see out of a lattice of the points."""
     side = int(np.clip(2 / (2 * max(width, 1e-9)), 12, 96))
     occupied = np.zeros((side, side, side), dtype=bool)
@@ -229,5 +243,5 @@ def _sphere(count: int) -> Array:
     return np.stack([ring * np.cos(angle), ring * np.sin(angle), height], 1)
 
 
-def _cells(points: Array, side: int) -> NDArray[np.int64]:
+def _cells(points: Array, side: int) -> Indices:
     return np.clip(((points + 1) * (side / 2)).astype(np.int64), 0, side - 1)

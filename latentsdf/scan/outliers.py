@@ -57,14 +57,14 @@ def remove_outliers(scan: Scan, most: int, outliers: float, least: int, seed: in
         )
     scan = scan.select(first)
     if len(scan) > _RANK:
-        reach = _to_neighbors(scan)
+        reach = _to_neighbours(scan)
         core = scan.points[reach <= _USUAL * np.median(reach)]
         near = np.flatnonzero(reach <= _AWAY * np.linalg.norm(np.ptp(core, axis=0)))
         if least <= len(near) < len(scan):
             notes.append(f"{len(scan) - len(near):,} of {len(scan):,} points dropped: far away from the scan")
             scan = scan.select(near)
     if outliers and len(scan) > _RANK:
-        reach = _to_neighbors(scan)
+        reach = _to_neighbours(scan)
         kept = np.flatnonzero(reach <= outliers * np.median(reach))
         if least <= len(kept) < len(scan) and outlier_fraction(scan, seed):
             notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
@@ -72,7 +72,7 @@ def remove_outliers(scan: Scan, most: int, outliers: float, least: int, seed: in
     return replace(scan, notes=tuple(notes))
 
 
-def _to_neighbors(scan: Scan) -> np.ndarray:
+def _to_neighbours(scan: Scan) -> np.ndarray:
     """Distances (M,) to the neighbours of rank 8."""
     return np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
 

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import trimesh
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from ..core.frame import Frame
 from ..core.interrupt import held_interrupt
 from ..mesh.endings import MESH_ENDINGS, SCAN_ENDINGS, check_scan_file
 from ..mesh.load import load_mesh
 from ..mesh.surface_sampling import surface_samples
+from .neighbourhoods import neighbour_distances, noise_level
+from .winding import openness
 
 MESH_POINTS = 50_000
 """Points taken on the surface when a mesh is loaded as a scan."""
+_NEIGHBOURS = 6
+"""Points need more than this many others for their openness."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +92,49 @@ class Scan:
     def __len__(self) -> int:
         return len(self.points)
 
+    @cached_property
+    def tree(self) -> KDTree:
+        """Nearest-neighbour tree of the points."""
+        return KDTree(self.points)
+
+    @cached_property
+    def neighbour_distances(self) -> Array:
+        """Distance (M,) from each point to its sixth neighbour, in the scan's units."""
+        return neighbour_distances(self.points, self.tree)
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation of the noise across the surface, in the scan's units (`noise_level`)."""
+        return noise_level(self.points, tree=self.tree)
+
+    @cached_property
+    def openness(self) -> float:
+        """Solid angle missing of a closed surface, over 4 pi; NaN without normals or with fewer than 7 points."""
+        if self.normals is None or len(self) <= _NEIGHBOURS:
+            return float("nan")
+        return openness(self.points, self.normals, self.neighbour_distances, self.noise)
+
+    def with_normals(self, seed: int = 0) -> Scan:
+        """This scan where it has normals, else one with normals estimated: facing the sensor, without one outward.
+
+        Args:
+            seed: of the orientation.
+
+        Raises:
+            ValueError: fewer than three points.
+        """
+        if self.normals is not None:
+            return self
+        from .normals import outward_normals  # here, since it imports torch
+
+        normals = outward_normals(
+            self.points, self.sensor, seed=seed, tree=self.tree, distances=self.neighbour_distances, noise=self.noise
+        )
+        scan = replace(self, normals=normals)
+        if len(scan) == len(self):
+            vars(scan).update(tree=self.tree, neighbour_distances=self.neighbour_distances, noise=self.noise)
+        return scan
+
     @staticmethod
     def load(path: str | PathLike[str], *, seed: int = 0) -> Scan:
         """Read a point cloud (PLY, OBJ, XYZ, TXT, NPY), with normals where the file has them.
@@ -128,10 +178,17 @@ class Scan:
         return Frame.around(self.points)
 
     def transformed(self, frame: Frame) -> Scan:
-        """This scan in the unit coordinates of a frame that is given in the scan's units."""
+        """This scan in the unit coordinates of a frame that is given in the scan's units.
+
+        Estimates of noise, spacing and openness that are there already come along.
+        """
         normals = None if self.normals is None else self.normals @ frame.rotation.T
         sensor = None if self.sensor is None else frame.to_unit(self.sensor)
-        return replace(self, points=frame.to_unit(self.points), normals=normals, sensor=sensor)
+        scan = replace(self, points=frame.to_unit(self.points), normals=normals, sensor=sensor)
+        if len(scan) == len(self):
+            scales = {"neighbour_distances": frame.scale, "noise": frame.scale, "openness": 1.0}
+            vars(scan).update({name: vars(self)[name] / scales[name] for name in scales if name in vars(self)})
+        return scan
 
     def subsampled(self, count: int, seed: int = 0) -> Scan:
         """At most `count` of the points, drawn at random without repetition."""

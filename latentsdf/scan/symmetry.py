@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..core.arrays import Array
-from .neighborhoods import neighbor_distance
+from .neighbourhoods import neighbour_distances
 from .visibility import refuted_by_sensor
 
 _AXES = np.array(
@@ -134,7 +134,7 @@ def mirror_images(
     for plane in mirrors[:1] + [other for other in mirrors[1:] if abs(other.normal @ mirrors[0].normal) < _SQUARE][:1]:
         sets += [OrientedPoints(plane.points(some.points), plane.directions(some.normals)) for some in sets]
     found = OrientedPoints(*(np.concatenate(parts) for parts in zip(*sets[1:], strict=True)))
-    new = max(_LEAST_WAY, float(np.median(neighbor_distance(scan.points))))
+    new = max(_LEAST_WAY, float(np.median(neighbour_distances(scan.points))))
     kept = np.asarray(KDTree(scan.points).query(found.points)[0]) > new
     kept &= (np.abs(found.points) < 1).all(1) & ~refuted_by_sensor(scan.points, sensor, found.points, _SLACK)
     return found.select(np.flatnonzero(kept))

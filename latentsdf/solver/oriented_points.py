@@ -84,7 +84,7 @@ def _estimated(points: Array, trust: Array, neighbours: int, sensor: Array | Non
     place = points[trusted]
     if sensor is not None and sensor.ndim == 2:
         sensor = sensor[trusted]
-    normals = outward_normals(place, sensor, neighbors=neighbours)
+    normals = outward_normals(place, sensor, neighbours=neighbours)
     if len(trusted) == len(points):
         return normals
     return normals[np.asarray(KDTree(place).query(points)[1])]

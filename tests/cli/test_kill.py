@@ -22,6 +22,8 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.space.store import append, load, load_resume
 from latentsdf.training.config import config_to_dict
 
+pytestmark = pytest.mark.slow
+
 Process = subprocess.Popen[str]
 
 TRAINING = """

@@ -140,6 +140,7 @@ def lying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path, tmp_path: Path) -> None:
     dataset, config = Dataset(lying), replace(TINY, start=str(space_path), schedule_steps=60, rehearsal=0.0)
     rotations = aligned_rotations(config, dataset)
@@ -178,6 +179,7 @@ def test_a_shape_that_the_space_holds_is_set_as_it_is_there_if_it_looks_like_tha
     assert not torch.equal(found[3], back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["second-order", "adam"])
 def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     method: Literal["second-order", "adam"], space_path: Path
@@ -199,6 +201,7 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     assert closer < farther
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pose", ["known", "placed"])
 def test_scans_with_axes_alike_meet_each_stored_shape_as_its_mesh_lay(pose: PoseFreedom, space_path: Path) -> None:
     space = load(space_path)

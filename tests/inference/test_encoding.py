@@ -51,12 +51,14 @@ def test_a_batch_gives_each_shape_its_own_code(space_path: Path) -> None:
     assert [Index(space).search(shape, k=1)[0].name.split("/")[0] for shape in pair] == ["ball", "ring"]
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_codes(space_path: Path) -> None:
     space, mesh = load(space_path), primitive("box", 1.1)
     first, second = (encode(space, mesh, config=FAST) for _ in range(2))
     assert torch.equal(first.code, second.code)
 
 
+@pytest.mark.slow
 def test_a_noisy_scan_without_normals_is_explained(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ring", 1.0)

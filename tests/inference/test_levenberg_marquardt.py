@@ -119,6 +119,7 @@ def test_each_code_is_held_to_its_own_origin(linear: Decoder) -> None:
     torch.testing.assert_close(free.codes, truth, atol=5e-3, rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_it_fits_an_unseen_mesh_as_well_as_adam(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ring", 1.1)

@@ -17,7 +17,7 @@ from latentsdf.reconstruction import refinement
 from latentsdf.reconstruction.constrained_prior import ConstrainedPrior
 from latentsdf.reconstruction.refinement import RefineConfig, Refinement, refine
 from latentsdf.reconstruction.term_descent import DescentConfig
-from latentsdf.scan.neighborhoods import noise_level
+from latentsdf.scan.neighbourhoods import noise_level
 from latentsdf.scan.normals import orient_by_prior, outward_normals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.visibility import in_free_space, refuted_by_sensor
@@ -61,6 +61,7 @@ def at(found: Refinement, places: np.ndarray) -> np.ndarray:
     return found.shape.sdf(torch.from_numpy(places).float()).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.52, 0.6])
 def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
     seen, far = half(), directions(seed=1)
@@ -76,6 +77,7 @@ def test_half_a_sphere_moves_and_the_other_half_stays(radius: float) -> None:
     assert RADIUS - 4e-3 < radii.min() < radii.max() < radius + 4e-3
 
 
+@pytest.mark.slow
 def test_a_descent_on_terms_does_the_same() -> None:
     seen, far = half(), directions(seed=1)
     far = far[far[:, 2] < -0.5]
@@ -92,6 +94,7 @@ def test_a_descent_on_terms_does_the_same() -> None:
     assert again.shape.correction.packed == found.shape.correction.packed
 
 
+@pytest.mark.slow
 def test_terms_of_second_order_are_taken_of_the_correction() -> None:
     config = RefineConfig(resolution=32, descent=DescentConfig(steps=3, surface=64, near=64, space=64))
     assert refine(ball(), scanned(0.53 * half(), half()), "digs", config).shape.correction is not None
@@ -99,6 +102,7 @@ def test_terms_of_second_order_are_taken_of_the_correction() -> None:
         refine(ball(), scanned(0.53 * half(), half()), "dogs", config)
 
 
+@pytest.mark.slow
 def test_a_scan_that_agrees_changes_nothing() -> None:
     seen = half()
     found = refine(ball(), scanned(RADIUS * seen, seen), config=SMALL)
@@ -118,6 +122,7 @@ def test_strays_and_points_outside_do_not_wreck_it() -> None:
     assert extract_mesh(found.shape.sdf, 48).body_count == 1
 
 
+@pytest.mark.slow
 def test_normals_that_are_missing_follow_the_prior() -> None:
     seen = half()
     found = refine(ball(), scanned(0.53 * seen), config=SMALL)
@@ -129,6 +134,7 @@ def test_normals_that_are_missing_follow_the_prior() -> None:
     assert (np.einsum("nd,nd->n", kept, seen) < 0).all()
 
 
+@pytest.mark.slow
 def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small ball across the prior's surface: what the prior says of its inner half would be wrong."""
     asked: list[int] = []
@@ -148,6 +154,7 @@ def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) 
     assert asked
 
 
+@pytest.mark.slow
 def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     """A small ball far from the prior: the prior's own surface, which no point supports, has to go."""
     seen, centre = directions(2000), np.array([0.0, 0.0, 0.75])
@@ -202,6 +209,7 @@ def test_rays_clear_of_the_points_pass_the_shape() -> None:
     assert in_free_space(hollow, sensor, np.array([[0.0, 0.0, -0.9]])).all()
 
 
+@pytest.mark.slow
 def test_each_of_several_views_speaks_for_itself() -> None:
     """From above a plate hides what is under it, from the side it does not; each view alone says less than both."""
     flat = np.random.default_rng(0).uniform(-0.5, 0.5, (6000, 3))

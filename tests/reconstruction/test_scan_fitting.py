@@ -85,6 +85,7 @@ def test_what_a_scan_says_is_true_of_its_shape() -> None:
     assert kinds == ["signed", "size", "signed", "outside", "outside"]
 
 
+@pytest.mark.slow
 def test_codes_are_held_to_the_stored_one_that_they_came_from(space_path: Path) -> None:
     space = load(space_path)
     scan = virtual_scan(primitive("ring", 1.05), count=2000, views=1, seed=0)
@@ -93,6 +94,7 @@ def test_codes_are_held_to_the_stored_one_that_they_came_from(space_path: Path) 
     assert float(held.code.norm()) > 0.1
 
 
+@pytest.mark.slow
 def test_a_scan_in_its_own_units_and_pose_is_found_again(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ring", 1.1)
@@ -120,6 +122,7 @@ def test_whole_scans_fill_the_unit_sphere_under_every_rotation() -> None:
     assert bool((noisy.log_scale > poses.log_scale).all())
 
 
+@pytest.mark.slow
 def test_a_known_frame_is_kept(space_path: Path) -> None:
     space, frame = load(space_path), Frame(np.eye(3), 2.0, np.array([0.1, 0.0, 0.0]))
     scan = virtual_scan(primitive("box", 1.0), count=500, seed=0)
@@ -129,6 +132,7 @@ def test_a_known_frame_is_kept(space_path: Path) -> None:
     np.testing.assert_allclose(found.frame.center, frame.center, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_adam_finds_much_the_same(space_path: Path) -> None:
     space = load(space_path)
     scan = virtual_scan(primitive("ring", 1.0), count=1000, seed=0)
@@ -137,6 +141,7 @@ def test_adam_finds_much_the_same(space_path: Path) -> None:
     assert abs(one.error - other.error) < 0.01
 
 
+@pytest.mark.slow
 def test_support_and_deviation_are_larger_where_nothing_was_seen(space_path: Path) -> None:
     space = load(space_path)
     mesh = primitive("ball", 1.0)
@@ -159,6 +164,7 @@ def test_equal_seeds_give_equal_fits(space_path: Path) -> None:
     assert first.frame.scale == second.frame.scale
 
 
+@pytest.mark.slow
 def test_a_scan_unlike_anything_is_said_to_be(space_path: Path) -> None:
     space = load(space_path)
     random = np.random.default_rng(0)

@@ -52,6 +52,7 @@ def test_reflections_undo_themselves() -> None:
     np.testing.assert_allclose(plane.directions(points)[:, None] @ plane.normal, -points[:, None] @ plane.normal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 5])
 def test_planes_are_found_and_set_right_by_the_scan(seed: int) -> None:
     scan, sensor = seen(knobs(-1, 1), seed)
@@ -64,6 +65,7 @@ def test_planes_are_found_and_set_right_by_the_scan(seed: int) -> None:
     assert max(abs(plane.offset) for plane in found) < 0.004
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 4])
 def test_what_the_rays_speak_against_is_refused(seed: int) -> None:
     """The guess has two knobs, the shape only one: mirrored, it would stand where the sensor looked past."""
@@ -99,6 +101,7 @@ class Plain:
         return box((0.5, 0.3, 0.2))
 
 
+@pytest.mark.slow
 def test_the_unseen_knob_is_there_after_tightening() -> None:
     sdf = knobs(-1, 1)
     truth = cast(trimesh.Trimesh, extract_mesh(sdf, 64))

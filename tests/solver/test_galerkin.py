@@ -103,6 +103,7 @@ def test_iterations_and_the_direct_solve_find_the_least_energy() -> None:
     assert direct.unknowns == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [sphere(0.6), torus(0.55, 0.22)])
 def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF) -> None:
     points, normals = surface(shape, 4000)
@@ -130,6 +131,7 @@ def test_a_plane_is_solved_exactly() -> None:
     np.testing.assert_allclose(solution.sdf(torch.from_numpy(queries)).numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_band_and_the_dense_lattice_agree() -> None:
     points, normals = surface(sphere(0.6), 2000)
     dense = solve(points, normals, SolveConfig(resolution=32, dense=32, tolerance=1e-5))
@@ -171,6 +173,7 @@ def test_without_data_the_prior_stays_and_with_data_it_gives_way() -> None:
     assert float(exact.correction(0.6 * ways).abs().max()) < 1e-6
 
 
+@pytest.mark.slow
 def test_robust_weights_beat_none_where_there_are_strays() -> None:
     points, normals = surface(sphere(0.6), 2000)
     random = np.random.default_rng(0)
@@ -204,6 +207,7 @@ def test_weight_functions() -> None:
     assert np.median(isolated) > 0.5
 
 
+@pytest.mark.slow
 def test_the_adjoint_is_the_derivative_by_the_weights() -> None:
     points, normals = surface(sphere(0.3), 30)
     random = np.random.default_rng(0)

@@ -101,6 +101,7 @@ def test_the_network_is_small_and_reads_as_layers() -> None:
     np.testing.assert_array_equal(learned_weights(np.zeros((LEAST_POINTS - 1, 3))), 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
 def test_learned_weights_beat_none_where_there_are_strays(kind: str) -> None:
     points, normals, strays = strewn(3000, kind)
@@ -146,6 +147,7 @@ def test_views_that_are_merged_face_their_own_sensors() -> None:
         merge_views([])
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_runs() -> None:
     text = (ROOT / "docs" / "solver.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.S)

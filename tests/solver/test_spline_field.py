@@ -104,6 +104,7 @@ def test_gradient_and_hessian_are_those_of_differences_and_of_autograd() -> None
         torch.testing.assert_close(slope[inner], field.gradient(queries)[inner, axis], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_value_and_slope_are_continuous_across_levels_and_cells() -> None:
     points = on_a_sphere(200)
     field = random_field(build_stack(points, 64, 16, 1))

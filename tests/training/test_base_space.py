@@ -35,6 +35,7 @@ def test_its_codes_are_whole_shapes(base: LatentSpace) -> None:
         assert base[name].truncated(16).mesh(32).volume > 0, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 80])
 def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, base: LatentSpace) -> None:
     config = replace(named_config("dual", size), shapes_per_batch=2, points_per_shape=64)
@@ -55,6 +56,7 @@ def test_other_decoders_start_from_nothing() -> None:
         assert named_config(name, 64).start in ("components", "random")
 
 
+@pytest.mark.slow
 def test_the_base_beats_a_fresh_start(dataset: Dataset) -> None:
     losses = {}
     for start in ("base", "components"):

@@ -38,6 +38,7 @@ def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
     return float(torch.stack(errors).mean())
 
 
+@pytest.mark.slow
 def test_prefixes_are_ordered_and_worth_their_training(nested_path: Path, space_path: Path, dataset: Dataset) -> None:
     nested, plain = load(nested_path), load(space_path)
     assert nested.prefix_sizes == (2, 4)
@@ -58,6 +59,7 @@ def test_the_setting_is_checked_and_stored() -> None:
     assert config_from_dict(old).nested == ()
 
 
+@pytest.mark.slow
 def test_a_shortened_shape_is_the_shape_with_a_zero_tail(nested_path: Path) -> None:
     shape = next(iter(load(nested_path).values()))
     short = shape.truncated(3)
@@ -67,6 +69,7 @@ def test_a_shortened_shape_is_the_shape_with_a_zero_tail(nested_path: Path) -> N
         shape.truncated(9)
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_short_codes(
     nested_path: Path, space_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +86,7 @@ def test_the_command_line_reads_short_codes(
     assert "it can be at 8" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_by_prefix_ranks_by_the_whole_code(nested_path: Path) -> None:
     space = load(nested_path)
     for name in space:

@@ -45,6 +45,7 @@ def test_samples_of_a_shape_depend_on_seed_and_row_alone(space: LatentSpace) -> 
     assert not torch.equal(drawn(0, 0), drawn(0, 1))
 
 
+@pytest.mark.slow
 def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     dataset: Dataset, space: LatentSpace, space_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     assert errors[0.5] < 0.5 * errors[0.0]
 
 
+@pytest.mark.slow
 def test_runs_with_rehearsal_resume_to_the_bit_and_refuse_another_start(
     dataset: Dataset, space: LatentSpace, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_run_starts_with_the_weights_it_was_given(dataset: Dataset, space_path
     assert torch.equal(codes.weight, nearest_codes(space, dataset))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 12])
 def test_another_code_size_keeps_the_first_numbers(size: int, dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
@@ -63,6 +64,7 @@ def test_another_form_is_refused(space_path: Path) -> None:
         copy_weights(other, load(space_path).decoder)
 
 
+@pytest.mark.slow
 def test_a_start_gives_a_better_field_in_the_same_few_steps(dataset: Dataset, space_path: Path) -> None:
     losses = []
     for start in (str(space_path), "random"):
