@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def mesh(options: Namespace) -> Result:
-    """Run `latentsdf mesh`; raises what `verbs.run` says."""
+    """Run `latentsdf mesh`, with the errors of `verbs.run`."""
     info = named_space(options.space, options.names)
     size = _code_size(options, info)
     out = Path(options.out)
@@ -28,7 +28,7 @@ def mesh(options: Namespace) -> Result:
         raise ValueError(f"{out} is one file, but {len(options.names)} shapes are asked for; give a folder")
     from ..space.store import load
 
-    space, made = load(options.space), []
+    space, meshes = load(options.space), []
     with Bar("mesh", options.quiet, len(options.names)) as bar:
         for done, name in enumerate(options.names, 1):
             began = monotonic()
@@ -36,35 +36,35 @@ def mesh(options: Namespace) -> Result:
             surface = (space[name] if size is None else space[name].truncated(size)).mesh(options.resolution)
             write_mesh(surface, target)
             seconds = monotonic() - began
-            made.append({"name": name, "path": str(target), "faces": len(surface.faces), "seconds": seconds})
+            meshes.append({"name": name, "path": str(target), "faces": len(surface.faces), "seconds": seconds})
             bar.update(done, name)
-    for item in made:
+    for item in meshes:
         say(f"{item['path']}  {item['faces']:,} faces  {item['seconds']:.1f} s")
-    return {"meshes": made}
+    return {"meshes": meshes}
 
 
 def interpolate(options: Namespace) -> Result:
-    """Run `latentsdf interpolate`; raises what `verbs.run` says."""
+    """Run `latentsdf interpolate`, with the errors of `verbs.run`."""
     check_folder(options.out)
     named_space(options.space, (options.a, options.b))
     from ..space.store import load
 
-    space, made = load(options.space), []
+    space, meshes = load(options.space), []
     with Bar("interpolate", options.quiet, options.steps) as bar:
         for i in range(options.steps):
             t = i / (options.steps - 1) if options.steps > 1 else 0.5
             target = Path(options.out) / f"{i:03d}.ply"
             surface = space.interpolate(options.a, options.b, t).mesh(options.resolution)
             write_mesh(surface, target)
-            made.append({"t": t, "path": str(target), "faces": len(surface.faces)})
+            meshes.append({"t": t, "path": str(target), "faces": len(surface.faces)})
             bar.update(i + 1, f"t = {t:.2f}")
-    for item in made:
+    for item in meshes:
         say(f"{item['path']}  t = {item['t']:.2f}  {item['faces']:,} faces")
-    return {"a": options.a, "b": options.b, "meshes": made}
+    return {"a": options.a, "b": options.b, "meshes": meshes}
 
 
 def search(options: Namespace) -> Result:
-    """Run `latentsdf search`; raises what `verbs.run` says."""
+    """Run `latentsdf search`, with the errors of `verbs.run`."""
     info = named_space(options.space)
     if options.query not in info.names and not Path(options.query).is_file():
         raise UnknownShape(options.query, info.names, Path(options.space).name)
@@ -79,7 +79,7 @@ def search(options: Namespace) -> Result:
 
 
 def view(options: Namespace) -> Result:
-    """Run `latentsdf view`; raises what `verbs.run` says."""
+    """Run `latentsdf view`, with the errors of `verbs.run`."""
     named_space(options.space)
     from ..space.store import load
     from ..space.viewer import view as view_space

@@ -24,7 +24,7 @@ _NOT_TERMS = ("progress", "seconds", "loss")
 
 
 def reconstruct(options: Namespace) -> Result:
-    """Run `latentsdf reconstruct`; raises what `verbs.run` says."""
+    """Run `latentsdf reconstruct`, with the errors of `verbs.run`."""
     terms = _objective(options)
     check_mesh_ending(Path(options.out))
     if options.space is not None:
@@ -154,9 +154,9 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
     residual = first_order_distance(field, points)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {float(residual.mean()):.5g}")
     objective = field.preset or " ".join(name for name, _ in options.term or ())
-    what = f"{objective}, {field.network} network, {field.steps} steps; {field.stop.value}"
-    what = f"one linear solve, {field.steps} iterations" if solved else what
-    say(f"{what} ({monotonic() - began:.0f} s)")
+    summary = f"{objective}, {field.network} network, {field.steps} steps; {field.stop.value}"
+    summary = f"one linear solve, {field.steps} iterations" if solved else summary
+    say(f"{summary} ({monotonic() - began:.0f} s)")
     terms_at_end = field.trace[-1] if field.trace else {}
     return {
         "path": str(options.out),

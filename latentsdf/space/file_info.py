@@ -40,7 +40,7 @@ class SpaceInfo(NamedTuple):
         code_size: D.
         parameters: numbers in the decoder, buffers counted.
         sizes: bytes as stored.
-        history: what training recorded.
+        history: log of training, plain JSON values.
         unfinished: whether the file holds a training run that is not at its end.
     """
 
@@ -62,7 +62,7 @@ def space_info(path: str | Path) -> SpaceInfo:
     """Read the facts of a space file; weights and codes are not read.
 
     Raises:
-        FileNotFoundError, ValueError: as `load`, but for damage to what is not read.
+        FileNotFoundError, ValueError: as `load`; damage to weights and codes is not noticed.
     """
     with open_checked(path, FORMAT, VERSION) as file:
         try:

@@ -108,20 +108,10 @@ def test_reconstruct_with_a_space(space_path: Path, tmp_path: Path, monkeypatch:
     assert tuple(refined) == SEEDS
 
 
-def test_reconstruct_with_a_space_and_terms(space_path: Path, tmp_path: Path) -> None:
-    """The code is the same for all seeds of the refinement, whose descent draws its own points."""
-    scan = noisy_scan(tmp_path)
+def test_reconstruct_without_a_space(mesh_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mesh is sampled by the seed."""
+    monkeypatch.setattr("latentsdf.scan.scan.MESH_POINTS", 1500)
 
-    def make(seed: int, folder: Path) -> bytes:
-        out = folder / "out.ply"
-        options = ("--space", space_path, "-o", out, "--resolution", 32, "--term", "surface=100", "--term", "eikonal=1")
-        run(folder, seed, "reconstruct", scan, *options)
-        return out.read_bytes()
-
-    same_for_same_seeds(make, tmp_path)
-
-
-def test_a_mesh_is_sampled_by_the_seed_when_it_is_reconstructed_alone(mesh_dir: Path, tmp_path: Path) -> None:
     def make(seed: int, folder: Path) -> bytes:
         out = folder / "out.ply"
         run(folder, seed, "reconstruct", mesh_dir / "ball" / "1.ply", "-o", out, "--resolution", 32)
@@ -134,8 +124,7 @@ def test_evaluate(space_path: Path, mesh_dir: Path, tmp_path: Path) -> None:
     """Known codes are meshed as they are, so the figures differ by the draws of the comparison alone."""
 
     def make(seed: int, folder: Path) -> dict[str, Any]:
-        result = run(folder, seed, "evaluate", space_path, mesh_dir / "ball", "--resolution", 16, "--steps", 1)
-        return result["summary"]
+        return run(folder, seed, "evaluate", space_path, mesh_dir, "--known", "--resolution", 16)["summary"]
 
     same_for_same_seeds(make, tmp_path)
 
