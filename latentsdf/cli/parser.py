@@ -138,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
-    parser.add_argument("--steps", type=_count, help="steps of the fit (default 40, of second order)")
+    parser.add_argument("--steps", type=_count, default=40, help="iterations of the fit (default 40)")
     _pose(
         parser,
         "of a mesh among the shapes of the space: as its bounding sphere says; scale and place found; rotation found "
@@ -202,7 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--branch", action="append", metavar="NAME", help="field to judge: coarse, fine, fused (repeatable)"
     )
-    parser.add_argument("--steps", type=_count, help="steps of the fit (default 40, of second order)")
+    parser.add_argument("--steps", type=_count, default=40, help="iterations of the fit (default 40)")
     _resolution(parser, 128)
 
     parser = verb("view", "look at a space in the browser")
