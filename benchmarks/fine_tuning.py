@@ -36,7 +36,7 @@ def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, see
     for parameter in tuned:
         parameter.requires_grad_(True)
     code = shape.code.detach()[None].clone().requires_grad_(True)
-    evidence = ScanResiduals(scan.transformed(shape.frame), seed=seed)
+    residuals, generator = ScanResiduals(scan.transformed(shape.frame), seed), torch.Generator().manual_seed(seed + 1)
     problem = CodeObjective(decoder, 1e-4 / decoder.code_size)
     optimizer = torch.optim.Adam(
         [{"params": [code], "lr": RATES["code"]}, {"params": tuned, "lr": RATES["decoder"]}], fused=True
@@ -47,6 +47,6 @@ def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, see
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * done))))
         optimizer.zero_grad()
-        problem.losses(Guess(code), evidence.sample(points), TRUNCATION).sum().backward()
+        problem.losses(Guess(code), residuals.sample(points, generator), TRUNCATION).sum().backward()
         optimizer.step()
     return replace(shape, code=code.detach()[0], decoder=decoder.requires_grad_(False))

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from split import split
 from torch import Tensor
 
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.inference.evaluation import split
 from latentsdf.training.pca import resampled
 
 CELLS, TRUNCATION, NUMBERS = 32, 0.1, 64

@@ -35,10 +35,10 @@ from judging import (
     write_json,
 )
 from rate_distortion_table import draw, table
+from split import split
 
 from latentsdf.core.frame import Frame
 from latentsdf.inference.code_fitting import EncodeConfig
-from latentsdf.inference.evaluation import split
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.file_info import space_info
 from latentsdf.space.quantize import code_unit
@@ -79,7 +79,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--spaces", nargs="+", type=Path, default=[])
     parser.add_argument("--prefix", nargs="+", type=int, default=[16, 32, 0], help="numbers of the code; 0 is all")
     parser.add_argument("--resolution", type=int, default=128, help="cells an axis of decoded shapes")
-    parser.add_argument("--fit-steps", type=int, default=None)
+    parser.add_argument("--fit-steps", type=int, default=40)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--figure", type=Path, help="only print, and draw here")

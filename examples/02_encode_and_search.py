@@ -16,7 +16,7 @@ index = ls.Index(space)
 # Another seed gives members of the families that the space has not seen.
 unseen = write_families(OUT / "unseen", count=1, seed=1, resolution=64, families=("mug", "vase"))
 for path in unseen:
-    shape = ls.encode(space, path, name=f"unseen/{path.parent.name}", config=ls.EncodeConfig(steps=8 if TINY else None))
+    shape = ls.encode(space, path, name=f"unseen/{path.parent.name}", config=ls.EncodeConfig(steps=8 if TINY else 40))
     figures = ls.compare(shape.mesh(48 if TINY else 128), load_mesh(path))
     print(f"{shape.name}: F at 0.01 {figures.f_scores[0.01]:.3f}, Chamfer-L1 {figures.chamfer_l1:.4f}")
     for match in index.search(shape, k=3):

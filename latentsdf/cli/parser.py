@@ -125,7 +125,7 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
-    parser.add_argument("--steps", type=_count, help="Gauss-Newton steps of the fit (default 40)")
+    parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
 
 
@@ -181,7 +181,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--known", action="store_true", help="use the stored code of a name that the space holds")
     branch = "field of the decoder to evaluate: coarse, fine, fused (repeatable)"
     parser.add_argument("--branch", action="append", metavar="NAME", help=branch)
-    parser.add_argument("--steps", type=_count, help="Gauss-Newton steps of the fit (default 40)")
+    parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _resolution(parser, 128)
 
 
