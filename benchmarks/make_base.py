@@ -106,7 +106,7 @@ def trimmed(space: LatentSpace) -> LatentSpace:
     """The space with some of its shapes, and without what only its makers need."""
     kept = {name: value for name, value in space.history.items() if name != "log"}
     order = np.random.default_rng(0).permutation(len(space))[:KEPT]
-    shapes = [replace(space[space.names[i]], info={}) for i in sorted(order)]
+    shapes = [replace(space[space.names[i]], metadata={}) for i in sorted(order)]
     return LatentSpace(space.decoder, shapes, {**kept, "trained_on": len(space)})
 
 

@@ -20,40 +20,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..core.names import class_of
 from ..mesh.audit import Audit
 from .file_info import FORMAT, VERSION
-from .sampling import QuerySamples, SamplingConfig
+from .mesh_samples import MeshSamples
+from .sampling import SamplingConfig
 
 DAMAGE = (KeyError, OSError, RuntimeError, TypeError, AttributeError, json.JSONDecodeError)
 """What reading a damaged file raises."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShapeSamples:
-    """What a dataset file keeps of one shape."""
+class ShapeSamples(NamedTuple):
+    """One shape of a dataset file: name, source, fingerprint (see the module) and samples."""
 
     name: str
     source: str
     fingerprint: str
-    audit: Audit
-    frame: Frame
-    groups: Mapping[str, QuerySamples]
-    lattice: NDArray[np.float16] | None
+    samples: MeshSamples
 
     def write(self, parent: Any, key: str) -> None:
         """Write this shape as the HDF5 group `key` of an open file or group."""
+        audit, frame, groups, lattice = self.samples
         group = parent.create_group(key)
         group.attrs.update(
             {
@@ -61,18 +57,17 @@ class ShapeSamples:
                 "source": self.source,
                 "class": class_of(self.name),
                 "fingerprint": self.fingerprint,
-                "audit": json.dumps(self.audit.to_dict()),
-                "rotation": self.frame.rotation,
-                "scale": self.frame.scale,
-                "center": self.frame.center,
+                "audit": json.dumps(audit.to_dict()),
+                "rotation": frame.rotation,
+                "scale": frame.scale,
+                "center": frame.center,
             }
         )
-        for name, samples in self.groups.items():
+        for name, samples in groups.items():
             inner = group.create_group(name)
             inner.create_dataset("points", data=np.asarray(samples.points, dtype=np.float16))
             inner.create_dataset("distances", data=np.asarray(samples.distances, dtype=np.float16))
-        if self.lattice is not None:
-            lattice = np.asarray(self.lattice, dtype=np.float16)
+        if lattice is not None:
             group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
 
 

@@ -18,20 +18,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-import trimesh
 
-from ..core.frame import Frame
 from ..core.hdf5 import one_line, remove_stale
 from ..core.processes import Limits, LostTask, run_pool
-from ..mesh.audit import Audit, audit_mesh
-from ..mesh.distance import MeshSDF
+from ..mesh.audit import Audit
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
-from ..mesh.repair import repair_mesh
-from .band_lattice import truncated_lattice
 from .file import ShapeSamples, StoredShape, assemble, stored_shapes, write_part
 from .file_info import VERSION
-from .sampling import SamplingConfig, draw_samples
+from .mesh_samples import sample_mesh
+from .sampling import SamplingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,19 +246,8 @@ def _cores() -> int:
 def _sample(task: _Task) -> ShapeSamples:
     """The samples of one mesh; what is wrong with the mesh is a ValueError or an OSError of one line."""
     fingerprint = task.fingerprint()
-    mesh, flipped = repair_mesh(load_mesh(task.mesh))
-    frame = Frame.around(mesh.vertices)
-    unit = trimesh.Trimesh(frame.to_unit(mesh.vertices), mesh.faces, process=False)
-    sdf, size = MeshSDF(unit.vertices, unit.faces), task.config.lattice
-    return ShapeSamples(
-        name=task.name,
-        source=task.source,
-        fingerprint=fingerprint,
-        audit=audit_mesh(mesh, flipped_faces=flipped, seed=task.seed),
-        frame=frame,
-        groups=draw_samples(unit, task.config, task.seed, sdf=sdf),
-        lattice=truncated_lattice(sdf, size, task.config.truncation) if size else None,
-    )
+    sampled = sample_mesh(load_mesh(task.mesh), task.config, task.seed)
+    return ShapeSamples(task.name, task.source, fingerprint, sampled)
 
 
 def _answer(task: _Task) -> PrepareRow | OSError:
@@ -285,6 +270,6 @@ def _answer(task: _Task) -> PrepareRow | OSError:
         name=task.name,
         status="ok",
         seconds=time.monotonic() - begin,
-        samples=sum(len(samples.distances) for samples in shape.groups.values()),
-        audit=shape.audit,
+        samples=sum(len(samples.distances) for samples in shape.samples.groups.values()),
+        audit=shape.samples.audit,
     )

@@ -81,10 +81,7 @@ class FitConfig:
         if min(self.surface, self.near, self.space, self.rays, self.points) < 1:
             raise ValueError("surface, near, space, rays and points of a fit must be at least 1")
         if not (0 < self.minutes < math.inf) or (self.steps is not None and self.steps < 1) or not self.outliers >= 0:
-            raise ValueError(
-                f"a fit needs minutes > 0, steps None or >= 1 and outliers >= 0, got {self.minutes}, {self.steps} and "
-                f"{self.outliers}"
-            )
+            raise ValueError(f"a fit needs minutes > 0, steps None or >= 1 and outliers >= 0, got {self}")
 
 
 def fit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -170,13 +170,10 @@ def _base_coefficients(config: FastConfig, initial: SDF | None) -> Tensor:
     return values.float()[:, None]
 
 
-_SecondRows = Callable[[SecondOrder], tuple[Tensor, Tensor]]
-
-
 class _BaseExpansion(Expansion):
     """Expansion of the head plus that of the initial field."""
 
-    def __init__(self, inputs: FirstOrder, layers: list[Layer], base: Tensor, second: _SecondRows):
+    def __init__(self, inputs: FirstOrder, layers: list[Layer], base: Tensor, second: Callable[[SecondOrder], Any]):
         super().__init__(inputs, layers)
         self._both = second
         self.value = self.value + base[0]

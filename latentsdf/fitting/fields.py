@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .forward_derivatives import Dense, Expansion, Layer, Pointwise, Skip, expand
+from .forward_derivatives import Dense, Expansion, Layer, Pointwise, Skip, expand_points
 
 INITIAL_RADIUS = 0.5
 """Radius of the ball that networks are initialised as, in the unit frame, where scans have the radius 1/1.03."""
@@ -103,7 +103,7 @@ class LayeredField(Field):
 
     def expand(self, points: Tensor, order: int) -> Expansion | None:
         # A gradient alone costs half as much in reverse mode.
-        return expand(points, self.sequence(points)) if order > 1 else None
+        return Expansion(expand_points(points), self.sequence(points)) if order > 1 else None
 
     def groups(self) -> dict[str, tuple[list[nn.Parameter], float]]:
         return {"network": (list(self.parameters()), self.rate)}

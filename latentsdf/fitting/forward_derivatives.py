@@ -8,7 +8,7 @@ mode propagates derivatives with the values: a dense layer is linear in them, a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -104,16 +104,11 @@ class Expansion:
     Args:
         inputs: values and first derivatives of the input of the first layer.
         layers: the last has one output.
-        input_second: second derivatives of the input, (P, N, W); None where they are zero.
+        second: second derivatives of the input, (P, N, W); None where they are zero.
     """
 
-    def __init__(
-        self,
-        inputs: FirstOrder,
-        layers: Sequence[Layer],
-        input_second: Callable[[SecondOrder], Tensor] | None = None,
-    ):
-        self._input_second, self._passes = input_second, []
+    def __init__(self, inputs: FirstOrder, layers: Sequence[Layer], second: Callable[[SecondOrder], Any] | None = None):
+        self._input_second, self._passes = second, []
         for layer in layers:
             self._passes.append((layer, inputs))
             inputs = layer.first(inputs)
@@ -148,8 +143,3 @@ def expand_points(points: Tensor) -> FirstOrder:
     """Points (N, 3) as the input of a network; their derivatives are the unit vectors."""
     unit = torch.eye(3, dtype=points.dtype, device=points.device)
     return FirstOrder(points, unit[:, None].expand(3, len(points), 3))
-
-
-def expand(points: Tensor, layers: Sequence[Layer]) -> Expansion:
-    """Expansion of a network at points (N, 3)."""
-    return Expansion(expand_points(points), layers)

@@ -6,7 +6,6 @@ from .fast_field import FastConfig
 from .paper_fields import BallConfig, SineConfig
 
 NetworkConfig = FastConfig | SineConfig | BallConfig
-
 NETWORKS: Mapping[str, NetworkConfig] = {
     "fast": FastConfig(),
     "sine": SineConfig(),

@@ -14,8 +14,7 @@ from ..regularizers.rays import ray_points
 from ..scan.scan import Scan
 
 NEAR_RANK = 50
-"""Queries near the surface are normal around a scan point, with the distance to its neighbour of this rank as the
-standard deviation (Neural-Pull)."""
+"""Rank of the neighbour whose distance is the standard deviation of queries around a scan point (Neural-Pull)."""
 
 
 class BatchSizes(NamedTuple):
@@ -69,7 +68,7 @@ class ScanBatches:
             if "normals" in needs and self._normals is not None:
                 fields["normals"] = self._normals[rows]
         if self._pool is not None and needs & {"near", "disks"}:
-            fields |= self._near_queries(self._pool, needs, generator)
+            fields |= self._near_queries(needs, generator)
         if "space" in needs:
             fields["space"] = torch.rand(sizes.space, 3, generator=generator) * 2 - 1
         if "rays" in needs and self._sensor is not None:
@@ -77,11 +76,10 @@ class ScanBatches:
             fields |= {"rays": rays.points, "depth": rays.depth}
         return Batch(**fields)
 
-    def _near_queries(
-        self, pool: tuple[Tensor, Tensor], needs: frozenset[str], generator: torch.Generator
-    ) -> dict[str, Any]:
-        rows = torch.randint(len(pool[0]), (self._sizes.near,), generator=generator)
-        queries, nearest = (part[rows] for part in pool)
+    def _near_queries(self, needs: frozenset[str], generator: torch.Generator) -> dict[str, Any]:
+        assert self._pool is not None
+        rows = torch.randint(len(self._pool[0]), (self._sizes.near,), generator=generator)
+        queries, nearest = (part[rows] for part in self._pool)
         fields = {"near": queries, "nearest": self._points[nearest]}
         if self._disks is None or self._disk_rows is None or "disks" not in needs:
             return fields
@@ -92,7 +90,7 @@ class ScanBatches:
 def _query_pool(scan: Scan, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Queries (P, 3), and the row (P,) of the scan point nearest to each.
 
-    A query is p + d z around a scan point p, with z standard normal and d the distance to its neighbour of `NEAR_RANK`.
+    A query is p + d z around a scan point p, z standard normal, d the distance to its neighbour of rank `NEAR_RANK`.
     """
     count = len(scan)
     deviation = np.asarray(scan.tree.query(scan.points, min(NEAR_RANK, count - 1) + 1)[0])[:, -1]

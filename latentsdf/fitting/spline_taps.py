@@ -93,8 +93,7 @@ def interpolate(table: Tensor, index: Tensor, weight: Tensor, twice_differentiab
         table: (V, C) coefficients.
         index: (N, 27) rows of the table.
         weight: (K, N, 27), one set for each derivative.
-        twice_differentiable: use plain torch, whose derivatives in the weights can be differentiated again; several
-            times slower.
+        twice_differentiable: use plain torch, differentiable twice in the weights; several times slower.
 
     Returns:
         (K, N, C).

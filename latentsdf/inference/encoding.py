@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..dataset.sampling import SamplingConfig, draw_samples
-from ..mesh.audit import audit_mesh
+from ..dataset.mesh_samples import sample_mesh
+from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
-from ..mesh.repair import repair_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig, SignedSamples, infer_codes
@@ -92,12 +91,9 @@ def _signed_samples(
 ) -> tuple[Tensor, Tensor, Frame, dict]:
     source = str(mesh) if isinstance(mesh, (str, Path)) else None
     loaded = load_mesh(mesh) if isinstance(mesh, (str, Path)) else mesh
-    repaired, flipped = repair_mesh(loaded)
-    audit = audit_mesh(repaired, flipped_faces=flipped, seed=config.seed)
-    frame = Frame.around(repaired.vertices)
-    unit = trimesh.Trimesh(frame.to_unit(repaired.vertices), repaired.faces, process=False)
     near = int(0.8 * config.samples)
-    groups = draw_samples(unit, SamplingConfig(near=near, uniform=config.samples - near, band=0), config.seed)
+    sampling = SamplingConfig(near=near, uniform=config.samples - near, band=0, lattice=0)
+    audit, frame, groups, _ = sample_mesh(loaded, sampling, config.seed)
     points = np.concatenate([groups["near"].points, groups["uniform"].points])
     distances = np.concatenate([groups["near"].distances, groups["uniform"].distances])
     order = np.random.default_rng(config.seed).permutation(len(points))

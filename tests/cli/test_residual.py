@@ -16,6 +16,7 @@ from latentsdf.cli import main
 from latentsdf.core.field import LEAST_SLOPE, first_order_distance
 from latentsdf.fitting import direct_solve
 from latentsdf.fitting.fitted_field import Fitted
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import sphere
 from latentsdf.reconstruction.reconstruction import reconstruct
 from latentsdf.scan.scan import Scan
@@ -65,7 +66,7 @@ def test_without_a_space_a_multiple_of_the_field_has_the_same_residual(
 
 
 def test_with_a_space_the_residual_is_that_of_the_shape(space_path: Path) -> None:
-    scan = Scan(points=np.array(primitive("ring", 1.1).sample(1000, seed=0), dtype=np.float64))
+    scan = Scan(surface_samples(primitive("ring", 1.1), 1000, seed=0)[0])
     result = reconstruct(load(space_path), scan)
     distances = first_order_distance(result.shape, torch.from_numpy(scan.points))
     assert result.residual_mean == pytest.approx(float(distances.mean()), rel=1e-6)

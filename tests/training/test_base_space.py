@@ -22,7 +22,7 @@ def base() -> LatentSpace:
 
 
 def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
-    assert len(files("latentsdf").joinpath(BASE).read_bytes()) < 2_000_000
+    assert len(files("latentsdf.training").joinpath(BASE).read_bytes()) < 2_000_000
     assert base.decoder.config == named_config("dual", 64).decoder
     assert base.prefix_sizes == NESTED
     assert len(base) == 1000
