@@ -38,7 +38,7 @@ def named_space(path: str, names: Sequence[str] = ()) -> SpaceInfo:
 
     Raises:
         FileNotFoundError, ValueError: as `space_info`.
-        KeyError: a name that the file does not hold; the text suggests a similar one.
+        UnknownShape: a name that the file does not hold; the text suggests a similar one.
     """
     info = space_info(path)
     for name in names:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def prepare(options: Namespace) -> Result:
-    """Run `latentsdf prepare`, with the errors of `verbs.run`."""
+    """Run `latentsdf prepare`; raises ValueError and the other errors of `verbs.run`."""
     check_mesh_folder(Path(options.mesh_dir))
     from ..dataset.preparation import PrepareConfig
     from ..dataset.preparation import prepare as prepare_meshes
@@ -71,7 +71,7 @@ def _prepared(options: Namespace, report: PrepareReport) -> Result:
 
 
 def train(options: Namespace) -> Result:
-    """Run `latentsdf train`, with the errors of `verbs.run`."""
+    """Run `latentsdf train`; raises ValueError and the other errors of `verbs.run`."""
     path = Path(options.space)
     _check_training(options, path)
     device = usable_device(options.device)
@@ -148,7 +148,7 @@ def _training_config(options: Namespace) -> TrainConfig:
 
 
 def encode(options: Namespace) -> Result:
-    """Run `latentsdf encode`, with the errors of `verbs.run`."""
+    """Run `latentsdf encode`; raises ValueError and the other errors of `verbs.run`."""
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     info = space_info(options.space)
     _check_encoding(options, names, info)

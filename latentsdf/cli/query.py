@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def mesh(options: Namespace) -> Result:
-    """Run `latentsdf mesh`, with the errors of `verbs.run`."""
+    """Run `latentsdf mesh`; raises ValueError and the other errors of `verbs.run`."""
     info = named_space(options.space, options.names)
     size = _code_size(options, info)
     out = Path(options.out)
@@ -44,7 +44,7 @@ def mesh(options: Namespace) -> Result:
 
 
 def interpolate(options: Namespace) -> Result:
-    """Run `latentsdf interpolate`, with the errors of `verbs.run`."""
+    """Run `latentsdf interpolate`; raises ValueError and the other errors of `verbs.run`."""
     check_folder(options.out)
     named_space(options.space, (options.a, options.b))
     from ..space.store import load
@@ -64,7 +64,7 @@ def interpolate(options: Namespace) -> Result:
 
 
 def search(options: Namespace) -> Result:
-    """Run `latentsdf search`, with the errors of `verbs.run`."""
+    """Run `latentsdf search`; raises UnknownShape, ValueError and the other errors of `verbs.run`."""
     info = named_space(options.space)
     if options.query not in info.names and not Path(options.query).is_file():
         raise UnknownShape(options.query, info.names, Path(options.space).name)
@@ -79,7 +79,7 @@ def search(options: Namespace) -> Result:
 
 
 def view(options: Namespace) -> Result:
-    """Run `latentsdf view`, with the errors of `verbs.run`."""
+    """Run `latentsdf view`; raises ValueError and the other errors of `verbs.run`."""
     named_space(options.space)
     from ..space.store import load
     from ..space.viewer import view as view_space

@@ -24,7 +24,7 @@ _NOT_TERMS = ("progress", "seconds", "loss")
 
 
 def reconstruct(options: Namespace) -> Result:
-    """Run `latentsdf reconstruct`, with the errors of `verbs.run`."""
+    """Run `latentsdf reconstruct`; raises ValueError and the other errors of `verbs.run`."""
     terms = _objective(options)
     check_mesh_ending(Path(options.out))
     if options.space is not None:

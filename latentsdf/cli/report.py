@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def info(options: Namespace) -> Result:
-    """Run `latentsdf info`, with the errors of `verbs.run`."""
+    """Run `latentsdf info`; raises ValueError and the other errors of `verbs.run`."""
     result = _space_facts(options.file) if format_of(options.file) == FORMAT else _dataset_facts(options.file)
     for key, value in result.items():
         if key == "names":
@@ -69,7 +69,7 @@ def _space_facts(path: str) -> Result:
 
 
 def evaluate(options: Namespace) -> Result:
-    """Run `latentsdf evaluate`, with the errors of `verbs.run`."""
+    """Run `latentsdf evaluate`; raises ValueError and the other errors of `verbs.run`."""
     named_space(options.space)
     check_mesh_folder(Path(options.mesh_dir))
     from ..inference.code_fitting import EncodeConfig

@@ -16,16 +16,22 @@ class Coded(Protocol):
     """Anything with a code (D,), such as a `Shape`."""
 
     @property
-    def code(self) -> Tensor: ...
+    def code(self) -> Tensor:
+        """Code (D,)."""
+        ...
 
 
 class Codes(Protocol):
     """The part of a space that an index reads: names, codes in the same order, and a shape by name."""
 
     @property
-    def names(self) -> Iterable[str]: ...
+    def names(self) -> Iterable[str]:
+        """Names, in the order of the codes."""
+        ...
 
-    def codes(self) -> Tensor: ...
+    def codes(self) -> Tensor:
+        """Codes (S, D)."""
+        ...
 
     def __getitem__(self, name: str, /) -> Coded: ...
 

@@ -15,7 +15,7 @@ from conftest import primitive
 from latentsdf.cli import main
 from latentsdf.core.field import LEAST_SLOPE, first_order_distance
 from latentsdf.fitting import direct_solve
-from latentsdf.fitting.descent import Fitted
+from latentsdf.fitting.fitted_field import Fitted
 from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import sphere
 from latentsdf.reconstruction.reconstruction import reconstruct
