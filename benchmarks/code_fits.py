@@ -2,7 +2,7 @@
 
     python benchmarks/code_fits.py SPACE.h5 DATASET.h5 --shapes 32 --pose known placed free --starts 1 24 --adam 800
 
-Held-out shapes of the dataset (`latentsdf.inference.evaluation.split`), in batches of 16, samples ready. Error: mean
+Held-out shapes of the dataset (`split.split`), in batches of 16, samples ready. Error: mean
 truncated
 distance error (0.03) on 4,000 samples that no fit saw, in the frame of the mesh, times 1000.
 """
@@ -17,10 +17,10 @@ from time import monotonic
 
 import torch
 from judging import PSB
+from split import split
 
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.inference.code_fitting import EncodeConfig, SignedSamples, infer_codes
-from latentsdf.inference.evaluation import split
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals
 from latentsdf.space.store import load
@@ -48,7 +48,7 @@ def main() -> None:
     _, unseen = split(dataset.names)
     held = [dataset.names.index(name) for name in unseen]
     rows = held[:: -(-len(held) // options.shapes)]
-    points, distances = dataset.draw(rows, SAMPLES, torch.Generator().manual_seed(0))
+    points, distances = dataset.sample(rows, SAMPLES, torch.Generator().manual_seed(0))
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
     points, distances = points[:, order], distances[:, order]
     problem = CodeObjective(space.decoder, 0.0)

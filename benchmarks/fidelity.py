@@ -38,11 +38,12 @@ from judging import (
     true_mesh,
     write_json,
 )
+from split import split
 
 from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.inference.code_fitting import EncodeConfig
-from latentsdf.inference.evaluation import retrieval, split
+from latentsdf.inference.evaluation import retrieval
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.space import LatentSpace

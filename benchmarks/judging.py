@@ -17,6 +17,7 @@ from torch import Tensor
 
 from latentsdf.core.field import SDF
 from latentsdf.core.frame import Frame
+from latentsdf.core.shape_names import class_of
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.encoding import encode_all
 from latentsdf.mesh.distance import MeshSDF
@@ -139,8 +140,8 @@ def summarize(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, 
 
 def by_class(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
     """`summarize` for each class."""
-    keys, classes = list(keys), sorted({row["name"].split("/")[0] for row in rows})
-    return {name: summarize([row for row in rows if row["name"].split("/")[0] == name], keys) for name in classes}
+    keys, classes = list(keys), sorted({class_of(row["name"]) for row in rows})
+    return {name: summarize([row for row in rows if class_of(row["name"]) == name], keys) for name in classes}
 
 
 def by_kind(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:

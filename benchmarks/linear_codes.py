@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from split import split
 from torch import Tensor
 
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.inference.evaluation import split
-from latentsdf.training.pca import resampled
 
 CELLS, TRUNCATION, NUMBERS = 32, 0.1, 64
 HALF = CELLS // 2
@@ -52,9 +51,9 @@ def main() -> None:
     base, own = (Dataset(path, memory=0.0) for path in sys.argv[1:3])
     place = {name: row for row, name in enumerate(own.names)}
     training, held = split(list(own.names))
-    lattices = resampled(own, CELLS).clamp(-TRUNCATION, TRUNCATION)
+    lattices = own.lattices(resolution=CELLS).clamp(-TRUNCATION, TRUNCATION)
     known = torch.cat(
-        [resampled(base, CELLS).clamp(-TRUNCATION, TRUNCATION), lattices[[place[name] for name in training]]]
+        [base.lattices(resolution=CELLS).clamp(-TRUNCATION, TRUNCATION), lattices[[place[name] for name in training]]]
     )
     unseen = lattices[[place[name] for name in held]]
     for count in (16, 32, NUMBERS, 128):

@@ -3,10 +3,10 @@
     python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2] [--start EARLIER.h5]
 
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
-furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, whose shapes are set
-on the axes as they have most in common, and on which the default decoder's generalising branch is trained with nested
-codes; its finer one is left to the collections that start from it. The space is written in eight bits a number to
-OUT_DIR/base_space.h5, with 1,000 of its shapes.
+furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, whose shapes are
+rotated by the cube group until they have most in common. On it the default decoder's generalising branch is trained
+with nested codes; the finer branch is left to the collections that start from it. The space is written in eight bits a
+number to OUT_DIR/base_space.h5, with 1,000 of its shapes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from congealing import common_rotations
 
 from latentsdf.core.cube_rotations import cube_rotations
 from latentsdf.core.optimize import Stop
@@ -26,15 +27,13 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.dataset.file import assemble, stored_shapes
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, save, stored_sizes
-from latentsdf.training.alignment import common_rotations
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
-from latentsdf.training.pca import resampled
 from latentsdf.training.presets import named_config
-from latentsdf.training.stages import GENERALIZE, PLACE
+from latentsdf.training.stages import FIT_CODES, GENERALIZE
 
 LATTICE = 16
-"""Lattice vertices an axis at which shapes are compared when they are set on the axes."""
+"""Lattice vertices per axis at which shapes are compared when they are aligned."""
 KEPT = 1000
 """Shapes whose codes stay in the file."""
 
@@ -54,7 +53,7 @@ def main() -> None:
     if not merged.exists():
         merge(options.datasets, merged)
     stages = (replace(GENERALIZE, share=0.95),)
-    stages = stages if options.start == "components" else (PLACE, *stages)
+    stages = stages if options.start == "components" else (FIT_CODES, *stages)
     config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0, align=False)
     train_to_the_end(aligned(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
@@ -71,11 +70,11 @@ def merge(sources: list[Path], target: Path) -> None:
 
 
 def aligned(path: Path) -> Dataset:
-    """The dataset with every shape in the attitude in which it has most in common with the others."""
+    """The dataset, every shape rotated to where it has most in common with the others."""
     dataset = Dataset(path)
-    found = common_rotations(resampled(dataset, LATTICE))
-    print(f"{int((found != 0).sum())} of {len(dataset)} shapes were turned", flush=True)
-    return dataset.rotated(cube_rotations()[found])
+    rows = common_rotations(dataset.lattices(resolution=LATTICE))
+    print(f"{int((rows != 0).sum())} of {len(dataset)} shapes were rotated", flush=True)
+    return dataset.rotated(cube_rotations()[rows])
 
 
 def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes: float) -> None:

@@ -35,10 +35,10 @@ from judging import (
     write_json,
 )
 from rate_distortion_table import draw, table
+from split import split
 
 from latentsdf.core.frame import Frame
 from latentsdf.inference.code_fitting import EncodeConfig
-from latentsdf.inference.evaluation import split
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.shape import Shape

@@ -23,10 +23,10 @@ import numpy as np
 import trimesh
 from judging import read_json, write_json
 from reliability_pool import unit_mesh
+from split import split
 from strays import Trouble, with_strays
 
 from latentsdf.core.frame import Frame
-from latentsdf.inference.evaluation import split
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.mesh.isosurface import extract_mesh

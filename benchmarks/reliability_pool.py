@@ -10,10 +10,10 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from split import split
 from strays import drawn_trouble, troubled_scan
 
 from latentsdf.core.frame import Frame
-from latentsdf.inference.evaluation import split
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.mesh.isosurface import extract_mesh

@@ -35,6 +35,7 @@ from unseen_table import KEYS, table
 
 from latentsdf.core.frame import Frame
 from latentsdf.core.pose import PoseFreedom
+from latentsdf.core.shape_names import class_of
 from latentsdf.fitting.descent import FitConfig, Fitted, fit
 from latentsdf.inference.candidates import CandidateFields
 from latentsdf.mesh.distance import MeshSDF
@@ -190,7 +191,7 @@ def measured(
         as_meshes_lie = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ found.shape.frame
         about = {
             **pose_error(query, as_meshes_lie),
-            "class_right": nearest.class_name == query.name.split("/")[0],
+            "class_right": nearest.class_name == class_of(query.name),
             "surprise": found.code_zscore,
             "openness": found.openness,
             "code_seconds": seconds - (found.refinement.seconds if found.refinement else 0.0),

@@ -14,6 +14,7 @@ import numpy as np
 import trimesh
 
 from ..core.optimize import Stop
+from ..core.shape_names import class_of
 from ..dataset.preparation import PrepareConfig
 from ..dataset.preparation import prepare as prepare_meshes
 from ..dataset.sampling import SamplingConfig
@@ -146,7 +147,7 @@ def _encode(space: LatentSpace, unseen: Path, options: Namespace) -> dict[str, S
 def _search(space: LatentSpace, queries: dict[str, Shape]) -> dict[str, Any]:
     index = Index(space)
     nearest = {name: index.search(shape, k=1)[0].name for name, shape in queries.items()}
-    right = sum(name.split("/")[0] == match.split("/")[0] for name, match in nearest.items())
+    right = sum(class_of(name) == class_of(match) for name, match in nearest.items())
     figures = []
     for name, shape in queries.items():
         if name.endswith("/000"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from ..core.hdf5 import open_checked
+from ..core.shape_names import class_of
 from ..dataset.dataset import Dataset
 from ..inference.code_fitting import EncodeConfig
 from ..inference.evaluation import EvaluationRow, retrieval, summarize
@@ -25,7 +26,7 @@ def info(options: Namespace) -> Result:
         result: Result = {
             "kind": "dataset",
             "shapes": len(dataset),
-            "classes": _counts([name.split("/", 1)[0] if "/" in name else "" for name in dataset.names]),
+            "classes": _counts([class_of(name) for name in dataset.names]),
             "bytes": Path(options.file).stat().st_size,
             "names": list(dataset.names),
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -145,25 +145,3 @@ def _row(shape: Shape, branch: str, truth: trimesh.Trimesh, resolution: int, beg
 def _tell(on_row: Callable[[EvaluationRow, int, int], None] | None, rows: list[EvaluationRow], total: int) -> None:
     if on_row is not None:
         on_row(rows[-1], len(rows), total)
-
-
-def split(names: Sequence[str], held_out: float = 0.2, seed: int = 0) -> tuple[list[str], list[str]]:
-    """A fixed split by shape, the same share of every class: (training names, held-out names).
-
-    Args:
-        names: of shapes; the class is the first folder.
-        held_out: share of each class that is held out, rounded to the nearest number of shapes.
-        seed: of the order.
-    """
-    classes: dict[str, list[str]] = {}
-    for name in sorted(names):
-        classes.setdefault(name.split("/", 1)[0] if "/" in name else "", []).append(name)
-    random = np.random.default_rng(seed)
-    unseen = set(_held(classes, held_out, random))
-    return [name for name in sorted(names) if name not in unseen], sorted(unseen)
-
-
-def _held(classes: dict[str, list[str]], share: float, random: np.random.Generator) -> Iterator[str]:
-    for members in classes.values():
-        order = random.permutation(len(members))
-        yield from (members[i] for i in order[: round(share * len(members))])

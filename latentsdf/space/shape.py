@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.field import SDF
 from ..core.frame import Frame
 from ..core.framed_field import FramedField
+from ..core.shape_names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
 from ..solver.correction import Corrected, Correction
@@ -40,7 +41,7 @@ class Shape:
     @property
     def class_name(self) -> str:
         """The class: the first folder of the name, or an empty string."""
-        return self.name.split("/", 1)[0] if "/" in self.name else ""
+        return class_of(self.name)
 
     @property
     def sdf(self) -> SDF:
