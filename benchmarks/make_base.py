@@ -55,9 +55,9 @@ def main() -> None:
     stages = (replace(GENERALIZE, share=0.95),)
     stages = stages if options.start == "components" else (FIT_CODES, *stages)
     config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0, align=False)
-    train_to_the_end(aligned(merged), config, full, options.minutes)
+    train_to_the_end(align(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
-    save(trimmed(load(full)), small, precision="int8", codes="int8")
+    save(trim(load(full)), small, precision="int8", codes="int8")
     print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
 
 
@@ -69,7 +69,7 @@ def merge(sources: list[Path], target: Path) -> None:
     print(f"{target}: {len(shapes)} shapes", flush=True)
 
 
-def aligned(path: Path) -> Dataset:
+def align(path: Path) -> Dataset:
     """The dataset, every shape rotated to where it has most in common with the others."""
     dataset = Dataset(path)
     rows = common_rotations(dataset.lattices(resolution=LATTICE))
@@ -78,7 +78,7 @@ def aligned(path: Path) -> Dataset:
 
 
 def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes: float) -> None:
-    """Train, or go on with what an earlier call left; a finished space is left alone."""
+    """Train, or resume an earlier call; a finished space is left alone."""
     resume = path.exists()
     if resume and load(path).history["stop"] == Stop.FINISHED.value:
         return
@@ -100,8 +100,8 @@ def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes:
     )
 
 
-def trimmed(space: LatentSpace) -> LatentSpace:
-    """The space with some of its shapes, and without what only its makers need."""
+def trim(space: LatentSpace) -> LatentSpace:
+    """The space with some of its shapes, and without the log of its training."""
     kept = {name: value for name, value in space.history.items() if name != "log"}
     order = np.random.default_rng(0).permutation(len(space))[:KEPT]
     shapes = [replace(space[space.names[i]], metadata={}) for i in sorted(order)]

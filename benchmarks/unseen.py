@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import trimesh
-from fine_tuning import fine_tuned
+from fine_tuning import fine_tune
 from judging import NOTHING, judge_mesh, read_json, true_mesh, write_json
 from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
@@ -181,7 +181,7 @@ def measured(
                 refine=method == "tight",
             )
             found = reconstruct(space, scan, config=config, candidates=candidates)
-            shape = fine_tuned(found, options.minutes, seed=options.seed) if method == "tuned" else found.shape
+            shape = fine_tune(found, options.minutes, seed=options.seed) if method == "tuned" else found.shape
             seconds = monotonic() - began
             made = shape.mesh(options.resolution)
     except ValueError as error:

@@ -22,19 +22,17 @@ def truncated_lattice(sdf: MeshSDF, resolution: int, truncation: float) -> NDArr
 
     Args:
         sdf: a mesh in the unit frame.
-        resolution: points an axis (R) at linspace(-1, 1, R).
+        resolution: R, points per axis at linspace(-1, 1, R).
         truncation: the distance that values are clipped to, in the unit frame.
 
     Returns:
         (R, R, R) float16, axes x, y, z.
 
     Raises:
-        ValueError: fewer than two points an axis, or a truncation that is not positive.
+        ValueError: fewer than two points per axis, or a truncation that is not positive.
     """
     if resolution < 2 or not truncation > 0:
-        raise ValueError(
-            f"a lattice needs 2 or more points an axis and a truncation > 0, got {resolution}, {truncation}"
-        )
+        raise ValueError(f"a lattice needs 2 points per axis and a truncation > 0, got {resolution}, {truncation}")
     blocks = Blocks(resolution, 2.0 / (resolution - 1))
     far: list[tuple[NDArray[np.int64], int]] = []
     index, distances = blocks.near(sdf.distance, truncation, smallest=1, far=far)

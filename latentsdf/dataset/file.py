@@ -48,29 +48,6 @@ class ShapeSamples(NamedTuple):
     fingerprint: str
     samples: MeshSamples
 
-    def write(self, parent: Any, key: str) -> None:
-        """Write this shape as the HDF5 group `key` of an open file or group."""
-        audit, frame, groups, lattice = self.samples
-        group = parent.create_group(key)
-        group.attrs.update(
-            {
-                "name": self.name,
-                "source": self.source,
-                "class": class_of(self.name),
-                "fingerprint": self.fingerprint,
-                "audit": json.dumps(audit.to_dict()),
-                "rotation": frame.rotation,
-                "scale": frame.scale,
-                "center": frame.center,
-            }
-        )
-        for name, samples in groups.items():
-            inner = group.create_group(name)
-            inner.create_dataset("points", data=np.asarray(samples.points, dtype=np.float16))
-            inner.create_dataset("distances", data=np.asarray(samples.distances, dtype=np.float16))
-        if lattice is not None:
-            group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
-
 
 @dataclass(frozen=True, kw_only=True)
 class StoredShape:
@@ -85,29 +62,27 @@ class StoredShape:
 
 
 def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: int) -> None:
-    """Write a dataset file of one shape, atomically.
-
-    Args:
-        path: the file; replaced where it exists.
-        shape: its samples, and what they were made from.
-        config: the sampling, kept in the header.
-        seed: kept in the header.
+    """Write a dataset file of one shape atomically; config and seed go to its header.
 
     Raises:
         OSError: the disk refused.
     """
+    audit, frame, groups, lattice = shape.samples
     with atomic_write(path) as file:
         _write_header(file, config, seed)
-        shape.write(file.create_group("shapes"), "00000000")
+        group = file.create_group("shapes/00000000")
+        group.attrs.update(name=shape.name, source=shape.source, fingerprint=shape.fingerprint)
+        group.attrs.update({"class": class_of(shape.name), "audit": json.dumps(audit.to_dict())})
+        group.attrs.update(rotation=frame.rotation, scale=frame.scale, center=frame.center)
+        for name, samples in groups.items():
+            group[f"{name}/points"] = np.asarray(samples.points, dtype=np.float16)
+            group[f"{name}/distances"] = np.asarray(samples.distances, dtype=np.float16)
+        if lattice is not None:
+            group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
 
 
 def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig, seed: int) -> None:
-    """Copy finished shapes into one dataset file that replaces the target atomically.
-
-    Args:
-        target: the file.
-        shapes: in the order that they are stored in.
-        config, seed: the sampling, kept in the header.
+    """Copy finished shapes, in their order, into one dataset file that replaces the target atomically.
 
     Raises:
         OSError: the disk refused; the target is as it was.

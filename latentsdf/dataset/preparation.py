@@ -225,9 +225,9 @@ def _parts_of(target: Path) -> Path:
 
 
 def _task(name: str, mesh: Path, source: str, parts: Path, config: SamplingConfig, seed: int) -> _Task:
-    digest = hashlib.sha256(f"{seed}/{name}".encode())
+    """The task of a mesh, with a seed and a part file of its own."""
+    own = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
     part = parts / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
-    own = int.from_bytes(digest.digest()[:4], "big")
     return _Task(name=name, source=source, mesh=mesh, part=part, config=config, seed=own)
 
 

@@ -34,10 +34,9 @@ class QuerySamples:
     distances: NDArray[np.float64]
 
     def __post_init__(self):
-        if self.points.shape != (len(self.distances), 3) or self.distances.ndim != 1:
-            raise ValueError(
-                f"samples need points (N, 3) and distances (N,), got {self.points.shape} and {self.distances.shape}"
-            )
+        shapes = self.points.shape, self.distances.shape
+        if shapes != ((len(self.distances), 3), (len(self.distances),)):
+            raise ValueError(f"samples need points (N, 3) and distances (N,), got {shapes[0]} and {shapes[1]}")
 
     def __len__(self) -> int:
         return len(self.distances)

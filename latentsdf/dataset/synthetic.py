@@ -69,8 +69,7 @@ def write_families(
                 raise RuntimeError(f"{task.name} could not be made: {answer.reason}")
             if on_mesh is not None:
                 on_mesh(task.name, done, len(tasks))
-    shapes = {task.name: task.values for task in tasks}
-    record = {"seed": seed, "count": count, "resolution": resolution, "shapes": shapes}
+    record = {"seed": seed, "count": count, "resolution": resolution, "shapes": {t.name: t.values for t in tasks}}
     (target / "parameters.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return [task.path for task in tasks]
 

@@ -63,9 +63,8 @@ class TrainConfig:
         if not self.minutes > 0 or not math.isfinite(self.minutes):
             raise ValueError(f"minutes must be positive, got {self.minutes}")
         if any(not 0 < size < self.decoder.code_size for size in self.nested):
-            raise ValueError(
-                f"nested code lengths must lie between 0 and the code size {self.decoder.code_size}, got {self.nested}"
-            )
+            size = self.decoder.code_size
+            raise ValueError(f"nested code lengths must lie between 0 and the code size {size}, got {self.nested}")
         if not 0 <= self.rehearsal < 1:
             raise ValueError(f"rehearsal must lie in [0, 1), got {self.rehearsal}")
         if self.far_weight < 0:

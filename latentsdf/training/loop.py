@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from ..dataset.dataset import Dataset
 from ..space.space import LatentSpace
 from ..space.store import save
 from .config import TrainConfig
-from .objective import StageObjective, Threads, threads_for
+from .objective import StageObjective, thread_count
 from .pca import fit_linear
 from .presets import named_config
 from .rehearsal import Rehearsal, fingerprint, make_rehearsal
@@ -108,22 +107,11 @@ def train(
         state = TrainState.fresh(dataset, config, start, device)
     rehearsal = make_rehearsal(state.config, start, device)
     if start is not None and rehearsal is not None:
-        _check_start(state, start)
-    trainer = Trainer(state, rehearsal, path=None if path is None else Path(path), steps=steps, minutes=minutes)
-    trainer.run(on_event)
+        state.check_start(fingerprint(start))
+    minutes = state.config.minutes * (1.0 - state.used) if minutes is None else minutes
+    Trainer(state, rehearsal, None if path is None else Path(path), steps, 60.0 * minutes, on_event).run()
     state.decoder.eval().requires_grad_(False)
     return state.space()
-
-
-def _check_start(state: TrainState, start: LatentSpace) -> None:
-    """Refuse a start space that is not the one that the run was begun from."""
-    own = fingerprint(start)
-    if state.begun_from not in (None, own):
-        raise ValueError(
-            f"{state.config.start} is not the space any more that this run was begun from; put that one back, or "
-            f"train afresh"
-        )
-    state.begun_from = own
 
 
 class Trainer:
@@ -133,27 +121,28 @@ class Trainer:
         state: changed in place.
         rehearsal: of the start space; None without.
         path: file of the checkpoints and of the result; None writes none.
-        steps: budget of this call in steps; None runs by time.
-        minutes: budget of this call in minutes; None is what the config's has left.
+        steps: budget of this call; None runs by time.
+        seconds: budget of a call that runs by time.
+        on_event: called after every step.
     """
 
     def __init__(
         self,
         state: TrainState,
-        rehearsal: Rehearsal | None = None,
-        *,
-        path: Path | None = None,
-        steps: int | None = None,
-        minutes: float | None = None,
+        rehearsal: Rehearsal | None,
+        path: Path | None,
+        steps: int | None,
+        seconds: float,
+        on_event: Callable[[TrainEvent], None] | None = None,
     ):
-        self.state, self.rehearsal, self.path, self.steps = state, rehearsal, path, steps
-        self.budget = (minutes if minutes is not None else state.config.minutes * (1.0 - state.used)) * 60.0
-        self.used, self.seconds = state.used, state.seconds
-        self.taken = self.samples = 0
-        self.began = self.saved = time.monotonic()
+        self.state, self.rehearsal, self.path, self.on_event = state, rehearsal, path, on_event
+        self.steps, self.budget = steps, seconds
+        self._used, self._seconds = state.used, state.seconds
+        self._taken = self._samples = 0
+        self._began = self._saved = time.monotonic()
 
-    def run(self, on_event: Callable[[TrainEvent], None] | None = None) -> None:
-        """Run the stages until the schedule, the budget or the patience of the user is at its end, and save.
+    def run(self) -> None:
+        """Run stage after stage until the schedule or the budget is at its end, then save.
 
         Raises:
             ValueError: a stage names a branch or a parameter group that the decoder lacks.
@@ -162,92 +151,69 @@ class Trainer:
         state, plan = self.state, self.state.config.plan()
         for branch in {branch for stage in plan for branch in stage.losses}:
             state.decoder.check_branch(branch)
-        lows = [0.0, *accumulate(stage.share for stage in plan)]
+        shares = [stage.share for stage in plan]
         state.decoder.train()
-        count = threads_for(state.decoder, state.codes.weight.device)
+        count = thread_count(state.decoder, state.codes.weight.device)
         with workers(count) as pool:
             while state.stage < len(plan):
-                stage = _StageRun(self, plan[state.stage], lows[state.stage], Threads(count, pool), on_event)
-                state.stop = stage.descend(last=state.stage == len(plan) - 1)
-                if state.stop is not Stop.FINISHED and not (state.stop is Stop.PAUSED and state.step >= stage.length):
-                    state.moments = stage.optimizer.state()
+                self._stage, self._low = plan[state.stage], sum(shares[: state.stage])
+                self._length = max(1, round(self._stage.share * state.config.schedule_steps))
+                self._objective = StageObjective(state, self._stage, self.rehearsal, count, pool)
+                self._optimizer = _stage_optimizer(state, self._stage)
+                state.stop = minimize(
+                    self._objective,
+                    self._optimizer,
+                    progress=self._by_time if self.steps is None else self._by_steps,
+                    scale=cosine if state.stage == len(plan) - 1 else _warm_up,
+                    on_step=self._on_step,
+                    start=state.step,
+                )
+                paused = state.stop is Stop.PAUSED
+                if state.stop is not Stop.FINISHED and not (paused and state.step >= self._length):
+                    state.moments = self._optimizer.state()
                     break
                 state.stage, state.step, state.moments = state.stage + 1, 0, {}
-                if state.stop is Stop.PAUSED and state.stage < len(plan):
+                if paused and state.stage < len(plan):
                     break
         if state.stage >= len(plan):
             state.stop, state.used = Stop.FINISHED, 1.0
         if self.path is not None:
             state.save(self.path, unfinished=state.stop is not Stop.FINISHED)
 
-
-class _StageRun:
-    """One stage of a call: its optimizer, progress, log and checkpoints."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        stage: Stage,
-        low: float,
-        threads: Threads,
-        on_event: Callable[[TrainEvent], None] | None,
-    ):
-        self.trainer, self.state, self.stage, self.low, self.on_event = trainer, trainer.state, stage, low, on_event
-        self.length = max(1, round(stage.share * trainer.state.config.schedule_steps))
-        self.objective = StageObjective(trainer.state, stage, trainer.rehearsal, threads)
-        self.optimizer = _stage_optimizer(trainer.state, stage)
-
-    def descend(self, last: bool) -> Stop:
-        """Take steps until the stage or the budget is at its end; the last stage decays its rates."""
-        return minimize(
-            self.objective,
-            self.optimizer,
-            progress=self._by_time if self.trainer.steps is None else self._by_steps,
-            scale=cosine if last else _warm_up,
-            on_step=self._on_step,
-            start=self.state.step,
-        )
-
     def _by_steps(self, number: int, seconds: float) -> float:
-        return number / self.length
+        return number / self._length
 
     def _by_time(self, number: int, seconds: float) -> float:
-        trainer = self.trainer
-        used = trainer.used + (1.0 - trainer.used) * (time.monotonic() - trainer.began) / trainer.budget
-        return (used - self.low) / self.stage.share
+        used = self._used + (1.0 - self._used) * (time.monotonic() - self._began) / self.budget
+        return (used - self._low) / self._stage.share
 
     def _on_step(self, step: Step) -> bool:
-        """Report, log and save after a step; whether the budget of steps is used up."""
-        trainer, state = self.trainer, self.state
-        trainer.taken += 1
-        trainer.samples += self.objective.samples_per_step
-        state.step, state.used = step.number, min(1.0, self.low + self.stage.share * min(1.0, step.progress))
-        elapsed = time.monotonic() - trainer.began
-        state.seconds = trainer.seconds + elapsed
-        event = TrainEvent(self.stage.name, step, state.used, trainer.samples / max(1e-9, elapsed))
+        """Log, report and save after a step; True when the budget of steps is used up."""
+        state, share = self.state, self._stage.share
+        self._taken += 1
+        self._samples += self._objective.samples_per_step
+        elapsed = time.monotonic() - self._began
+        state.step, state.used = step.number, min(1.0, self._low + share * min(1.0, step.progress))
+        state.seconds = self._seconds + elapsed
+        event = TrainEvent(self._stage.name, step, state.used, self._samples / max(1e-9, elapsed))
         self._log(event)
         if self.on_event is not None:
             self.on_event(event)
-        if trainer.path is not None and time.monotonic() - trainer.saved > CHECKPOINT_SECONDS:
-            state.moments = self.optimizer.state()
-            state.save(trainer.path, unfinished=True)
-            trainer.saved = time.monotonic()
-        return trainer.steps is not None and trainer.taken >= trainer.steps
+        if self.path is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            state.moments = self._optimizer.state()
+            state.save(self.path, unfinished=True)
+            self._saved = time.monotonic()
+        return self.steps is not None and self._taken >= self.steps
 
     def _log(self, event: TrainEvent) -> None:
-        log = self.state.log
+        """Keep a row of the log, if it is the first of a stage or lies far enough after the last one."""
+        log, step = self.state.log, event.step
         if not log or event.progress - log[-1]["progress"] >= LOG_SPACING or event.stage != log[-1]["stage"]:
-            log.append(
-                {
-                    "stage": event.stage,
-                    "step": event.step.number,
-                    "progress": round(event.progress, 5),
-                    "loss": event.step.loss,
-                    "terms": event.step.terms,
-                    "rates": {name: rate * event.step.scale for name, rate in self.stage.rates.items()},
-                    "samples_per_second": round(event.samples_per_second),
-                }
-            )
+            row = {"stage": event.stage, "step": step.number, "progress": round(event.progress, 5), "loss": step.loss}
+            row["terms"] = step.terms
+            row["rates"] = {name: rate * step.scale for name, rate in self._stage.rates.items()}
+            row["samples_per_second"] = round(event.samples_per_second)
+            log.append(row)
 
 
 def _stage_optimizer(state: TrainState, stage: Stage) -> Adam:

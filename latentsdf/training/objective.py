@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,6 @@ from .stages import Stage
 from .state import TrainState
 
 
-class Threads(NamedTuple):
-    """Threads that a step is spread over: the count, and their pool (None for one)."""
-
-    count: int
-    pool: ThreadPoolExecutor | None
-
-
 class StageObjective:
     """Terms of a step, a function of the step's number and the parameters alone.
 
@@ -33,14 +25,21 @@ class StageObjective:
         state: decoder, codes and dataset of the run.
         stage: branches that are fitted, sample groups and learning rates.
         rehearsal: of a start space; None without.
-        threads: that a batch is split over.
+        count, pool: threads that a batch is split over, and `core.threads.workers` of them.
     """
 
-    def __init__(self, state: TrainState, stage: Stage, rehearsal: Rehearsal | None, threads: Threads):
+    def __init__(
+        self,
+        state: TrainState,
+        stage: Stage,
+        rehearsal: Rehearsal | None,
+        count: int = 1,
+        pool: ThreadPoolExecutor | None = None,
+    ):
         self._state, self._stage, self._index = state, stage, state.stage
         # Where the codes alone are trained the decoder cannot forget.
         self._rehearsal = rehearsal if set(stage.rates) != {"codes"} else None
-        self._threads = threads
+        self._count, self._pool = count, pool
         stored = 0 if rehearsal is None else len(rehearsal.codes)
         self._sampler = BatchSampler(state.config, len(state.dataset), stored)
         self._counts = {
@@ -62,15 +61,15 @@ class StageObjective:
         device = table.weight.device
         rows = self._sampler.rows(self._index, step)
         codes = table(rows.to(device))
-        count = min(self._threads.count, len(rows))
+        count = min(self._count, len(rows))
         rehearsed = self._sampler.rehearsed_rows(self._index, step) if self._rehearsal is not None else torch.arange(0)
         pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(rehearsed, count), strict=True)
         parts = [
             partial(self._part, *piece, mixed_seed(seed, self._index, step, number))
             for number, piece in enumerate(pieces)
         ]
-        if self._threads.pool is not None and len(parts) > 1:
-            terms = terms_of_parts(parts, codes, self._weights, self._threads.pool)
+        if self._pool is not None and len(parts) > 1:
+            terms = terms_of_parts(parts, codes, self._weights, self._pool)
         else:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(mixed_seed(seed, self._index, step))
@@ -98,7 +97,7 @@ class StageObjective:
         return terms
 
 
-def threads_for(decoder: Decoder, device: torch.device) -> int:
+def thread_count(decoder: Decoder, device: torch.device) -> int:
     """Threads that a step is spread over: torch's own count on a CPU; one where dropout shares a random state."""
     drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in decoder.modules())
     return 1 if drops or device.type != "cpu" else torch.get_num_threads()

@@ -57,11 +57,7 @@ class TrainState:
 
     @staticmethod
     def fresh(dataset: Dataset, config: TrainConfig, start: LatentSpace | None, device: torch.device) -> TrainState:
-        """State before the first step; `start` is the space of a warm start.
-
-        Raises:
-            ValueError: the start space does not fit the config, or holds no shapes.
-        """
+        """State before the first step; ValueError where the space of a warm start does not fit, or is empty."""
         rotations = aligned_rotations(dataset, config, start)
         dataset = dataset if rotations is None else dataset.rotated(rotations)
         decoder, codes = initial_state(dataset, config, start, device)
@@ -106,12 +102,15 @@ class TrainState:
             **{name: facts[name] for name in ("stage", "step", "used", "seconds", "log")},
         )
 
-    def save(self, path: Path, *, unfinished: bool) -> None:
-        """Write the space, and with an unfinished run the state to resume it from.
+    def check_start(self, fingerprint: str) -> None:
+        """Note the fingerprint of the rehearsed start space; ValueError if the run was begun from another one."""
+        if self.begun_from not in (None, fingerprint):
+            text = f"{self.config.start} is not the space any more that this run was begun from"
+            raise ValueError(f"{text}; put that one back, or train afresh")
+        self.begun_from = fingerprint
 
-        Raises:
-            OSError: the disk refused; the file is as it was.
-        """
+    def save(self, path: Path, *, unfinished: bool) -> None:
+        """Write the space, and with an unfinished run the state to resume it from; OSError where the disk refuses."""
         resume = None
         if unfinished:
             facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
