@@ -17,17 +17,17 @@ from torch import Tensor
 
 from latentsdf.core.field import SDF
 from latentsdf.core.frame import Frame
-from latentsdf.core.shape_names import class_of
+from latentsdf.core.names import class_of
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.encoding import encode_all
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare, iou
 from latentsdf.mesh.repair import repair_mesh
+from latentsdf.space.file_info import space_info
 from latentsdf.space.quantize import quantize_codes, restore_codes
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import stored_sizes
 
 PSB = "psb_"
 """Classes of the Princeton benchmark, whose members share no pose."""
@@ -87,7 +87,7 @@ def code_bytes(numbers: int, bits: int) -> int:
 
 def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
     """Costs of a space: bytes as stored, numbers, training time and speed."""
-    decoder, code = stored_sizes(stored).decoder, code_bytes(numbers, bits)
+    decoder, code = space_info(stored).sizes.decoder, code_bytes(numbers, bits)
     log = space.history.get("log") or [{}]
     return {
         "parameters": space.decoder.parameter_count(),

@@ -25,8 +25,9 @@ from latentsdf.core.cube_rotations import cube_rotations
 from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.dataset.file import assemble, stored_shapes
+from latentsdf.space.file_info import space_info
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import load, save, stored_sizes
+from latentsdf.space.store import load, save
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
@@ -58,7 +59,7 @@ def main() -> None:
     train_to_the_end(align(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
     save(trim(load(full)), small, precision="int8", codes="int8")
-    print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
+    print(f"{small}: {small.stat().st_size:,} bytes, {space_info(small).sizes}")
 
 
 def merge(sources: list[Path], target: Path) -> None:

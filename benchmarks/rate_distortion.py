@@ -40,10 +40,11 @@ from split import split
 from latentsdf.core.frame import Frame
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.mesh.folder import find_meshes
+from latentsdf.space.file_info import space_info
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import load, stored_sizes
+from latentsdf.space.store import load
 
 OPERATING_POINTS = ("4/4", "12/4", "24/5", "40/5", "60/6", "90/6", "120/6", "180/6", "250/7", "350/7", "500/7", "700/8")
 OPERATING_POINTS += ("1000/8", "2000/8", "4000/9")
@@ -187,7 +188,7 @@ def measure_space(path: Path, file: Path, files: dict[str, Path], options: argpa
     sizes = sorted({size or space.code_size for size in options.prefix if size <= space.code_size})
     wanted = [f"{size}/{bits}" for size in sizes for bits in (32, 8)]
     kept = read_json(path, {"shapes": {}})
-    kept.update(training_shapes=len(space), decoder_bytes=stored_sizes(file).decoder, code_size=space.code_size)
+    kept.update(training_shapes=len(space), decoder_bytes=space_info(file).sizes.decoder, code_size=space.code_size)
     kept["code_bytes"] = {key: code_bytes(*(int(part) for part in key.split("/"))) for key in wanted}
     missing = [name for name in files if not set(wanted) <= set(kept["shapes"].get(name, {}))]
     for number, shape in enumerate(shapes_of(space, missing, files, options), 1):

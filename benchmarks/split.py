@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from latentsdf.core.shape_names import class_of
+from latentsdf.core.names import class_of
 
 
 def split(names: Sequence[str], held_out: float = 0.2, seed: int = 0) -> tuple[list[str], list[str]]:

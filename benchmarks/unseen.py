@@ -34,9 +34,10 @@ from scipy.spatial.transform import Rotation
 from unseen_table import KEYS, table
 
 from latentsdf.core.frame import Frame
+from latentsdf.core.names import class_of
 from latentsdf.core.pose import PoseFreedom
-from latentsdf.core.shape_names import class_of
-from latentsdf.fitting.descent import FitConfig, Fitted, fit
+from latentsdf.fitting.descent import FitConfig, fit
+from latentsdf.fitting.fitted_field import Fitted
 from latentsdf.inference.candidates import CandidateFields
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes

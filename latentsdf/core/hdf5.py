@@ -109,20 +109,10 @@ def open_checked(path: str | Path, form: str, newest: int) -> Iterator[Any]:
         FileNotFoundError: no such file.
         ValueError: not a readable HDF5 file, another program's, another kind of ours, or of a later version.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no such file: {path}")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, a {form} file is wanted")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
-    with file:
-        found = file.attrs.get("format")
-        if not isinstance(found, str) or found != form:
-            marked = isinstance(found, str) and found
-            kind = f"it is a {found}" if marked else "it carries no 'format' mark, so another program wrote it"
+    with _open(Path(path), form) as file:
+        mark = _mark(file)
+        if mark != form:
+            kind = f"it is a {mark}" if mark else "it carries no 'format' mark, so another program wrote it"
             raise ValueError(f"{path} is not a {form} file: {kind}")
         number = int(file.attrs.get("version", 0))
         if number > newest:
@@ -130,6 +120,33 @@ def open_checked(path: str | Path, form: str, newest: int) -> Iterator[Any]:
                 f"{path} has format version {number}, this latentsdf reads up to {newest}; upgrade latentsdf to read it"
             )
         yield file
+
+
+def format_of(path: str | Path) -> str:
+    """The format mark of an HDF5 file; "" where it carries none.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a readable HDF5 file.
+    """
+    with _open(Path(path), "latentsdf") as file:
+        return _mark(file)
+
+
+def _open(path: Path, form: str) -> h5py.File:
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, a {form} file is wanted")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
+
+
+def _mark(file: h5py.File) -> str:
+    mark = file.attrs.get("format")
+    return mark if isinstance(mark, str) else ""
 
 
 def library_version() -> str:

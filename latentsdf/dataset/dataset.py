@@ -19,7 +19,8 @@ from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
 from ..core.hdf5 import one_line, open_checked
 from ..mesh.audit import Audit
-from .file import DAMAGE, FORMAT, VERSION
+from .file import DAMAGE
+from .file_info import FORMAT, VERSION
 from .sampling import SamplingConfig
 
 _PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames")

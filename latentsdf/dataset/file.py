@@ -29,13 +29,12 @@ import h5py
 import numpy as np
 
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
-from ..core.shape_names import class_of
+from ..core.names import class_of
 from ..mesh.audit import Audit
+from .file_info import FORMAT, VERSION
 from .mesh_samples import MeshSamples
 from .sampling import SamplingConfig
 
-FORMAT = "latentsdf-dataset"
-VERSION = 1
 DAMAGE = (KeyError, OSError, RuntimeError, TypeError, AttributeError, json.JSONDecodeError)
 """Errors that reading a damaged file raises."""
 

@@ -24,7 +24,8 @@ from ..core.processes import Limits, LostTask, run_pool
 from ..mesh.audit import Audit
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
-from .file import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file import ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file_info import VERSION
 from .mesh_samples import sample_mesh
 from .sampling import SamplingConfig
 

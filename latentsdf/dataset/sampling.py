@@ -89,7 +89,7 @@ def round_points(points: ArrayLike) -> NDArray[np.float64]:
 
 
 def uniform_points(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Points (count, 3) uniform in the cube [-1, 1]^3."""
+    """N = count points (N, 3), uniform in the cube [-1, 1]^3."""
     return generator.uniform(-1.0, 1.0, (count, 3))
 
 
@@ -107,7 +107,7 @@ def near_surface_points(
         generator: the only source of randomness.
 
     Returns:
-        Points (count, 3).
+        Points (N, 3), N = count.
 
     Raises:
         ValueError: points are asked for and there is no surface point.

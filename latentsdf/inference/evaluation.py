@@ -63,7 +63,7 @@ def evaluate(
         known: use the code stored under the name where there is one; False encodes every mesh as unseen.
         branches: fields of the decoder to judge, one row each; None is the one that users get.
         resolution: lattice cells per axis of the meshes compared.
-        config: of the encoding.
+        config: of the encoding; its seed is also that of the comparisons.
         on_row: called with each row, how many are done, and how many there are.
 
     Returns:
@@ -71,6 +71,7 @@ def evaluate(
         surface, is a row with a reason; an empty surface counts as failure and is never left out of a count.
     """
     branches = list(branches or [space.decoder.branches[-1]])
+    seed = 0 if config is None else config.seed
     rows: list[EvaluationRow] = []
     shapes: list[Shape] = []
     for name, path in meshes:
@@ -87,7 +88,7 @@ def evaluate(
         if not stored:
             shapes.append(shape)
         for branch in branches:
-            rows.append(_row(shape, branch, truth, resolution, began))
+            rows.append(_row(shape, branch, truth, resolution, began, seed))
             _tell(on_row, rows, len(meshes) * len(branches))
             began = monotonic()
     return rows, shapes
@@ -132,14 +133,13 @@ def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores |
 NO_SURFACE = "no surface"
 
 
-def _row(shape: Shape, branch: str, truth: trimesh.Trimesh, resolution: int, began: float) -> EvaluationRow:
+def _row(shape: Shape, branch: str, truth: trimesh.Trimesh, resolution: int, began: float, seed: int) -> EvaluationRow:
     try:
         made = shape.mesh(resolution, branch)
     except ValueError as error:
         return EvaluationRow(shape.name, branch, monotonic() - began, None, f"{NO_SURFACE}: {error}")
-    return EvaluationRow(
-        shape.name, branch, monotonic() - began, compare(made, truth, frame=Frame.around(truth.vertices))
-    )
+    figures = compare(made, truth, seed=seed, frame=Frame.around(truth.vertices))
+    return EvaluationRow(shape.name, branch, monotonic() - began, figures)
 
 
 def _tell(on_row: Callable[[EvaluationRow, int, int], None] | None, rows: list[EvaluationRow], total: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from trimesh.visual import ColorVisuals
 
-from ..core.field import Jet
+from ..core.field import first_order_distance
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..inference.candidates import CandidateFields
-from ..regularizers.term import Term
+from ..regularizers.presets import Terms
 from ..scan.scan import Scan
 from ..space.shape import Shape
 from ..space.space import LatentSpace
@@ -52,7 +51,7 @@ class Reconstruction:
     Attributes:
         shape: an SDF in the scan's own units, with the correction that tightening made; `shape.mesh()` is watertight.
         stop: why the fit ended.
-        residual_mean: mean distance from the scan's points to the surface, in the scan's units.
+        residual_mean: mean of `first_order_distance` at the scan's points, in the scan's units.
         residual_p90: ninetieth percentile of that distance.
         surprise: root mean square of the code's numbers, each in standard deviations of the space's own codes; about 1
             for a shape like those of the space.
@@ -120,7 +119,7 @@ class Reconstruction:
 def reconstruct(
     space: LatentSpace,
     scan: Scan,
-    terms: str | Mapping[str, float] | Sequence[Term] | None = None,
+    terms: Terms | None = None,
     *,
     config: ReconstructConfig | None = None,
     candidates: CandidateFields | None = None,
@@ -151,12 +150,13 @@ def reconstruct(
     fitted = fit_scan(space, scan, config.fit, frame=config.frame, candidates=candidates, on_step=on_step)
     info = {"fit_error": fitted.error, "scan_points": len(scan)}
     shape = Shape(scan.name or "scan", fitted.code, fitted.frame, space.decoder, info)
-    plain = distances_to(shape, _some(fitted.scan))
+    points = torch.from_numpy(fitted.scan.subsampled(RESIDUAL_POINTS, config.fit.seed).points)
+    plain = first_order_distance(shape, points).cpu().numpy()
     tightened = None
     if config.refine and fitted.stop is not Stop.INTERRUPTED:
         tightened = refine(shape, fitted.scan, terms, config.refinement)
         shape = tightened.shape
-    residual = plain if tightened is None else distances_to(shape, _some(fitted.scan))
+    residual = plain if tightened is None else first_order_distance(shape, points).cpu().numpy()
     surprise = _surprise(space, fitted)
     notes = fitted.scan.notes if tightened is None else tightened.notes
     notes = (*notes, *_doubts(float(np.median(plain)) / fitted.frame.scale, surprise))
@@ -171,22 +171,6 @@ def reconstruct(
         refinement=tightened,
         notes=notes,
     )
-
-
-def _some(scan: Scan) -> torch.Tensor:
-    return torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
-
-
-def distances_to(shape: Shape, points: torch.Tensor) -> NDArray[np.float64]:
-    """Distances (N,) of points (N, 3) to the surface to first order: the field over its slope (Taubin 1991).
-
-    Codes far from those of the space can decode to fields that are flat; their values alone would say too little.
-    """
-    found = [np.zeros(0)]
-    for part in points.split(_AT_ONCE):
-        jet = Jet(shape, part)
-        found.append((jet.value.abs() / jet.gradient.norm(dim=-1).clamp_min(0.05)).detach().cpu().numpy())
-    return np.concatenate(found)
 
 
 def _surprise(space: LatentSpace, fitted: ScanFit) -> float:

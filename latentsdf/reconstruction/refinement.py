@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Literal
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..core.field import SDF, evaluate
-from ..regularizers.term import Term
+from ..regularizers.presets import Terms
 from ..scan.neighbourhoods import noise_level
 from ..scan.normals import orient_by_prior, outward_normals
 from ..scan.scan import Scan
@@ -117,7 +116,7 @@ class Refinement:
 def refine(
     shape: Shape,
     scan: Scan,
-    terms: str | Mapping[str, float] | Sequence[Term] | None = None,
+    terms: Terms | None = None,
     config: RefineConfig | None = None,
 ) -> Refinement:
     """Correct a shape so that it lies on a scan where there are points, and stays itself where there are none.

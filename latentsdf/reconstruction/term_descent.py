@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,8 +13,7 @@ from ..core.optimize import Adam, Group, Stop, minimize
 from ..fitting.fast_field import FastConfig, FastField
 from ..fitting.scan_batches import BatchSizes, ScanBatches
 from ..regularizers.objective import Objective
-from ..regularizers.presets import resolve_terms
-from ..regularizers.term import Term
+from ..regularizers.presets import Terms, resolve_terms
 from ..scan.scan import Scan
 from ..solver.levels import COARSEST
 
@@ -57,7 +55,7 @@ class Descent(NamedTuple):
 def descend_terms(
     unit: Scan,
     prior: SDF,
-    terms: str | Mapping[str, float] | Sequence[Term],
+    terms: Terms,
     config: DescentConfig | None = None,
     *,
     resolution: int = 64,
@@ -83,9 +81,9 @@ def descend_terms(
         ValueError: an unknown preset or term, or a term that needs what the scan does not have.
     """
     config = config or DescentConfig()
-    objective = Objective(preset(terms) if isinstance(terms, str) else resolve_terms(terms))
+    objective = Objective(resolve_terms(terms))
     random = torch.Generator().manual_seed(seed)
-    amounts = BatchSizes(config.surface, config.near, config.space, config.rays, 50, 50_000)
+    amounts = BatchSizes(config.surface, config.near, config.space, config.rays, 50_000)
     queries = ScanBatches(unit, objective.needs(), amounts, random)
     places = torch.from_numpy(unit.points).float()
     sizes = [COARSEST * 2**step for step in range(11) if COARSEST * 2**step <= resolution]
@@ -96,7 +94,7 @@ def descend_terms(
     def loss(step: int) -> dict[str, Tensor]:
         now = step / config.steps
         needs = objective.needs(now)
-        batch = queries.batch(needs)
+        batch = queries.sample(needs, random)
         if "space" in needs:
             batch = replace(batch, space=_about(places, config.space, reach, random))
         return objective(field, batch, now)

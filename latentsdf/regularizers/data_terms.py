@@ -51,8 +51,7 @@ def normals(
 ) -> Tensor:
     """Deviation of the field's gradient from measured normals n.
 
-    Source: SIREN (Sitzmann et al. 2020, equation 6) for the cosines, IGR (Gropp et al. 2020, data loss of equation 2)
-    for the difference.
+    Source: SIREN (Sitzmann et al. 2020, equation 6), cosines; IGR (Gropp et al. 2020, equation 2), difference.
 
     Args:
         gradient: (M, 3) at scan points.

@@ -12,6 +12,7 @@ import torch
 import trimesh
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from ..core.frame import Frame
@@ -128,7 +129,7 @@ class Disks:
                 f"{path.name}: none of its {len(table)} splats is usable ({int(good.sum())} are finite, 0 of them have "
                 f"an opacity of at least {min_opacity:g}); lower min_opacity or export the file again"
             )
-        rotations = _rotation_matrices(table[rows, 6:10] / lengths[rows, None])
+        rotations = Rotation.from_quat(table[rows][:, [7, 8, 9, 6]]).as_matrix()  # scipy: w last
         return _from_arrays(table[rows, :3], rotations, scales[rows], opacities[rows])
 
     def nearest(self, points: Tensor) -> Tensor:
@@ -176,17 +177,6 @@ def _axes_with_normal(normals: NDArray, axes: NDArray) -> NDArray:
     first = np.where((np.linalg.norm(first, axis=1) > 1e-3)[:, None], first, other)
     first = first / np.linalg.norm(first, axis=1, keepdims=True)
     return np.stack([first, np.cross(normals, first), normals], 2)
-
-
-def _rotation_matrices(quaternions: NDArray) -> NDArray:
-    """Rotation matrices (K, 3, 3) of unit quaternions (K, 4), w first."""
-    w, x, y, z = quaternions.T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], 1)
 
 
 def _read_splats(path: Path) -> NDArray[np.float64]:

@@ -78,8 +78,7 @@ def viscosity(
 def divergence(laplacian: Tensor, *, low: float = 0.1, high: float = 50.0) -> Tensor:
     """Absolute divergence of the gradient, at points off the surface.
 
-    Source: DiGS (Ben-Shabat et al. 2022), the loss L_div. Outside [low, high] the clamp leaves no gradient, as
-    released.
+    Source: DiGS (Ben-Shabat et al. 2022), loss L_div. Outside [low, high] the clamp leaves no gradient, as released.
 
     Args:
         laplacian: (N,), in 1 / length.
@@ -147,8 +146,7 @@ def level_set_alignment(
         gradient: (N, 3) at the points.
         foot_gradient: (N, 3) at their feet, from the function of that name.
         delta: decay of the weight exp(-delta * |value|), in 1 / length; the paper's best is 10.
-        band: points with |value| >= band contribute 0, because a fitted field is no distance far from the data; in
-            units of length.
+        band: points with |value| >= band contribute 0, as a fitted field is no distance far away; in units of length.
 
     Returns:
         Sum over the band of exp(-delta |u(q)|) (1 - cos(grad u(q), grad u(foot))), divided by N, a scalar.

@@ -89,9 +89,6 @@ def preset(name: str, *, normals: bool = True) -> tuple[Term, ...]:
         name: key of `PRESETS`.
         normals: False leaves the term on normals out, as the papers do for scans that have none.
 
-    Returns:
-        The rows, in the order of `PRESETS`.
-
     Raises:
         ValueError: unknown name; the message names the nearest.
     """
@@ -106,9 +103,6 @@ def resolve_terms(terms: Terms, *, normals: bool = True) -> tuple[Term, ...]:
     Args:
         terms: the name of a preset, weights by term name, or rows.
         normals: as for `preset`; weights and rows are taken as they are.
-
-    Returns:
-        The rows.
 
     Raises:
         ValueError: an unknown preset or term, or a weight out of its range.

@@ -35,13 +35,7 @@ def pull(foot: Tensor, nearest: Tensor, *, p: int = 2) -> Tensor:
 
 
 def pull_to_disks(
-    foot: Tensor,
-    centers: Tensor,
-    rotations: Tensor,
-    scales: Tensor,
-    *,
-    floor: float = 0.0,
-    normalized: bool = False,
+    foot: Tensor, centers: Tensor, rotations: Tensor, scales: Tensor, *, floor: float = 0.0, normalized: bool = False
 ) -> Tensor:
     """Negative logarithm of the nearest disk's Gaussian at the foot of a query.
 

@@ -30,8 +30,7 @@ VISCOSITY: Mapping[str, tuple[tuple[float, float], ...]] = {
     "scut": ((0.0, 1.0), (0.6, 0.0)),
     "room": ((0.0, 0.5), (0.5, 0.01), (0.6, 0.0)),
 }
-"""Schedules of epsilon in ViscoReg's released runs, by data set: (progress, epsilon), in frames with
-max |coordinate| = 1."""
+"""Schedules (progress, epsilon) of ViscoReg's released runs by data set, for frames with max |coordinate| = 1."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Rule:
     """Function of a term and its defaults.
 
     Attributes:
-        function: the pure function; its name is the term's, its positional parameters are `INPUTS`, its keyword-only
-            ones are knobs.
+        function: pure; its name is the term's, its positional parameters are `INPUTS`, its keyword-only ones knobs.
         on: the sets of points at which it is evaluated; several make one mean.
         knobs: values of knobs instead of the function's own defaults, and knobs of its inputs.
     """
@@ -68,26 +66,28 @@ class Rule:
         return tuple(at for at in defined[0] if all(at in other for other in defined))
 
 
-_RULES = (
-    Rule(surface, on=("surface",)),
-    Rule(off_surface, on=("space",)),
-    Rule(normals, on=("surface",)),
-    Rule(free_space, on=("rays",)),
-    Rule(eikonal, on=("space",)),
-    Rule(viscosity, on=("space",), knobs={"epsilon": VISCOSITY["srb"]}),
-    Rule(level_set_alignment, on=("near",), knobs={"detach_foot": False}),
-    Rule(divergence, on=("space",)),
-    Rule(directional_divergence, on=("space",)),
-    Rule(heat, on=("space",)),
-    Rule(pull, on=("near",)),
-    Rule(pull_to_disks, on=("near",)),
-    Rule(disk_tangency, on=("disks",)),
-    Rule(disk_orthogonality, on=("near",)),
-    Rule(disk_thinness, on=("disks",)),
-    Rule(ssd_energy, on=("surface",)),
-    Rule(code_prior, on=("code",)),
-)
-TERMS: Mapping[str, Rule] = {rule.function.__name__: rule for rule in _RULES}
+TERMS: Mapping[str, Rule] = {
+    rule.function.__name__: rule
+    for rule in (
+        Rule(surface, on=("surface",)),
+        Rule(off_surface, on=("space",)),
+        Rule(normals, on=("surface",)),
+        Rule(free_space, on=("rays",)),
+        Rule(eikonal, on=("space",)),
+        Rule(viscosity, on=("space",), knobs={"epsilon": VISCOSITY["srb"]}),
+        Rule(level_set_alignment, on=("near",), knobs={"detach_foot": False}),
+        Rule(divergence, on=("space",)),
+        Rule(directional_divergence, on=("space",)),
+        Rule(heat, on=("space",)),
+        Rule(pull, on=("near",)),
+        Rule(pull_to_disks, on=("near",)),
+        Rule(disk_tangency, on=("disks",)),
+        Rule(disk_orthogonality, on=("near",)),
+        Rule(disk_thinness, on=("disks",)),
+        Rule(ssd_energy, on=("surface",)),
+        Rule(code_prior, on=("code",)),
+    )
+}
 """Every term by name."""
 
 
@@ -136,9 +136,7 @@ class Term:
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"the weight of term {self.name!r} must be at least 0 and finite, got {self.weight}")
         if not 0 <= self.start < self.stop <= 1:
-            raise ValueError(
-                f"term {self.name!r} needs 0 <= start < stop <= 1, got start {self.start} and stop {self.stop}"
-            )
+            raise ValueError(f"term {self.name!r}: start {self.start} and stop {self.stop} must rise within [0, 1]")
         if self.anneal is not None:
             object.__setattr__(self, "anneal", Anneal(*self.anneal))  # JSON stores a list
             begin, end, weight = self.anneal

@@ -15,13 +15,11 @@ from scipy.spatial import KDTree
 from ..core.arrays import Array
 from ..core.frame import Frame
 from ..core.interrupt import held_interrupt
-from ..mesh.load import MESH_ENDINGS, load_mesh
+from ..mesh.endings import MESH_ENDINGS, SCAN_ENDINGS, check_scan_file
+from ..mesh.load import load_mesh
 from ..mesh.surface_sampling import surface_samples
 from .neighbourhoods import neighbour_distances, noise_level
 from .winding import openness
-
-SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
-"""The file endings that `Scan.load` reads as point clouds; a mesh of any kind is sampled."""
 
 MESH_POINTS = 50_000
 """Points taken on the surface when a mesh is loaded as a scan."""
@@ -152,8 +150,7 @@ class Scan:
             ValueError: the ending is unknown, the file cannot be read, or it holds no point.
         """
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no scan file {path}; give a file with one of {', '.join(SCAN_ENDINGS)}")
+        check_scan_file(path)
         ending = path.suffix.lower()
         if ending not in SCAN_ENDINGS + MESH_ENDINGS:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with what a user gives: one line that says so, exit 2, and nothing lost."""
+"""Wrong input of every kind: one line on standard error, exit 2, and every file as it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real processes killed at the worst moment, or stopped by Ctrl-C: what was there stays whole, the work goes on."""
+"""Real processes killed or interrupted: files stay whole, and the work can be continued."""
 
 from __future__ import annotations
 

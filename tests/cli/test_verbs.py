@@ -1,4 +1,4 @@
-"""Every verb as a process-like call on the tiny space: files, printed lines, JSON."""
+"""Every verb on the tiny space: files, printed lines, JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import trimesh
 from conftest import primitive
 
 from latentsdf.cli import main
-from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.load import NotAMesh, load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.store import load
@@ -84,7 +84,11 @@ def test_search_by_name_mesh_and_points(tmp_path: Path, space: Path) -> None:
     assert run(tmp_path, "search", space, tmp_path / "query.stl")["matches"][0]["name"].startswith("ring/")
     cloud = trimesh.PointCloud(mesh.sample(2000, seed=0))
     cloud.export(str(tmp_path / "scan.ply"))
-    assert run(tmp_path, "search", space, tmp_path / "scan.ply")["matches"][0]["name"].startswith("ring/")
+    np.savetxt(tmp_path / "scan.xyz", cloud.vertices)
+    for name in ("scan.ply", "scan.xyz"):
+        with pytest.raises(NotAMesh):
+            load_mesh(tmp_path / name)
+        assert run(tmp_path, "search", space, tmp_path / name)["matches"][0]["name"].startswith("ring/")
 
 
 @pytest.mark.slow
@@ -151,6 +155,12 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     header = out.read_bytes().split(b"end_header")[0]
     assert b"property float support" in header
     assert b"property float deviation" in header
+    for old, new in (
+        ("surprise", "code_zscore"),
+        ("deviation_mean", "stddev_mean"),
+        ("support_p90", "scan_distance_p90"),
+    ):
+        assert found[old] == found[new] > 0
 
 
 @pytest.mark.slow

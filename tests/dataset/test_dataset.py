@@ -9,7 +9,7 @@ import pytest
 import torch
 import trimesh
 
-from latentsdf.core.shape_names import class_of
+from latentsdf.core.names import class_of
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.dataset.file import stored_shapes
 from latentsdf.dataset.preparation import PrepareConfig, prepare
