@@ -53,7 +53,7 @@ def main() -> None:
     _, unseen = split(dataset.names)
     held = [dataset.names.index(name) for name in unseen]
     rows = held[:: -(-len(held) // options.shapes)]
-    points, distances = dataset.draw(rows, SAMPLES, torch.Generator().manual_seed(0))
+    points, distances = dataset.sample(rows, SAMPLES, torch.Generator().manual_seed(0))
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
     points, distances = points[:, order], distances[:, order]
     objective = CodeObjective(space.decoder, 0.0)

@@ -17,19 +17,19 @@ RATES = {"code": 5e-3, "decoder": 1e-3}
 TRUNCATION = 0.03
 
 
-def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, seed: int = 0) -> Shape:
-    """The shape of a code fit, with a decoder of its own that was tuned to the same evidence for so long.
+def fine_tune(fitted: Reconstruction, minutes: float, *, points: int = 2048, seed: int = 0) -> Shape:
+    """The shape of a code fit, with a decoder of its own that is fine-tuned to the same residuals.
 
     The fine branch and its grid move, or the whole decoder where there is no such branch; cosine rates; the frame
     stays.
 
     Args:
-        found: a reconstruction without tightening.
+        fitted: a reconstruction without refinement.
         minutes: wall-clock.
         points: of each kind a step.
         seed: of the draws.
     """
-    shape, scan = found.shape, found.fit.scan
+    shape, scan = fitted.shape, fitted.fit.scan
     decoder = deepcopy(shape.decoder)
     groups = decoder.groups()
     tuned = [p for name in ("fine", "grid") for p in groups.get(name, [])] or list(decoder.parameters())

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 import trimesh
-from fine_tuning import fine_tuned
+from fine_tuning import fine_tune
 from judging import read_json, write_json
 from poisson import screened_poisson
 from scans_table import KEYS, table
@@ -169,7 +169,7 @@ def by_space(item: Item, space: LatentSpace, minutes: float, seed: int) -> dict[
     began = monotonic()
     found = reconstruct(space, item.scan, config=ReconstructConfig(refine=not minutes))
     code_seconds = monotonic() - began - (found.refinement.seconds if found.refinement else 0.0)
-    shape = fine_tuned(found, minutes, seed=seed) if minutes else found.shape
+    shape = fine_tune(found, minutes, seed=seed) if minutes else found.shape
     fit_seconds = monotonic() - began
     try:
         mesh = shape.mesh(128)

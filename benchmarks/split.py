@@ -1,14 +1,16 @@
-"""A fixed split of shapes into training and held-out ones, the same share of every class."""
+"""One fixed split of a collection into training and held-out shapes, the same for every benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from latentsdf.core.names import class_of
+
 
 def split(names: Sequence[str], held_out: float = 0.2, seed: int = 0) -> tuple[list[str], list[str]]:
-    """Training names and held-out names, both sorted.
+    """Split by shape, with the same share of every class: (training names, held-out names).
 
     Args:
         names: of shapes; the class is the first folder.
@@ -17,9 +19,13 @@ def split(names: Sequence[str], held_out: float = 0.2, seed: int = 0) -> tuple[l
     """
     classes: dict[str, list[str]] = {}
     for name in sorted(names):
-        classes.setdefault(name.split("/", 1)[0] if "/" in name else "", []).append(name)
-    generator, unseen = np.random.default_rng(seed), set()
+        classes.setdefault(class_of(name), []).append(name)
+    generator = np.random.default_rng(seed)
+    unseen = set(_held_out(classes, held_out, generator))
+    return [name for name in sorted(names) if name not in unseen], sorted(unseen)
+
+
+def _held_out(classes: dict[str, list[str]], share: float, generator: np.random.Generator) -> Iterator[str]:
     for members in classes.values():
         order = generator.permutation(len(members))
-        unseen.update(members[row] for row in order[: round(held_out * len(members))])
-    return [name for name in sorted(names) if name not in unseen], sorted(unseen)
+        yield from (members[i] for i in order[: round(share * len(members))])

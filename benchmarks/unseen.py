@@ -27,13 +27,14 @@ import numpy as np
 import torch
 import trimesh
 from adam_codes import adam_fit_scan
-from fine_tuning import fine_tuned
+from fine_tuning import fine_tune
 from judging import NOTHING, judge_mesh, read_json, true_mesh, write_json
 from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
 from unseen_table import KEYS, table
 
 from latentsdf.core.frame import Frame
+from latentsdf.core.names import class_of
 from latentsdf.core.pose import PoseFreedom
 from latentsdf.fitting.descent import FitConfig
 from latentsdf.fitting.descent import fit as fit_alone
@@ -194,7 +195,7 @@ def evaluate_method(
                 result = reconstruct(space, scan, config=settings, candidates=candidates)
                 fit, shape, refinement = result.fit, result.shape, result.refinement
                 if method == "tuned":
-                    shape = fine_tuned(result, options.minutes, seed=options.seed)
+                    shape = fine_tune(result, options.minutes, seed=options.seed)
             seconds = monotonic() - began
             code_seconds = seconds - (refinement.seconds if refinement else 0.0)
             mesh = shape.mesh(options.resolution)
@@ -210,7 +211,7 @@ def evaluate_method(
     return {
         **row,
         **pose_error(query, mesh_axes),
-        "class_right": nearest.class_name == query.name.split("/")[0],
+        "class_right": nearest.class_name == class_of(query.name),
         "surprise": code_zscore(space, fit.code),
         "openness": fit.scan.openness,
         "code_seconds": code_seconds,

@@ -147,8 +147,8 @@ def test_bad_meshes_are_skipped_with_a_reason_and_good_ones_kept(mixed: Mixed) -
 
 def signs_are_right(dataset: Dataset, name: str, truth: Callable[[np.ndarray], np.ndarray], margin: float) -> None:
     row = dataset.names.index(name)
-    counts = {group: int(dataset.group_sizes(group)[row]) for group in dataset.groups}
-    points, distances = dataset.draw([row], counts, torch.Generator().manual_seed(0))
+    counts = {"near": 2000, "uniform": 500, "band": 1500}
+    points, distances = dataset.sample([row], counts, torch.Generator().manual_seed(0))
     expected = truth(dataset.frames[row].to_source(points[0].numpy()))
     clear = np.abs(expected) > margin
     assert (expected[clear] < 0).sum() > 200
@@ -179,7 +179,7 @@ def test_signs_are_right_in_each_of_ten_bodies(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "ten", truth, 0.02)
     assert mixed.rows["ten"]["audit"]["components"] == 10
     row = mixed.dataset.names.index("ten")
-    points, distances = mixed.dataset.draw([row], {"near": 2000}, torch.Generator())
+    points, distances = mixed.dataset.sample([row], {"near": 2000}, torch.Generator())
     inside = mixed.dataset.frames[row].to_source(points[0].numpy())[distances[0].numpy() < 0]
     reached = np.linalg.norm(inside[:, None] - CENTERS, axis=-1).argmin(1)
     assert np.bincount(reached, minlength=10).min() > 20
@@ -253,7 +253,7 @@ def test_two_million_faces_are_prepared_or_stopped_at_a_limit(capsys: Capture, t
 
 
 def signs_are_right_few(dataset: Dataset) -> None:
-    points, distances = dataset.draw([0], {"near": 200, "uniform": 50}, torch.Generator())
+    points, distances = dataset.sample([0], {"near": 200, "uniform": 50}, torch.Generator())
     expected = np.linalg.norm(dataset.frames[0].to_source(points[0].numpy()), axis=1) - 1.0
     np.testing.assert_allclose(distances[0].numpy() * dataset.frames[0].scale, expected, atol=2e-3)
 

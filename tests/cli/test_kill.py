@@ -28,11 +28,12 @@ Process = subprocess.Popen[str]
 
 TRAINING = """
 import json, sys
+from latentsdf.training import loop
 from latentsdf.training.config import config_from_dict
-from latentsdf.training.loop import train
+loop.CHECKPOINT_SECONDS = 0.0
 dataset, space, config, resume = sys.argv[1:]
 config = None if resume == "resume" else config_from_dict(json.loads(config))
-train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
+loop.train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
 """
 
 APPENDING = """
@@ -128,7 +129,7 @@ def test_prepare_stopped_keeps_the_old_dataset_and_goes_on(stop: str, target: Pa
 
 
 def test_training_killed_while_it_writes_goes_on_to_the_end(dataset_path: Path, space: Path, tmp_path: Path) -> None:
-    config = json.dumps(config_to_dict(replace(TINY, checkpoint_seconds=0.0)))
+    config = json.dumps(config_to_dict(TINY))
     used, before = [0.0], space.stat().st_mtime_ns
     for mode in ("fresh", "resume", "resume"):
         process = start("-c", TRAINING, dataset_path, space, config, mode)

@@ -44,9 +44,9 @@ def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, b
     assert space.code_size == size
     assert space.history["config"] == config_to_dict(config)
     kept = min(size, 64)
-    turns = aligned_rotations(config, dataset)
-    assert turns is not None
-    expected = nearest_codes(base, dataset.rotated(turns))[:, :kept]
+    rotations = aligned_rotations(dataset, config, base)
+    assert rotations is not None
+    expected = nearest_codes(base, dataset.rotated(rotations))[:, :kept]
     assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
 
 

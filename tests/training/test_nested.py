@@ -17,20 +17,22 @@ from latentsdf.space.store import load
 from latentsdf.training.config import config_from_dict, config_to_dict
 from latentsdf.training.loop import train
 
-NESTED = replace(TINY, nested=(2, 4), nesting=0.5)
+NESTED = replace(TINY, nested=(2, 4))
 
 
 @pytest.fixture(scope="module")
 def nested_path(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("nested") / "nested.h5"
-    train(dataset, NESTED, path=path, steps=500)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("latentsdf.training.batch_sampler.NESTING", 0.5)
+        train(dataset, NESTED, path=path, steps=500)
     return path
 
 
 def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
     """Mean distance error of all shapes, read by the first numbers of their codes."""
     random = torch.Generator().manual_seed(0)
-    points, distances = dataset.draw(range(len(dataset)), {"near": 1000}, random)
+    points, distances = dataset.sample(range(len(dataset)), {"near": 1000}, random)
     errors = [
         (space[name].truncated(size).sdf(p) - d).abs().mean()
         for name, p, d in zip(dataset.names, points, distances, strict=True)
@@ -55,7 +57,7 @@ def test_the_setting_is_checked_and_stored() -> None:
     for wrong in ((8,), (0,)):
         with pytest.raises(ValueError, match="between 0 and the code size 8"):
             replace(TINY, nested=wrong)
-    old = {name: value for name, value in config_to_dict(TINY).items() if name not in ("nested", "nesting")}
+    old = {name: value for name, value in config_to_dict(TINY).items() if name != "nested"}
     assert config_from_dict(old).nested == ()
 
 
