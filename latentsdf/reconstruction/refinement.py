@@ -20,8 +20,8 @@ from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED
 from ..solver.correction import PRECISION, Correction
 from ..solver.galerkin import SolveConfig, solve
-from ..solver.robust import Robust, isolation_weights
-from ..solver.soft_constraints import prior_at
+from ..solver.robust import Weighting, isolation_weights
+from ..solver.soft_constraints import evaluate_prior
 from ..solver.spline_field import SplineField
 from ..space.shape import Shape
 from .constrained_prior import ConstrainedPrior
@@ -65,8 +65,8 @@ class RefineConfig:
     mirror: bool = True
     """Whether points are mirrored to the far side of a scan with a sensor, in planes of symmetry of the prior that no
     ray refutes; False leaves the far side to the prior."""
-    robust: Robust = "geman-mcclure"
-    """Robust weights: 'none' trusts every point, 'welsch' gives far outliers up entirely."""
+    robust: Weighting = "geman-mcclure"
+    """Weighting weights: 'none' trusts every point, 'welsch' gives far outliers up entirely."""
     points: int = 100_000
     """Scan points used; a larger scan is subsampled."""
     precision: float = PRECISION
@@ -241,7 +241,7 @@ def _mirror_images(inliers: Scan, sensor: Array, prior: SDF, constrained: SDF) -
     surface = surface_points(prior, constrained, _SYMMETRY_WIDTH)
     if min(len(surface), len(inliers)) < LEAST_POINTS:
         return scan.select(np.arange(0))
-    gradient = prior_at(prior, surface).reshape(4, -1)[1:].T
+    gradient = evaluate_prior(prior, surface).reshape(4, -1)[1:].T
     length = np.linalg.norm(gradient, axis=1, keepdims=True)
     prior_points = OrientedPoints(surface, gradient / np.maximum(length, np.finfo(np.float64).tiny))
     wrong = np.abs(_values(prior, scan.points)) > _CORRECT
@@ -261,7 +261,7 @@ def _append(scan: Scan, more: OrientedPoints) -> Scan:
 
 def _contradicted_fraction(scan: Scan, prior: SDF, reach: float) -> float:
     """Fraction of the points where the prior is off by twice the reach or its gradient opposes the normal."""
-    values = prior_at(prior, scan.points).reshape(4, -1)
+    values = evaluate_prior(prior, scan.points).reshape(4, -1)
     opposed = np.einsum("dn,nd->n", values[1:], _with_normals(scan).normals) < 0
     return float(((np.abs(values[0]) > 2 * reach) | opposed).mean())
 
