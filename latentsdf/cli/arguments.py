@@ -13,7 +13,7 @@ import torch
 import trimesh
 
 from ..core.hdf5 import atomic_replace
-from ..core.interrupt import held_interrupt
+from ..core.interrupt import delay_interrupt
 from ..mesh.load import MESH_ENDINGS
 from ..scan.scan import Scan
 
@@ -54,7 +54,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with held_interrupt(), atomic_replace(target) as temporary:
+    with delay_interrupt(), atomic_replace(target) as temporary:
         surface.export(str(temporary), file_type=target.suffix[1:].lower())
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.interrupt import deferred_interrupt
+from ..core.interrupt import poll_interrupt
 from ..core.optimize import OnStep, Step, Stop
 from .objective import CodeObjective, Guess, NormalEquations
 from .residuals import Residuals
@@ -65,7 +65,7 @@ def levenberg_marquardt(
     guess = start._replace(codes=start.codes.detach().clone())
     began, number, total = time.monotonic(), 0, sum(stages)
     loss = guess.codes.new_zeros(len(guess.codes))
-    with deferred_interrupt() as interrupted:
+    with poll_interrupt() as interrupted:
         for stage, iterations in enumerate(stages):
             truncation, groups = draw(stage)
             damping = torch.full_like(loss, 1e-2)

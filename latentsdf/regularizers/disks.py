@@ -15,7 +15,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..core.frame import Frame
-from ..core.interrupt import held_interrupt
+from ..core.interrupt import delay_interrupt
 from ..scan.neighborhoods import local_pca
 from ..scan.scan import Scan
 
@@ -192,7 +192,7 @@ def _matrices(quaternions: NDArray) -> NDArray:
 def _columns(path: Path) -> NDArray[np.float64]:
     """The splat properties of every vertex, (K, 11)."""
     try:
-        with held_interrupt():
+        with delay_interrupt():
             loaded = trimesh.load(path, process=False)
         raw = getattr(loaded, "metadata", {}).get("_ply_raw", {}).get("vertex", {}).get("data")
         if raw is None:
