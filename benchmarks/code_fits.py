@@ -1,30 +1,35 @@
-"""Codes of held-out shapes: ways to fit them side by side, error and seconds a shape.
+"""Codes of held-out shapes: fits of several settings compared, error and seconds per shape.
 
     python benchmarks/code_fits.py SPACE.h5 DATASET.h5 --shapes 32 --pose known placed free --starts 1 24 --adam 800
 
-Held-out shapes of the dataset (`latentsdf.inference.evaluation.split`), in batches of 16, samples ready. Error: mean
-truncated
-distance error (0.03) on 4,000 samples that no fit saw, in the frame of the mesh, times 1000.
+Held-out shapes of the dataset (`split.py`), in batches of 16, samples ready. Error: mean truncated distance error
+(0.03) on 4,000 samples that no fit saw, in the frame of the mesh, times 1000.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from time import monotonic
 
 import torch
+from adam_codes import adam_codes
 from judging import PSB
+from split import split
 
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.inference.code_fitting import EncodeConfig, SignedSamples, infer_codes
-from latentsdf.inference.evaluation import split
-from latentsdf.inference.objective import CodeObjective, Guess
-from latentsdf.inference.residuals import Residuals
+from latentsdf.inference.code_fitting import EncodeConfig, infer_codes
+from latentsdf.inference.levenberg_marquardt import FitResult
+from latentsdf.inference.objective import CodeObjective
+from latentsdf.inference.residuals import Residuals, SignedSamples
 from latentsdf.space.store import load
 
+Fit = Callable[..., FitResult]
+"""Decoder, samples and stored codes -> fitted codes and poses."""
 BATCH = 16
 JUDGED = 4000
 SAMPLES = {"near": 32_000, "uniform": 8_000}
@@ -37,8 +42,8 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--shapes", type=int, default=32)
     parser.add_argument("--pose", nargs="+", choices=["known", "placed", "free"], default=["free"])
-    parser.add_argument("--starts", nargs="*", type=int, default=[24], help="of fits of second order")
-    parser.add_argument("--steps", nargs="*", type=int, default=[40], help="of second order")
+    parser.add_argument("--starts", nargs="*", type=int, default=[24], help="of second-order fits")
+    parser.add_argument("--steps", nargs="*", type=int, default=[40], help="of second-order fits")
     parser.add_argument("--adam", nargs="*", type=int, default=[], help="steps of Adam")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
@@ -48,20 +53,20 @@ def main() -> None:
     _, unseen = split(dataset.names)
     held = [dataset.names.index(name) for name in unseen]
     rows = held[:: -(-len(held) // options.shapes)]
-    points, distances = dataset.draw(rows, SAMPLES, torch.Generator().manual_seed(0))
+    points, distances = dataset.sample(rows, SAMPLES, torch.Generator().manual_seed(0))
     order = torch.randperm(points.shape[1], generator=torch.Generator().manual_seed(0))
     points, distances = points[:, order], distances[:, order]
-    problem = CodeObjective(space.decoder, 0.0)
+    objective = CodeObjective(space.decoder, 0.0)
     princeton = torch.tensor([dataset.names[row].startswith(PSB) for row in rows])
     plain = EncodeConfig(nested=space.prefix_sizes)
-    ways = {
-        f"second order, pose {pose}, {starts} starts, {steps} steps": replace(
-            plain, pose=pose, starts=starts, steps=steps
+    fits: dict[str, Fit] = {
+        f"second order, pose {pose}, {starts} starts, {steps} steps": partial(
+            infer_codes, config=replace(plain, pose=pose, starts=starts, steps=steps)
         )
         for pose, starts, steps in product(options.pose, options.starts, options.steps)
     }
-    ways |= {
-        f"Adam, pose {pose}, {steps} steps": replace(plain, method="adam", pose=pose, steps=steps)
+    fits |= {
+        f"Adam, pose {pose}, {steps} steps": partial(adam_codes, config=replace(plain, pose=pose), steps=steps)
         for pose, steps in product(options.pose, options.adam)
     }
     print(
@@ -70,18 +75,17 @@ def main() -> None:
         sep="\n",
         flush=True,
     )
-    for name, config in ways.items():
+    for name, fit in fits.items():
         errors: list[torch.Tensor] = []
         seconds = 0.0
         for part in torch.arange(len(rows)).split(BATCH):
             began = monotonic()
-            found = infer_codes(
-                space.decoder, SignedSamples(points[part, JUDGED:], distances[part, JUDGED:]), space.codes(), config
-            )
+            samples = SignedSamples(points[part, JUDGED:], distances[part, JUDGED:])
+            result = fit(space.decoder, samples, space.codes())
             seconds += monotonic() - began
             judged = Residuals(points[part, :JUDGED], distances[part, :JUDGED])
             with torch.no_grad():
-                errors.append(1e3 * problem.losses(Guess(found.codes, found.poses), [judged], 0.03))
+                errors.append(1e3 * objective.losses(result.guess, [judged], 0.03))
         error = torch.cat(errors)
         print(
             f"| {name} | {len(rows)} | {error.mean():.2f}, {error.median():.2f} | {error[princeton].mean():.2f} "

@@ -28,21 +28,22 @@ from judging import (
     by_kind,
     costs,
     encode_in_chunks,
-    in_8_bits,
     judge_shape,
     overlap,
-    prefixed,
+    quantize_codes_of,
     read_json,
     solid,
     summarize,
     true_mesh,
+    truncate_codes,
     write_json,
 )
+from split import split
 
 from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.inference.code_fitting import EncodeConfig
-from latentsdf.inference.evaluation import retrieval, split
+from latentsdf.inference.evaluation import retrieval
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.space import LatentSpace
@@ -54,7 +55,7 @@ from latentsdf.training.presets import named_config
 
 def main() -> None:
     """Train, judge, print."""
-    options = parsed()
+    options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -64,7 +65,7 @@ def main() -> None:
     print(table(options.out / "rows.json"))
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
@@ -93,7 +94,7 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def config_of(options: argparse.Namespace) -> TrainConfig:
+def train_config(options: argparse.Namespace) -> TrainConfig:
     """The training config of one measurement: the place to adapt when training learns something new."""
     config = named_config(options.decoder, options.code_size, seed=options.seed, joint=options.joint)
     if options.base == "none" and config.start not in ("components", "random"):
@@ -116,11 +117,11 @@ def label_of(options: argparse.Namespace) -> str:
 def measure(options: argparse.Namespace) -> None:
     """Train one decoder, store it as asked, and judge what was stored on both sides of the split."""
     label = label_of(options)
-    trained(options, options.out / f"{label}.h5")
-    stored, label = stored_as(options, label)
+    train_space(options, options.out / f"{label}.h5")
+    stored, label = store_as(options, label)
     space = load(stored)
     files = dict(find_meshes(options.mesh_dir)[0])
-    for side, names in judged_names(options).items():
+    for side, names in names_to_judge(options).items():
         done = {row["label"] for row in read_json(options.out / "rows.json", []) if row["side"] == side}
         labels = {f"{label}-first{size}" if size else label: size for size in options.prefix}
         if not names or set(labels) <= done:
@@ -132,10 +133,10 @@ def measure(options: argparse.Namespace) -> None:
             found = encode_in_chunks(fitted, [(name, files[name]) for name in names], encode_config(options))
         for name, size in labels.items():
             if name not in done:
-                judged(options, space, stored, name, side, found, size, files)
+                judge_side(options, space, stored, name, side, found, size, files)
 
 
-def trained(options: argparse.Namespace, path: Path) -> None:
+def train_space(options: argparse.Namespace, path: Path) -> None:
     """Train the space of a measurement into its file, unless it is there; go on where it was stopped."""
     resume = path.exists()
     if resume and load_resume(path) is None:
@@ -153,7 +154,7 @@ def trained(options: argparse.Namespace, path: Path) -> None:
 
     space = train(
         dataset.subset([rows_of[name] for name in seen]),
-        config_of(options),
+        train_config(options),
         path=path,
         resume=resume,
         device=options.device,
@@ -164,7 +165,7 @@ def trained(options: argparse.Namespace, path: Path) -> None:
         raise SystemExit(f"{path}: {space.history['stop']}; run again to go on")
 
 
-def stored_as(options: argparse.Namespace, label: str) -> tuple[Path, str]:
+def store_as(options: argparse.Namespace, label: str) -> tuple[Path, str]:
     """The file that is judged, saved at the precision asked for, and the label of its rows."""
     source = options.out / f"{label}.h5"
     if (options.precision, options.code_bits) == ("float32", 32):
@@ -176,7 +177,7 @@ def stored_as(options: argparse.Namespace, label: str) -> tuple[Path, str]:
     return path, label
 
 
-def judged_names(options: argparse.Namespace) -> dict[str, list[str]]:
+def names_to_judge(options: argparse.Namespace) -> dict[str, list[str]]:
     """Shapes judged on each side of the split: a fixed draw of the training shapes and of the held-out ones."""
     dataset = Dataset(options.dataset, memory=0.0)
     seen, unseen = split(dataset.names)
@@ -192,7 +193,7 @@ def encode_config(options: argparse.Namespace) -> EncodeConfig:
     return EncodeConfig(**{name: value for name, value in given.items() if value})
 
 
-def judged(
+def judge_side(
     options: argparse.Namespace,
     space: LatentSpace,
     stored: Path,
@@ -203,9 +204,11 @@ def judged(
     files: dict[str, Path],
 ) -> None:
     """Judge shapes in every branch and keep a row of each."""
-    shapes = [replace(shape, code=shape.code.cpu(), decoder=space.decoder) for shape in prefixed(found.shapes, size)]
+    shapes = [
+        replace(shape, code=shape.code.cpu(), decoder=space.decoder) for shape in truncate_codes(found.shapes, size)
+    ]
     if options.code_bits == 8 and side == "unseen":
-        shapes = in_8_bits(shapes, code_unit(space.codes()))
+        shapes = quantize_codes_of(shapes, code_unit(space.codes()))
     branches = options.branches or list(space.decoder.branches)
     singles: dict[str, list[dict[str, Any]]] = {branch: [] for branch in branches}
     for shape in shapes:

@@ -10,7 +10,7 @@ from judging import FIGURES, read_json
 
 
 def table(path: Path) -> str:
-    """The rows as Markdown: first what was measured over all shapes, then held-out medians by kind and class."""
+    """The rows as Markdown: first the figures over all shapes, then held-out medians by kind and class."""
     rows = read_json(path, [])
     lines = [
         "| decoder, code, time | field | side | shapes | Chamfer-L1 median (mean) | F at 0.01 | F at 0.005 | normals "
@@ -39,7 +39,7 @@ def classes_table(rows: list[dict[str, Any]]) -> list[str]:
     groups = [{**row["kinds"], **row["classes"]} for row in last]
     lines = [f"| held out, F at 0.01 | {' | '.join(row['label'] for row in last)} |", "|" + "---|" * (len(last) + 1)]
     for name in dict.fromkeys(name for group in groups for name in group):
-        found = [group.get(name, {}).get("f_0.01") for group in groups]
-        medians = [f"{item['median']:.2f}" if item else "-" for item in found]
+        figures = [group.get(name, {}).get("f_0.01") for group in groups]
+        medians = [f"{item['median']:.2f}" if item else "-" for item in figures]
         lines.append(f"| {name} | {' | '.join(medians)} |")
     return lines if last else []

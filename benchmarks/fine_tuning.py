@@ -17,26 +17,26 @@ RATES = {"code": 5e-3, "decoder": 1e-3}
 TRUNCATION = 0.03
 
 
-def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, seed: int = 0) -> Shape:
-    """The shape of a code fit, with a decoder of its own that was tuned to the same evidence for so long.
+def fine_tune(fitted: Reconstruction, minutes: float, *, points: int = 2048, seed: int = 0) -> Shape:
+    """The shape of a code fit, with a decoder of its own that is fine-tuned to the same residuals.
 
     The fine branch and its grid move, or the whole decoder where there is no such branch; cosine rates; the frame
     stays.
 
     Args:
-        found: a reconstruction without tightening.
+        fitted: a reconstruction without refinement.
         minutes: wall-clock.
         points: of each kind a step.
         seed: of the draws.
     """
-    shape, scan = found.shape, found.fit.scan
+    shape, scan = fitted.shape, fitted.fit.scan
     decoder = deepcopy(shape.decoder)
     groups = decoder.groups()
     tuned = [p for name in ("fine", "grid") for p in groups.get(name, [])] or list(decoder.parameters())
     for parameter in tuned:
         parameter.requires_grad_(True)
     code = shape.code.detach()[None].clone().requires_grad_(True)
-    evidence = ScanResiduals(scan.transformed(shape.frame), seed=seed)
+    residuals, generator = ScanResiduals(scan.transformed(shape.frame), seed), torch.Generator().manual_seed(seed + 1)
     problem = CodeObjective(decoder, 1e-4 / decoder.code_size)
     optimizer = torch.optim.Adam(
         [{"params": [code], "lr": RATES["code"]}, {"params": tuned, "lr": RATES["decoder"]}], fused=True
@@ -47,6 +47,6 @@ def fine_tuned(found: Reconstruction, minutes: float, *, points: int = 2048, see
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * 0.5 * (1.0 + float(torch.cos(torch.tensor(torch.pi * done))))
         optimizer.zero_grad()
-        problem.losses(Guess(code), evidence.sample(points), TRUNCATION).sum().backward()
+        problem.losses(Guess(code), residuals.sample(points, generator), TRUNCATION).sum().backward()
         optimizer.step()
     return replace(shape, code=code.detach()[0], decoder=decoder.requires_grad_(False))

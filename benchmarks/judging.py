@@ -1,4 +1,4 @@
-"""What the benchmarks share: codes in batches, one judgement of a surface, sizes as stored, rows kept in a file."""
+"""Shared by the benchmarks: codes in batches, figures of a surface, sizes as stored, rows in a file."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from torch import Tensor
 
 from latentsdf.core.field import SDF
 from latentsdf.core.frame import Frame
+from latentsdf.core.names import class_of
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.encoding import encode_all
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare, iou
 from latentsdf.mesh.repair import repair_mesh
+from latentsdf.space.file_info import space_info
 from latentsdf.space.quantize import quantize_codes, restore_codes
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import stored_sizes
 
 PSB = "psb_"
 """Classes of the Princeton benchmark, whose members share no pose."""
 NOTHING = {"chamfer_l1": 1.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
-"""Figures of a shape that came out without a surface: counted as failure, never left out."""
+"""Figures of a shape without a surface: counted as a failure, never left out."""
 FIGURES = (*NOTHING, "iou")
 """Figures of a field; a bare mesh has all but the last."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Shapes found for meshes, seconds for all of it (samples too), and seconds of the fit's steps alone."""
+    """Shapes encoded from meshes, seconds for all of it (samples too), and seconds of the steps of the fit alone."""
 
     shapes: list[Shape]
     seconds: float
@@ -46,14 +47,14 @@ class Encoded:
 
 
 def true_mesh(path: Path) -> trimesh.Trimesh:
-    """The mesh that a shape is held against, repaired as `prepare` does."""
+    """The true mesh of a shape, repaired as `prepare` does."""
     return repair_mesh(load_mesh(path))[0]
 
 
 def encode_in_chunks(
     space: LatentSpace, meshes: Sequence[tuple[str, Path]], config: EncodeConfig | None = None, chunk: int = 16
 ) -> Encoded:
-    """Codes of unseen meshes, `chunk` of them fitted at once."""
+    """Codes of unseen meshes, fitted in batches of `chunk`."""
     shapes: list[Shape] = []
     began, fit = monotonic(), 0.0
     for start in range(0, len(meshes), chunk):
@@ -66,13 +67,13 @@ def encode_in_chunks(
     return Encoded(shapes, monotonic() - began, fit)
 
 
-def prefixed(shapes: Iterable[Shape], size: int) -> list[Shape]:
-    """The shapes with only the first `size` numbers of their codes, the rest zero; 0 keeps all."""
+def truncate_codes(shapes: Iterable[Shape], size: int) -> list[Shape]:
+    """The shapes with their codes truncated to the first `size` numbers, the rest zero; 0 keeps all."""
     return [shape.truncated(size or len(shape.code)) for shape in shapes]
 
 
-def in_8_bits(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:
-    """The shapes with the codes that remain of theirs in 8 bits a number, by the unit of their space."""
+def quantize_codes_of(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:
+    """The shapes with their codes quantised to 8 bits a number, in the unit of their space."""
     if not shapes:
         return []
     codes = restore_codes(quantize_codes(torch.stack([shape.code for shape in shapes]), unit), unit)
@@ -85,8 +86,8 @@ def code_bytes(numbers: int, bits: int) -> int:
 
 
 def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
-    """What a space takes: bytes as stored, numbers, training time and speed."""
-    decoder, code = stored_sizes(stored).decoder, code_bytes(numbers, bits)
+    """Costs of a space: bytes as stored, numbers, training time and speed."""
+    decoder, code = space_info(stored).sizes.decoder, code_bytes(numbers, bits)
     log = space.history.get("log") or [{}]
     return {
         "parameters": space.decoder.parameter_count(),
@@ -100,7 +101,7 @@ def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str
 
 
 def solid(mesh: trimesh.Trimesh, frame: Frame) -> SDF:
-    """Minus one inside a mesh and one outside, in the unit frame: all that a volume overlap asks."""
+    """Occupancy of a mesh in the unit frame: -1 inside and 1 outside, all that a volume overlap needs."""
     inner = MeshSDF(frame.to_unit(mesh.vertices), mesh.faces)
     return lambda points: torch.where(torch.from_numpy(inner.inside(points.numpy())), -1.0, 1.0)
 
@@ -121,7 +122,7 @@ def judge_shape(shape: Shape, truth: trimesh.Trimesh, branch: str | None, resolu
 
 
 def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:
-    """Volume IoU of a decoded field and the true solid; 0 where neither has a volume to speak of."""
+    """Volume IoU of a decoded field and the true solid; 0 where neither has a volume."""
     try:
         return iou(shape.decoded(branch), whole, samples=50_000)
     except ValueError:
@@ -129,7 +130,7 @@ def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:
 
 
 def summarize(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
-    """Median and mean of each figure, how many shapes, and how many of them had no surface."""
+    """Median and mean of each figure, the number of shapes, and of those without a surface."""
     summary: dict[str, Any] = {"shapes": len(rows), "without_surface": sum("reason" in row for row in rows)}
     for key in keys if rows else ():
         values = [row[key] for row in rows]
@@ -139,8 +140,8 @@ def summarize(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, 
 
 def by_class(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
     """`summarize` for each class."""
-    keys, classes = list(keys), sorted({row["name"].split("/")[0] for row in rows})
-    return {name: summarize([row for row in rows if row["name"].split("/")[0] == name], keys) for name in classes}
+    keys, classes = list(keys), sorted({class_of(row["name"]) for row in rows})
+    return {name: summarize([row for row in rows if class_of(row["name"]) == name], keys) for name in classes}
 
 
 def by_kind(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
@@ -153,12 +154,12 @@ def by_kind(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, An
 
 
 def read_json(path: Path, empty: Any) -> Any:
-    """What the file holds, or `empty` where there is none yet."""
+    """Content of a JSON file, or `empty` where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write in one step, so that a run that is killed leaves the old file."""
+    """Write atomically, so that a killed run leaves the old file."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     os.replace(part, path)

@@ -1,4 +1,4 @@
-"""Time of one read of feature volumes and of its gradient: ours, torch's embedding_bag, and grid_sample, one thread.
+"""Time of a read of feature volumes and of its gradient: ours, torch's embedding_bag, and grid_sample, one thread.
 
 python benchmarks/lookup.py [--points 16384] [--shapes 16]
 """
@@ -30,20 +30,20 @@ def main() -> None:
         reads: list[Callable[[], Tensor]] = [
             lambda v=volumes, p=points: read_volumes(v, p, False),
             lambda v=volumes, p=points: read_volumes(v, p, True),
-            lambda v=volumes, p=points: sampled(v, p),
+            lambda v=volumes, p=points: read_by_grid_sample(v, p),
         ]
-        times = [f"{both(read, volumes):.1f}" for read in reads]
+        times = [f"{milliseconds(read, volumes):.1f}" for read in reads]
         print(f"| {resolution}^3 x {channels} | {' | '.join(times)} |", flush=True)
 
 
-def sampled(volumes: Tensor, points: Tensor) -> Tensor:
+def read_by_grid_sample(volumes: Tensor, points: Tensor) -> Tensor:
     """The same read by torch's own sampler."""
     grid = points.flip(-1)[:, :, None, None]
     values = functional.grid_sample(volumes.permute(0, 4, 1, 2, 3), grid, align_corners=True, padding_mode="border")
     return values[..., 0, 0].transpose(1, 2)
 
 
-def both(read: Callable[[], Tensor], volumes: Tensor, times: int = 20) -> float:
+def milliseconds(read: Callable[[], Tensor], volumes: Tensor, times: int = 20) -> float:
     """Milliseconds of a read and the gradient of the volumes, median of several."""
     taken = []
     for _ in range(times):

@@ -3,10 +3,10 @@
     python benchmarks/make_base.py OUT_DIR --datasets A.h5 B.h5 ... [--minutes 35] [--threads 2] [--start EARLIER.h5]
 
 The datasets are those of `latentsdf prepare` (60,000 samples a shape are enough): humans, hardware, random objects,
-furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, whose shapes are set
-on the axes as they have most in common, and on which the default decoder's generalising branch is trained with nested
-codes; its finer one is left to the collections that start from it. The space is written in eight bits a number to
-OUT_DIR/base_space.h5, with 1,000 of its shapes.
+furniture and the families, none of them a mesh that a benchmark judges. They become one dataset, whose shapes are
+rotated by the cube group until they have most in common. On it the default decoder's generalising branch is trained
+with nested codes; the finer branch is left to the collections that start from it. The space is written in eight bits a
+number to OUT_DIR/base_space.h5, with 1,000 of its shapes.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from congealing import common_rotations
 
 from latentsdf.core.cube_rotations import cube_rotations
 from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.dataset.file import assemble, stored_shapes
+from latentsdf.space.file_info import space_info
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import load, save, stored_sizes
-from latentsdf.training.alignment import common_rotations
+from latentsdf.space.store import load, save
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
-from latentsdf.training.pca import resampled
 from latentsdf.training.presets import named_config
-from latentsdf.training.stages import GENERALIZE, PLACE
+from latentsdf.training.stages import FIT_CODES, GENERALIZE
 
 LATTICE = 16
-"""Lattice vertices an axis at which shapes are compared when they are set on the axes."""
+"""Lattice vertices per axis at which shapes are compared when they are aligned."""
 KEPT = 1000
 """Shapes whose codes stay in the file."""
 
@@ -54,12 +54,12 @@ def main() -> None:
     if not merged.exists():
         merge(options.datasets, merged)
     stages = (replace(GENERALIZE, share=0.95),)
-    stages = stages if options.start == "components" else (PLACE, *stages)
+    stages = stages if options.start == "components" else (FIT_CODES, *stages)
     config = replace(named_config("dual", 64), start=options.start, stages=stages, rehearsal=0.0, align=False)
-    train_to_the_end(aligned(merged), config, full, options.minutes)
+    train_to_the_end(align(merged), config, full, options.minutes)
     small = options.out / "base_space.h5"
-    save(trimmed(load(full)), small, precision="int8", codes="int8")
-    print(f"{small}: {small.stat().st_size:,} bytes, {stored_sizes(small)}")
+    save(trim(load(full)), small, precision="int8", codes="int8")
+    print(f"{small}: {small.stat().st_size:,} bytes, {space_info(small).sizes}")
 
 
 def merge(sources: list[Path], target: Path) -> None:
@@ -70,16 +70,16 @@ def merge(sources: list[Path], target: Path) -> None:
     print(f"{target}: {len(shapes)} shapes", flush=True)
 
 
-def aligned(path: Path) -> Dataset:
-    """The dataset with every shape in the attitude in which it has most in common with the others."""
+def align(path: Path) -> Dataset:
+    """The dataset, every shape rotated to where it has most in common with the others."""
     dataset = Dataset(path)
-    found = common_rotations(resampled(dataset, LATTICE))
-    print(f"{int((found != 0).sum())} of {len(dataset)} shapes were turned", flush=True)
-    return dataset.rotated(cube_rotations()[found])
+    rows = common_rotations(dataset.lattices(resolution=LATTICE))
+    print(f"{int((rows != 0).sum())} of {len(dataset)} shapes were rotated", flush=True)
+    return dataset.rotated(cube_rotations()[rows])
 
 
 def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes: float) -> None:
-    """Train, or go on with what an earlier call left; a finished space is left alone."""
+    """Train, or resume an earlier call; a finished space is left alone."""
     resume = path.exists()
     if resume and load(path).history["stop"] == Stop.FINISHED.value:
         return
@@ -101,11 +101,11 @@ def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes:
     )
 
 
-def trimmed(space: LatentSpace) -> LatentSpace:
-    """The space with some of its shapes, and without what only its makers need."""
+def trim(space: LatentSpace) -> LatentSpace:
+    """The space with some of its shapes, and without the log of its training."""
     kept = {name: value for name, value in space.history.items() if name != "log"}
     order = np.random.default_rng(0).permutation(len(space))[:KEPT]
-    shapes = [replace(space[space.names[i]], info={}) for i in sorted(order)]
+    shapes = [replace(space[space.names[i]], metadata={}) for i in sorted(order)]
     return LatentSpace(space.decoder, shapes, {**kept, "trained_on": len(space)})
 
 

@@ -26,24 +26,25 @@ from judging import (
     NOTHING,
     code_bytes,
     encode_in_chunks,
-    in_8_bits,
     judge_mesh,
     judge_shape,
-    prefixed,
+    quantize_codes_of,
     read_json,
     true_mesh,
+    truncate_codes,
     write_json,
 )
 from rate_distortion_table import draw, table
+from split import split
 
 from latentsdf.core.frame import Frame
 from latentsdf.inference.code_fitting import EncodeConfig
-from latentsdf.inference.evaluation import split
 from latentsdf.mesh.folder import find_meshes
+from latentsdf.space.file_info import space_info
 from latentsdf.space.quantize import code_unit
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import load, stored_sizes
+from latentsdf.space.store import load
 
 OPERATING_POINTS = ("4/4", "12/4", "24/5", "40/5", "60/6", "90/6", "120/6", "180/6", "250/7", "350/7", "500/7", "700/8")
 OPERATING_POINTS += ("1000/8", "2000/8", "4000/9")
@@ -51,23 +52,23 @@ OPERATING_POINTS += ("1000/8", "2000/8", "4000/9")
 
 def main() -> None:
     """Measure what is missing, then print and draw."""
-    options = parsed()
+    options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
         torch.set_num_threads(options.threads)
-    files = chosen(options)
+    files = files_to_judge(options)
     if not (options.table or options.figure):
         if not options.spaces:
             measure_draco(options.out / f"{options.side}.draco.json", files, options.points)
         for space in options.spaces:
             measure_space(options.out / f"{options.side}.space.{space.stem}.json", space, files, options)
-    rows = gathered(options.out, options.side)
+    rows = read_rows(options.out, options.side)
     print(table(rows))
     if options.figure:
         draw(rows, options.figure, options.side)
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mesh_dir", type=Path)
@@ -78,14 +79,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--spaces", nargs="+", type=Path, default=[])
     parser.add_argument("--prefix", nargs="+", type=int, default=[16, 32, 0], help="numbers of the code; 0 is all")
     parser.add_argument("--resolution", type=int, default=128, help="cells an axis of decoded shapes")
-    parser.add_argument("--fit-steps", type=int, default=None)
+    parser.add_argument("--fit-steps", type=int, default=40)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print what is there")
     parser.add_argument("--figure", type=Path, help="only print, and draw here")
     return parser.parse_args()
 
 
-def chosen(options: argparse.Namespace) -> dict[str, Path]:
+def files_to_judge(options: argparse.Namespace) -> dict[str, Path]:
     """Names and files of the shapes judged: those of one side of the split."""
     files = dict(find_meshes(options.mesh_dir)[0])
     names = split(list(files))[options.side == "unseen"]
@@ -93,8 +94,8 @@ def chosen(options: argparse.Namespace) -> dict[str, Path]:
     return {names[i]: files[names[i]] for i in sorted(order)}
 
 
-def gathered(out: Path, side: str) -> dict[str, Any]:
-    """All that was measured: figures by mesh and operating point, and by space."""
+def read_rows(out: Path, side: str) -> dict[str, Any]:
+    """All measured rows: figures by mesh and operating point, and by space."""
     files = sorted(out.glob(f"{side}.space.*.json"))
     spaces = {file.name.removeprefix(f"{side}.space.").removesuffix(".json"): read_json(file, {}) for file in files}
     return {"draco": read_json(out / f"{side}.draco.json", {}), "spaces": spaces}
@@ -119,16 +120,16 @@ def measure_draco(path: Path, files: dict[str, Path], points: list[str]) -> None
 
 def draco_row(unit: trimesh.Trimesh, faces: int, bits: int) -> dict[str, Any]:
     """Bytes and figures of a mesh of the unit frame at one operating point; a failure where nothing is left of it."""
-    vertices, triangles = decimated(np.asarray(unit.vertices), np.asarray(unit.faces), faces, bits)
+    vertices, triangles = decimate(np.asarray(unit.vertices), np.asarray(unit.faces), faces, bits)
     file = smallest_file(vertices, triangles, bits) if len(triangles) else None
-    made = None if file is None else decoded(file)
+    made = None if file is None else decode_file(file)
     if file is None or made is None:
         return {"bytes": 0 if file is None else len(file), "faces": 0, **NOTHING, "reason": "nothing left"}
     same = Frame(np.eye(3), 1.0, np.zeros(3))
     return {"bytes": len(file), "faces": len(made.faces), **judge_mesh(made, unit, same)}
 
 
-def decimated(vertices: np.ndarray, triangles: np.ndarray, faces: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def decimate(vertices: np.ndarray, triangles: np.ndarray, faces: int, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """A mesh of about so many faces on the lattice that Draco will quantise it to.
 
     Slivers stop the decimation early; where more than half as many faces again are left, those that the lattice left
@@ -139,23 +140,23 @@ def decimated(vertices: np.ndarray, triangles: np.ndarray, faces: int, bits: int
             vertices, triangles = fast_simplification.simplify(vertices, triangles, target_count=faces)[:2]
         if len(triangles) == 0:
             break
-        vertices, triangles = snapped(vertices, triangles, bits)
+        vertices, triangles = snap(vertices, triangles, bits)
         if len(triangles) <= 1.5 * faces:
             break
     return vertices, triangles
 
 
-def snapped(vertices: np.ndarray, triangles: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+def snap(vertices: np.ndarray, triangles: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """Positions rounded to a lattice; vertices that fall together are one, faces without area or seen before go."""
     low = vertices.min(0)
     step = float((vertices - low).max()) / (2**bits - 1)
-    places, owner = np.unique(np.round((vertices - low) / step).astype(np.int64), axis=0, return_inverse=True)
+    positions, owner = np.unique(np.round((vertices - low) / step).astype(np.int64), axis=0, return_inverse=True)
     triangles = owner.ravel()[triangles]
-    corners = places[triangles]
+    corners = positions[triangles]
     triangles = triangles[np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any(axis=1)]
     _, first = np.unique(np.sort(triangles, axis=1), axis=0, return_index=True)
     used, triangles = np.unique(triangles[np.sort(first)], return_inverse=True)
-    return low + places[used] * step, triangles.reshape(-1, 3)
+    return low + positions[used] * step, triangles.reshape(-1, 3)
 
 
 def smallest_file(vertices: np.ndarray, triangles: np.ndarray, bits: int) -> bytes:
@@ -172,10 +173,10 @@ def smallest_file(vertices: np.ndarray, triangles: np.ndarray, bits: int) -> byt
     return min(files, key=len)
 
 
-def decoded(file: bytes) -> trimesh.Trimesh | None:
+def decode_file(file: bytes) -> trimesh.Trimesh | None:
     """The mesh in a Draco file, without faces that quantisation made lines or points; None where none is left."""
-    found = DracoPy.decode(file)
-    vertices, faces = np.asarray(found.points, dtype=np.float64), np.asarray(found.faces, dtype=np.int64).reshape(-1, 3)
+    mesh = DracoPy.decode(file)
+    vertices, faces = np.asarray(mesh.points, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64).reshape(-1, 3)
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return trimesh.Trimesh(vertices, faces[area > 1e-12], process=False) if (area > 1e-12).any() else None
@@ -187,7 +188,7 @@ def measure_space(path: Path, file: Path, files: dict[str, Path], options: argpa
     sizes = sorted({size or space.code_size for size in options.prefix if size <= space.code_size})
     wanted = [f"{size}/{bits}" for size in sizes for bits in (32, 8)]
     kept = read_json(path, {"shapes": {}})
-    kept.update(training_shapes=len(space), decoder_bytes=stored_sizes(file).decoder, code_size=space.code_size)
+    kept.update(training_shapes=len(space), decoder_bytes=space_info(file).sizes.decoder, code_size=space.code_size)
     kept["code_bytes"] = {key: code_bytes(*(int(part) for part in key.split("/"))) for key in wanted}
     missing = [name for name in files if not set(wanted) <= set(kept["shapes"].get(name, {}))]
     for number, shape in enumerate(shapes_of(space, missing, files, options), 1):
@@ -209,8 +210,8 @@ def shapes_of(space: LatentSpace, names: list[str], files: dict[str, Path], opti
 def variant(space: LatentSpace, shape: Shape, key: str) -> Shape:
     """The shape as it comes back from NUMBERS/BITS of its code."""
     size, bits = (int(part) for part in key.split("/"))
-    (cut,) = prefixed([shape], size)
-    return in_8_bits([cut], code_unit(space.codes()))[0] if bits == 8 else cut
+    (cut,) = truncate_codes([shape], size)
+    return quantize_codes_of([cut], code_unit(space.codes()))[0] if bits == 8 else cut
 
 
 if __name__ == "__main__":

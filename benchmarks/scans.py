@@ -1,14 +1,14 @@
-"""Scans x presets at equal wall-clock, beside the SSD solver, screened Poisson, and reconstruction by a space.
+"""Scans x presets at equal wall-clock time, beside the SSD solver, screened Poisson, and reconstruction by a space.
 
     python benchmarks/scans.py SCANS_DIR OUT.json --minutes 2 10 --preset igr digs --network fast paper
     python benchmarks/scans.py SCANS_DIR OUT.json --poisson 7 8        # PyMeshLab; its rows alone, or with --preset
-    python benchmarks/scans.py SCANS_DIR OUT.json --solve 128 256      # `latentsdf.solver` at so many cells, likewise
-    python benchmarks/scans.py SCANS_DIR OUT.json --space SPACE.h5 --tuned 1    # code + solve; code + so many minutes
+    python benchmarks/scans.py SCANS_DIR OUT.json --solve 128 256      # `latentsdf.solver` by number of cells, likewise
+    python benchmarks/scans.py SCANS_DIR OUT.json --space SPACE.h5 --tuned 1   # code + solve; code + minutes of descent
     python benchmarks/scans.py SCANS_DIR OUT.json --table              # the rows so far, as Markdown
 
-SCANS_DIR holds a folder a shape with `scan*.ply` and the truth: `gt.ply`, `cad_aligned.ply` or `poisson_reference.ply`,
-whichever comes first. Each scan is fitted with its normals and without. One row a (scan, normals, method, network,
-minutes) goes to OUT.json as soon as it is there; rows that are there are not made again.
+SCANS_DIR holds a folder for each shape with `scan*.ply` and the ground truth: the first of `gt.ply`, `cad_aligned.ply`
+and `poisson_reference.ply`. Each scan is fitted with its normals and without. One row for each (scan, normals, method,
+network, minutes) is written to OUT.json as soon as it is computed; rows that exist are not computed again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 import trimesh
-from fine_tuning import fine_tuned
+from fine_tuning import fine_tune
 from judging import read_json, write_json
 from poisson import screened_poisson
 from scans_table import KEYS, table
@@ -41,11 +41,11 @@ from latentsdf.space.store import load
 
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
-"""Figures of a fit that came out without a surface: counted as failure, never left out."""
+"""Figures of a fit without a surface: counted as a failure, never left out."""
 
 
 class Item(NamedTuple):
-    """A scan with or without its normals, and the true surface."""
+    """A scan with or without its normals, and the ground truth; `pseudo` where that is a reconstruction itself."""
 
     name: str
     scan: Scan
@@ -54,7 +54,7 @@ class Item(NamedTuple):
 
 
 def main() -> None:
-    """Fit, judge, print."""
+    """Fit, compare with the ground truth, print."""
     options = parsed()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -72,16 +72,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("scans", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", nargs="+", type=float, default=[2.0, 10.0])
-    parser.add_argument("--preset", nargs="*", default=None, help="names; all of them if left out without the others")
+    parser.add_argument("--preset", nargs="*", default=None, help="names; default: all, or none beside another method")
     parser.add_argument("--network", nargs="+", default=["fast"])
     parser.add_argument("--start", choices=["rough", "ball"], default="rough", help="of the fast network")
-    parser.add_argument("--space", type=Path, help="whose codes are tightened to the scans")
-    parser.add_argument("--tuned", nargs="*", type=float, default=[], help="minutes of descent instead, by --space")
-    parser.add_argument("--only", default="", help="scans whose name holds this text")
+    parser.add_argument("--space", type=Path, help="a space whose codes are fitted to the scans and refined")
+    parser.add_argument("--tuned", nargs="*", type=float, default=[], help="minutes of descent, with --space")
+    parser.add_argument("--only", default="", help="only scans whose name contains this text")
     parser.add_argument("--normals", choices=["both", "given", "none"], default="both")
-    parser.add_argument("--poisson", nargs="*", type=int, default=[], help="depths of the octree")
-    parser.add_argument("--solve", nargs="*", type=int, default=[], help="cells an axis")
-    parser.add_argument("--robust", default="none", help="weights of --solve")
+    parser.add_argument("--poisson", nargs="*", type=int, default=[], help="octree depths")
+    parser.add_argument("--solve", nargs="*", type=int, default=[], help="cells per axis")
+    parser.add_argument("--robust", default="none", help="reliability weights of --solve")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
@@ -93,27 +93,27 @@ def parsed() -> argparse.Namespace:
 
 
 def items(options: argparse.Namespace) -> Iterator[Item]:
-    """Every scan that is asked for, with its normals and without."""
+    """The selected scans, with their normals and without."""
     for path in sorted(options.scans.glob("*/scan*.ply")):
         name = f"{path.parent.name}/{path.stem}"
-        known = [path.parent / file for file in TRUTHS if (path.parent / file).exists()]
-        if options.only not in name or not known:
+        truths = [path.parent / file for file in TRUTHS if (path.parent / file).exists()]
+        if options.only not in name or not truths:
             continue
-        truth, scan = load_mesh(known[0]), Scan.load(path)
+        truth, scan = load_mesh(truths[0]), Scan.load(path)
         if scan.normals is not None and options.normals != "none":
-            yield Item(name, scan, truth, known[0].name == TRUTHS[-1])
+            yield Item(name, scan, truth, truths[0].name == TRUTHS[-1])
         if options.normals != "given":
-            yield Item(name, Scan(scan.points, name=scan.name), truth, known[0].name == TRUTHS[-1])
+            yield Item(name, Scan(scan.points, name=scan.name), truth, truths[0].name == TRUTHS[-1])
 
 
 def missing_rows(item: Item, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Rows of an item that the file does not have yet."""
+    """Rows of an item that the output file lacks."""
     given = item.scan.normals is not None
     done = {tuple(row[key] for key in KEYS) for row in read_json(options.out, [])}
-    # Without normals a preset may be another one's equal, and then it is itself all the same.
+    # Without normals two presets may be equal; both get rows.
     for name, network, minutes in product(options.preset, options.network, options.minutes):
         if given and "normals" not in {term.name for term in preset(name)} and options.normals == "both":
-            continue  # its rows without normals say it all
+            continue  # its rows without normals are the same
         label = network if network != "fast" or options.start == "rough" else "fast from a ball"
         if (item.name, given, name, label, minutes) not in done:
             config = FitConfig(network=network, minutes=minutes, seed=options.seed, start=options.start)
@@ -165,11 +165,11 @@ def fitted(item: Item, config: FitConfig, name: str, options: argparse.Namespace
 
 
 def by_space(item: Item, space: LatentSpace, minutes: float, seed: int) -> dict[str, Any]:
-    """Figures of a code tightened by a solve, or, with minutes, tuned by descent; not of its collection, any pose."""
+    """Figures of a code refined by a solve, or, with minutes, fine-tuned by descent; unseen shapes in any pose."""
     began = monotonic()
     found = reconstruct(space, item.scan, config=ReconstructConfig(refine=not minutes))
     code_seconds = monotonic() - began - (found.refinement.seconds if found.refinement else 0.0)
-    shape = fine_tuned(found, minutes, seed=seed) if minutes else found.shape
+    shape = fine_tune(found, minutes, seed=seed) if minutes else found.shape
     fit_seconds = monotonic() - began
     try:
         mesh = shape.mesh(128)
@@ -181,26 +181,27 @@ def by_space(item: Item, space: LatentSpace, minutes: float, seed: int) -> dict[
 
 
 def solved(item: Item, config: SolveConfig) -> dict[str, Any]:
-    """Figures of the solver, meshed at its own resolution, in the frame that a scan of its kind gets."""
+    """Figures of the solver, meshed at its own resolution, in the default frame of the scan."""
     began = monotonic()
     frame = item.scan.frame()
     solution = solve(item.scan.transformed(frame), config=config)
     fit_seconds = monotonic() - began
-    made = extract_mesh(solution.sdf, resolution=config.resolution)
-    mesh = trimesh.Trimesh(frame.inverse().to_unit(made.vertices), made.faces, process=False)
+    unit_mesh = extract_mesh(solution.sdf, resolution=config.resolution)
+    vertices = frame.inverse().to_unit(unit_mesh.vertices)
+    mesh = trimesh.Trimesh(vertices, unit_mesh.faces, process=False)
     about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "unknowns": solution.unknowns}
     return {**judged(mesh, item), "eikonal_error": None, **about}
 
 
 def poisson(item: Item, depth: int) -> dict[str, Any]:
-    """Figures of screened Poisson, with the scan's normals or PyMeshLab's own."""
+    """Figures of screened Poisson reconstruction, with the scan's normals or PyMeshLab's own."""
     began = monotonic()
     mesh = screened_poisson(item.scan, depth)
     return {**judged(mesh, item), "eikonal_error": None, "seconds": monotonic() - began}
 
 
 def judged(mesh: trimesh.Trimesh | None, item: Item) -> dict[str, Any]:
-    """Figures of a mesh against the truth, by the protocol of `latentsdf.mesh.metrics.compare`."""
+    """Figures of a mesh against the ground truth, by the protocol of `latentsdf.mesh.metrics.compare`."""
     if mesh is None or not len(mesh.faces):
         return {**NO_SURFACE, "pseudo_truth": item.pseudo}
     return {**compare(mesh, item.truth).to_dict(), "pseudo_truth": item.pseudo}

@@ -10,12 +10,12 @@ from typing import Any
 from judging import read_json
 
 KEYS = ("scan", "normals", "method", "network", "minutes")
-"""What tells rows apart."""
+"""Columns that identify a row."""
 FIGURES = (("f_0.01", 3), ("chamfer_l1", 4), ("hausdorff", 3), ("normal_consistency", 3), ("eikonal_error", 3))
 
 
 def table(path: Path) -> str:
-    """The rows as Markdown: means over the scans of each method, then a line a scan."""
+    """Rows as Markdown: means over the scans of each method, then one line for each scan."""
     rows = sorted(read_json(path, []), key=lambda row: tuple(str(row[key]) for key in KEYS))
     head = "F at 0.01 | Chamfer-L1 | Hausdorff | normals' agreement | eikonal error | seconds |"
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -27,16 +27,16 @@ def table(path: Path) -> str:
 
 
 def by_scan(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """A line a scan and a column a method: F at 0.01, then Chamfer-L1 in thousandths."""
-    ways = sorted({tuple(row[key] for key in KEYS[2:]) for row in rows}, key=str)
+    """One line for each scan, one column for each method: F at 0.01, then Chamfer-L1 in thousandths."""
+    methods = sorted({tuple(row[key] for key in KEYS[2:]) for row in rows}, key=str)
     names = [
-        " ".join([method, network, *([f"{minutes:g} min"] if minutes else [])]) for method, network, minutes in ways
+        " ".join([method, network, *([f"{minutes:g} min"] if minutes else [])]) for method, network, minutes in methods
     ]
     yield f"| scan | given normals | {' | '.join(names)} |"
-    yield "|" + "---|" * (2 + len(ways))
-    found = {tuple(row[key] for key in KEYS): row for row in rows}
+    yield "|" + "---|" * (2 + len(methods))
+    by_key = {tuple(row[key] for key in KEYS): row for row in rows}
     for name, normals in sorted({(row["scan"], row["normals"]) for row in rows}, key=lambda key: (not key[1], key[0])):
-        line = [found.get((name, normals, *way)) for way in ways]
+        line = [by_key.get((name, normals, *method)) for method in methods]
         pseudo = any(row is not None and row["pseudo_truth"] for row in line)
         marked = f"{name} (pseudo truth)" if pseudo else name
         figures = [f"{row['f_0.01']:.3f} {1e3 * row['chamfer_l1']:.2f}" if row else "-" for row in line]
@@ -44,7 +44,7 @@ def by_scan(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def cells(key: tuple[Any, ...], count: str, rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What a line says after its name: the key, how many scans, means of the figures."""
+    """Cells of a line: the key, the number of scans, means of the figures."""
     normals, method, network, minutes = key
     yield from ("yes" if normals else "no", method, network, f"{minutes:g}" if minutes else "-")
     yield count

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, one thread: products, gathers, activations; and what limits each.
+"""Profile of a training step on one thread: shares of products, gathers and activations, and their rates.
 
     python benchmarks/step_profile.py [--points 1024] [--shapes 16] [--branch coarse fine]
 
@@ -68,26 +68,26 @@ def main() -> None:
 
 def by_kind(times: dict[str, float]) -> dict[str, float]:
     """Shares of the whole time, by kind of operation."""
-    found = dict.fromkeys([*KINDS, "the rest"], 0.0)
+    shares = dict.fromkeys([*KINDS, "the rest"], 0.0)
     for name, time in times.items():
         kinds = [kind for kind, words in KINDS.items() if any(word in name for word in words)]
-        found[kinds[0] if kinds else "the rest"] += time
-    return {kind: time / sum(times.values()) for kind, time in found.items()}
+        shares[kinds[0] if kinds else "the rest"] += time
+    return {kind: time / sum(times.values()) for kind, time in shares.items()}
 
 
 def product_rate(size: int = 2048) -> float:
     """GFLOP/s of a large product in single precision."""
     first, second = torch.randn(size, size), torch.randn(size, size)
-    return 2 * size**3 / timed(lambda: first @ second) / 1e9
+    return 2 * size**3 / least_seconds(lambda: first @ second) / 1e9
 
 
 def copy_rate(count: int = 50_000_000) -> float:
     """GB/s read and written by a copy that no cache holds."""
     source, target = torch.randn(count), torch.empty(count)
-    return 8 * count / timed(lambda: target.copy_(source)) / 1e9
+    return 8 * count / least_seconds(lambda: target.copy_(source)) / 1e9
 
 
-def timed(work, times: int = 5) -> float:
+def least_seconds(work, times: int = 5) -> float:
     """Least seconds of several."""
     taken = []
     for _ in range(times):

@@ -1,17 +1,16 @@
-"""Unseen shapes and scans of them through one space: what a code, a pose and a tightening are worth.
+"""Virtual scans of unseen shapes through one space: gain of code, pose and refinement, and other methods.
 
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --method code tight adam poisson fit --shapes 33
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --case single --pose moved --method code
     python benchmarks/unseen.py SPACE.h5 MESH_DIR OUT.json --table
 
 Queries are the meshes of MESH_DIR that the space does not hold (`--stored`: that it holds). Each becomes virtual scans
-of 5,000 points (`--case`; views are from places of the shape's own), in its own frame (`--pose canonical`: the frame is
-given), under a random scale and shift (`--pose placed`: both are found, as `latentsdf reconstruct` does by default) or
-under a random similarity transform (`--pose moved`: rotation, scale and place are found). Methods: `code` (joint
-second-order fit), `tight` (the same, then tightened), `adam` (the same start, 800 Adam steps), `tuned` (the code, then
-descent on code and fine branch for `--minutes`), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default
-preset, `--minutes`). One row a (case, pose, method, shape) goes to OUT.json as soon as it is there; rows that are there
-are not made again.
+of 5,000 points (`--case`), in its own frame (`--pose canonical`: the frame is given), under a random scale and shift
+(`--pose placed`: both are fitted, as `latentsdf reconstruct` does by default) or under a random similarity transform
+(`--pose moved`: rotation, scale and position are fitted). Methods: `code` (joint second-order fit), `tight` (the same,
+then refined), `adam` (800 Adam steps from the same guess, `adam_codes.py`), `tuned` (the code, then descent on code and
+fine branch for `--minutes`), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One
+row per (case, pose, method, shape) is appended to OUT.json; rows that it has are not made again.
 """
 
 from __future__ import annotations
@@ -27,24 +26,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import trimesh
-from fine_tuning import fine_tuned
+from adam_codes import adam_fit_scan
+from fine_tuning import fine_tune
 from judging import NOTHING, judge_mesh, read_json, true_mesh, write_json
 from poisson import screened_poisson
 from scipy.spatial.transform import Rotation
 from unseen_table import KEYS, table
 
 from latentsdf.core.frame import Frame
+from latentsdf.core.names import class_of
 from latentsdf.core.pose import PoseFreedom
-from latentsdf.fitting.descent import FitConfig, Fitted, fit
+from latentsdf.fitting.descent import FitConfig
+from latentsdf.fitting.descent import fit as fit_alone
 from latentsdf.inference.candidates import CandidateFields
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.folder import find_meshes
 from latentsdf.mesh.surface_sampling import surface_samples
-from latentsdf.reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
-from latentsdf.reconstruction.scan_fitting import ScanFitConfig, candidate_fields
+from latentsdf.reconstruction.pose_candidates import candidate_fields
+from latentsdf.reconstruction.reconstruction import ReconstructConfig, code_zscore, reconstruct
+from latentsdf.reconstruction.scan_fitting import ScanFit, ScanFitConfig, ScanProblem
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.index import Index
+from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
 
@@ -60,12 +64,21 @@ CASES: dict[str, dict[str, Any]] = {
 }
 """Arguments of `virtual_scan`; lengths in the unit frame."""
 POSES: dict[str, PoseFreedom] = {"canonical": "known", "placed": "placed", "moved": "free"}
-"""What of the frame is found under each `--pose`."""
+"""Pose freedom of each `--pose`."""
+ADAM_STEPS = 800
 METHODS = ("code", "tight", "adam", "tuned", "poisson", "fit")
 
 
 class Query(NamedTuple):
-    """An unseen shape: its name, its true surface in the unit frame, how and where the scan was moved to, a seed."""
+    """An unseen shape.
+
+    Attributes:
+        name: of its mesh.
+        truth: surface in the unit frame.
+        pose: key of `POSES`.
+        world: frame of the scan.
+        seed: of the scan.
+    """
 
     name: str
     truth: trimesh.Trimesh
@@ -112,7 +125,7 @@ def parsed() -> argparse.Namespace:
 def missing_rows(
     space: LatentSpace, candidates: CandidateFields, options: argparse.Namespace
 ) -> Iterator[dict[str, Any]]:
-    """Rows that the file does not have yet."""
+    """Rows that are not in the file yet."""
     done = {tuple(row[key] for key in (*KEYS, "name")) for row in read_json(options.out, [])}
     files = {name: path for name, path in find_meshes(options.mesh_dir)[0] if (name in space) == options.stored}
     order = np.random.default_rng(1).permutation(len(files))[: options.shapes]
@@ -125,25 +138,25 @@ def missing_rows(
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
             truth = trimesh.Trimesh(frame.to_unit(whole.vertices), whole.faces, process=False)
-            query = Query(name, truth, pose, moved(pose, number, options.seed), options.seed + number)
-            scan = scanned(query, case, options)
+            query = Query(name, truth, pose, random_frame(pose, number, options.seed), options.seed + number)
+            scan = make_scan(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
-                yield {**key, "name": name, **measured(space, candidates, query, scan, method, options)}
+                yield {**key, "name": name, **evaluate_method(space, candidates, query, scan, method, options)}
 
 
-def moved(pose: str, number: int, seed: int) -> Frame:
-    """A random similarity transform: the frame of a scan whose unit and origin, or axes too, are its own."""
+def random_frame(pose: str, number: int, seed: int) -> Frame:
+    """A random similarity transform: scale and shift, for moved scans the rotation too."""
     if pose == "canonical":
         return Frame.identity()
-    random = np.random.default_rng([seed, number])
-    turn = Rotation.from_quat(random.normal(size=4)).as_matrix()
-    axes = turn if pose == "moved" else np.eye(3)
-    return Frame(axes, float(np.exp(random.uniform(-2.0, 2.0))), random.normal(0.0, 5.0, 3))
+    generator = np.random.default_rng([seed, number])
+    rotation = Rotation.from_quat(generator.normal(size=4)).as_matrix()
+    axes = rotation if pose == "moved" else np.eye(3)
+    return Frame(axes, float(np.exp(generator.uniform(-2.0, 2.0))), generator.normal(0.0, 5.0, 3))
 
 
-def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None:
-    """The virtual scan in the units it is handed over in; None where the mesh cannot be seen from outside."""
+def make_scan(query: Query, case: str, options: argparse.Namespace) -> Scan | None:
+    """The virtual scan in its own units; None where no sensor outside sees the mesh."""
     arguments = {"count": options.points, **CASES[case]}
     try:
         scan = virtual_scan(query.truth, seed=query.seed, **arguments)
@@ -155,48 +168,54 @@ def scanned(query: Query, case: str, options: argparse.Namespace) -> Scan | None
     return plain.transformed(query.world.inverse())
 
 
-def measured(
+def evaluate_method(
     space: LatentSpace, candidates: CandidateFields, query: Query, scan: Scan, method: str, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Figures of one reconstruction against the truth, in its unit frame; seconds without those of meshing."""
+    """Figures of one reconstruction against the truth, in its unit frame; seconds without mesh extraction."""
     began = monotonic()
-    about: dict[str, Any] = {}
-    found: Reconstruction | Fitted | None = None
+    fit: ScanFit | None = None
     try:
         if method == "poisson":
-            made = screened_poisson(scan)
-            seconds = monotonic() - began
+            mesh = screened_poisson(scan)
+            seconds = code_seconds = monotonic() - began
         elif method == "fit":
-            found = fit(scan, None, FitConfig(minutes=options.minutes, seed=options.seed))
-            seconds = monotonic() - began
-            made = found.mesh(options.resolution)
+            fitted = fit_alone(scan, None, FitConfig(minutes=options.minutes, seed=options.seed))
+            seconds = code_seconds = monotonic() - began
+            mesh = fitted.mesh(options.resolution)
         else:
             pose = POSES[query.pose]
-            way = "adam" if method == "adam" else "second-order"
-            steps = 800 if method == "adam" else None
-            config = ReconstructConfig(
-                fit=ScanFitConfig(pose=pose, method=way, steps=steps, seed=options.seed),
-                frame=query.world if pose == "known" else None,
-                refine=method == "tight",
-            )
-            found = reconstruct(space, scan, config=config, candidates=candidates)
-            shape = fine_tuned(found, options.minutes, seed=options.seed) if method == "tuned" else found.shape
+            frame = query.world if pose == "known" else None
+            config = ScanFitConfig(pose=pose, seed=options.seed)
+            refinement = None
+            if method == "adam":
+                fit = adam_fit_scan(ScanProblem(space, scan, config, frame, candidates), ADAM_STEPS)
+                shape = Shape(scan.name or "scan", fit.code, fit.frame, space.decoder)
+            else:
+                settings = ReconstructConfig(fit=config, frame=frame, refine=method == "tight")
+                result = reconstruct(space, scan, config=settings, candidates=candidates)
+                fit, shape, refinement = result.fit, result.shape, result.refinement
+                if method == "tuned":
+                    shape = fine_tune(result, options.minutes, seed=options.seed)
             seconds = monotonic() - began
-            made = shape.mesh(options.resolution)
+            code_seconds = seconds - (refinement.seconds if refinement else 0.0)
+            mesh = shape.mesh(options.resolution)
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
-    if isinstance(found, Reconstruction):
-        nearest = space[Index(space).search(found.shape, k=1)[0].name]
-        as_meshes_lie = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ found.shape.frame
-        about = {
-            **pose_error(query, as_meshes_lie),
-            "class_right": nearest.class_name == query.name.split("/")[0],
-            "surprise": found.code_zscore,
-            "openness": found.openness,
-            "code_seconds": seconds - (found.refinement.seconds if found.refinement else 0.0),
-        }
-    unit = trimesh.Trimesh(query.world.to_unit(made.vertices), made.faces, process=False)
-    return {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds, **about}
+    unit = trimesh.Trimesh(query.world.to_unit(mesh.vertices), mesh.faces, process=False)
+    row = {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds}
+    if fit is None:
+        return row
+    code = Shape("query", fit.code, fit.frame, space.decoder)
+    nearest = space[Index(space).search(code, k=1)[0].name]
+    mesh_axes = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ fit.frame
+    return {
+        **row,
+        **pose_error(query, mesh_axes),
+        "class_right": nearest.class_name == class_of(query.name),
+        "surprise": code_zscore(space, fit.code),
+        "openness": fit.scan.openness,
+        "code_seconds": code_seconds,
+    }
 
 
 LANDED = (5.0, 0.02)
@@ -204,25 +223,22 @@ LANDED = (5.0, 0.02)
 
 
 def pose_error(query: Query, frame: Frame) -> dict[str, Any]:
-    """How far the frame found is from the true one, in the axes of the nearest mesh, up to the shape's own symmetry.
+    """Error of a fitted frame in the axes of the nearest mesh, up to the shape's own symmetries.
 
-    The transform between the two frames would be the identity, or a symmetry of the shape. The symmetry is found by
-    iterated closest points from where the transform puts the shape's own points: what they end on is one if they lie
-    on the surface there, and the error is what is left to it.
+    The transform between fitted and true frame should be the identity or a symmetry of the shape. Iterated closest
+    points from the transformed shape find the symmetry, if they end on the surface; the angle is what they rotate by.
     """
     between = frame @ query.world.inverse()
     points, _ = surface_samples(query.truth, 1500, 0)
     surface = MeshSDF(query.truth.vertices, query.truth.faces)
-    start = points @ between.rotation.T
-    turn, at = np.eye(3), start
+    rotation, moved = np.eye(3), points @ between.rotation.T
     for _ in range(60):
-        goal = surface.closest(at)[2]
-        step = Rotation.align_vectors(goal, at)[0].as_matrix()
-        turn, at = step @ turn, at @ step.T
-    left = float(np.abs(np.linalg.norm(surface.closest(at)[2] - at, axis=1)).mean())
-    angle = float(np.degrees(Rotation.from_matrix(turn).magnitude()))
+        step = Rotation.align_vectors(surface.closest(moved)[2], moved)[0].as_matrix()
+        rotation, moved = step @ rotation, moved @ step.T
+    residual = float(np.abs(np.linalg.norm(surface.closest(moved)[2] - moved, axis=1)).mean())
+    angle = float(np.degrees(Rotation.from_matrix(rotation).magnitude()))
     plain = float(np.degrees(Rotation.from_matrix(between.rotation).magnitude()))
-    angle = min(angle, plain) if left < 0.01 else plain
+    angle = min(angle, plain) if residual < 0.01 else plain
     growth = abs(float(np.log(between.scale)))
     return {"angle": angle, "growth": growth, "landed": angle < LANDED[0] and growth < LANDED[1]}
 

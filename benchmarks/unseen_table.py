@@ -9,11 +9,11 @@ from typing import Any
 from judging import read_json
 
 KEYS = ("case", "pose", "normals", "method")
-"""What tells lines of the table apart; a row is of one shape too."""
+"""Keys of a line of the table; a row has the shape's name too."""
 
 
 def table(path: Path) -> str:
-    """One line a (case, pose, normals, method): medians, means in brackets, and shares."""
+    """One line per (case, pose, normals, method): medians, means in brackets, and shares."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in read_json(path, []):
         groups.setdefault(tuple(row[key] for key in KEYS), []).append(row)
@@ -23,8 +23,8 @@ def table(path: Path) -> str:
     ]
     for (case, pose, normals, method), rows in sorted(groups.items(), key=str):
         figures = [
-            f"{_middle(rows, 'f_0.01', 3)}",
-            f"{_middle(rows, 'chamfer_l1', 4)}",
+            f"{_median_and_mean(rows, 'f_0.01', 3)}",
+            f"{_median_and_mean(rows, 'chamfer_l1', 4)}",
             f"{_mean(rows, 'seconds'):.1f}",
         ]
         shares = [_share(rows, "class_right"), _share(rows, "landed")]
@@ -33,7 +33,7 @@ def table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _middle(rows: list[dict[str, Any]], key: str, digits: int) -> str:
+def _median_and_mean(rows: list[dict[str, Any]], key: str, digits: int) -> str:
     values = [row[key] for row in rows if key in row]
     if not values:
         return "-"

@@ -8,9 +8,9 @@ from .dataset.dataset import Dataset as Dataset
 from .dataset.preparation import PrepareConfig as PrepareConfig
 from .dataset.preparation import prepare as prepare
 from .fitting.descent import FitConfig as FitConfig
-from .fitting.descent import Fitted as Fitted
 from .fitting.descent import fit as fit
 from .fitting.direct_solve import solve_scan as solve_scan
+from .fitting.fitted_field import Fitted as Fitted
 from .inference.code_fitting import EncodeConfig as EncodeConfig
 from .inference.encoding import encode as encode
 from .inference.evaluation import evaluate as evaluate

@@ -15,11 +15,11 @@ CELLS = (
     "text",
     """# A first latent space
 
-Meshes of a few parametric families become one latent space. Then one shape is meshed from its code, its nearest
-shapes are found, two shapes are morphed, and a shape that was never trained on is encoded.
+A latent space is trained on meshes of a few parametric families. Then one shape is meshed from its code, its nearest
+shapes are searched, two shapes are interpolated, and an unseen shape is encoded.
 
-The settings below take a few minutes of one core, most of it training. With the environment variable
-`LATENTSDF_TINY` set, everything runs in seconds and the shapes come out rough.""",
+The settings below take a few minutes on one core, most of it training. With the environment variable `LATENTSDF_TINY`
+set, everything runs in seconds, with rough shapes.""",
     "code",
     """import os
 import tempfile
@@ -37,13 +37,13 @@ WORK = Path(tempfile.mkdtemp(prefix="first_space_"))  # give a folder of your ow
     "text",
     """## Meshes
 
-`write_families` writes one folder a family; the folder's name is the class. Any other folder of meshes works the same
-way, see `datasets/README.md`.""",
+`write_families` writes one folder a family; the folder's name is the class. Any other folder of meshes can be used in
+the same way, see `datasets/README.md`.""",
     "code",
     """import latentsdf as ls
-from latentsdf.collection import write_families
+from latentsdf.dataset import write_families
 from latentsdf.mesh import load_mesh
-from latentsdf.render import contact_sheet
+from latentsdf.mesh.render import contact_sheet
 
 paths = write_families(WORK / "meshes", COUNT, 0, 32 if TINY else 80, families=FAMILIES)
 print(f"{len(paths)} meshes")
@@ -53,10 +53,10 @@ contact_sheet(rows, ("000", "001", "002"), size=SIZE)""",
     "text",
     """## Query samples
 
-`prepare` audits and repairs each mesh, moves it into the unit frame, and keeps points with their signed distances in
+`prepare` repairs and audits each mesh, maps it into the unit frame, and stores points with their signed distances in
 one HDF5 file.""",
     "code",
-    """from latentsdf.dataset.sampling import SamplingConfig
+    """from latentsdf.dataset import SamplingConfig
 
 sampling = SamplingConfig(near=30_000, uniform=8_000, band=16_000, lattice=32)
 if TINY:
@@ -68,8 +68,8 @@ print(report.rows[0].name, "-", report.rows[0].audit)""",
     "text",
     """## Training
 
-A run is a list of stages: first the codes and the coarse field over all shapes, then the fine field near the surface.
-Here the schedule is given in steps, so that it ends at the same place on any machine; `ls.train(..., minutes=10)`
+A training run is a list of stages: first the codes and the coarse field over all shapes, then the fine field near the
+surface. Here the schedule is given in steps, so that its length is the same on any machine; `ls.train(..., minutes=10)`
 scales it to a time budget instead.""",
     "code",
     """config = ls.TrainConfig(schedule_steps=STEPS)
@@ -87,7 +87,7 @@ print(f"{len(space)} shapes, {space.code_size} numbers each; {space.decoder.para
     """## A shape from its code
 
 A shape of the space is a signed distance function in the units of its own mesh, negative inside. `mesh` extracts its
-surface, or says that there is none.""",
+surface, or raises a ValueError if there is none.""",
     "code",
     """import torch
 
@@ -113,7 +113,7 @@ contact_sheet(rows, ("mesh", "from its code"), size=SIZE)""",
     """from IPython.display import display
 from PIL import Image
 
-from latentsdf.render import render
+from latentsdf.mesh.render import render
 
 made = surface(space[name])
 if made is not None:
@@ -128,10 +128,10 @@ The index ranks shapes by the Euclidean distance of their codes.""",
 for match in index.search(name, k=5):
     print(f"{match.distance:7.4f}  {match.name}")""",
     "text",
-    """## A morph
+    """## Interpolation
 
-Codes are mixed linearly; the frames (place and size) are carried along. Between classes, after so short a training,
-the way leads through shapes that are neither, and parts vanish.""",
+Codes are interpolated linearly, and the frames (position and size) with them. Between classes, after so short a
+training, intermediate shapes belong to neither class, and parts vanish.""",
     "code",
     """times = (0.0, 0.25, 0.5, 0.75, 1.0)
 rows = []
@@ -139,10 +139,10 @@ for a, b in MORPHS:
     rows.append((f"{a} - {b}", [surface(space.interpolate(f"{a}/000", f"{b}/000", t)) for t in times]))
 contact_sheet(rows, [f"t = {t}" for t in times], size=SIZE)""",
     "text",
-    """## A shape that was never trained on
+    """## An unseen shape
 
-Other seeds give other members of the same families. `encode` finds their codes with the decoder frozen; `compare`
-measures what came back against the true mesh, in its unit frame.""",
+Other seeds give other members of the same families. `encode` fits their codes with the decoder frozen; `compare`
+measures the decoded surface against the true mesh, in the unit frame of the latter.""",
     "code",
     """write_families(WORK / "unseen", 1, 1, 32 if TINY else 80, families=FAMILIES)
 fit = ls.EncodeConfig(steps=20 if TINY else 200, points=1024, samples=4_000 if TINY else 20_000)
@@ -159,9 +159,9 @@ for family in FAMILIES:
     space.add(found)
 contact_sheet(rows, ("unseen mesh", "from its code", "nearest known"), size=SIZE)""",
     "text",
-    """## Keeping it
+    """## The space file
 
-One file holds the decoder, every code, and every frame. Each shape added costs its code and a few numbers more.""",
+One file holds the decoder, every code and every frame. Each further shape adds its code and a few numbers.""",
     "code",
     """ls.save(space, WORK / "space.h5")
 again = ls.load(WORK / "space.h5")

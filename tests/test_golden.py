@@ -25,6 +25,8 @@ from latentsdf.scan.virtual import virtual_scan
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
 
+pytestmark = pytest.mark.slow
+
 COMMITTED = Path(__file__).parent / "data" / "golden.json"
 FAMILIES = ("bolt", "bottle", "vase", "chair", "mug", "table")
 UNSEEN = "mug/001"
@@ -118,7 +120,7 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 
 def _figures(run: dict[str, Any]) -> dict[str, Any]:
     """What another processor should find as well: no hashes, no single numbers of codes."""
-    dropped = ("/code/", "/frame/", "sha256", "/nearest", "/notes", "surprise", "/hausdorff")
+    dropped = ("/code/", "/frame/", "sha256", "/nearest", "/notes", "surprise", "code_zscore", "/hausdorff")
     return {at: value for at, value in _leaves(run) if not any(word in at for word in dropped)}
 
 

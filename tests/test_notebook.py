@@ -16,6 +16,7 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOK = FOLDER / "01_first_space.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATENTSDF_TINY", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(latentsdf.__file__).parents[1]))

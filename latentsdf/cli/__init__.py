@@ -15,17 +15,17 @@ AFTER_DIVERGING = {
     "train": "check the data, or train with another --seed",
     "reconstruct": "the mesh is of the field before it; give smaller --term weights, another --preset or --seed",
 }
-"""What to do about a descent that broke, by verb."""
+"""Remedy for a descent that diverged, by verb."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     options = build_parser().parse_args(arguments)
-    from .verbs import VERBS
+    from .verbs import run
 
     try:
         _check_json(options.json)
-        result = VERBS[options.verb](options)
+        result = run(options)
         _write_json(options.json, result)
     except KeyboardInterrupt:
         sys.stderr.write("latentsdf: interrupted; finished work is kept\n")
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check_json(path: str | None) -> None:
-    """Find out before the work that its result could not be written."""
+    """Refuse a path that the result cannot be written to, before the work."""
     if path is not None and (Path(path).is_dir() or not Path(path).parent.is_dir()):
         wrong = "it is a folder" if Path(path).is_dir() else f"its folder {Path(path).parent} does not exist; make it"
         raise ValueError(f"cannot write --json {path}: {wrong}")
@@ -52,16 +52,16 @@ def _check_json(path: str | None) -> None:
 
 def _write_json(path: str | None, result: dict[str, Any]) -> None:
     if path is not None:
-        text = json.dumps(_known(result), indent=1, allow_nan=False, default=_plain)
+        text = json.dumps(_without_nan(result), indent=1, allow_nan=False, default=_plain)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
 
-def _known(value: Any) -> Any:
-    """The same with null for numbers that are not known."""
+def _without_nan(value: Any) -> Any:
+    """The value with null in place of NaN."""
     if isinstance(value, dict):
-        return {key: _known(item) for key, item in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_known(item) for item in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

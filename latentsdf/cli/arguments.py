@@ -1,24 +1,28 @@
-"""What verbs check and name alike."""
+"""Checks and names that verbs share; those of files and names load no numeric library but numpy and h5py."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
-
-import numpy as np
-import torch
-import trimesh
+from typing import TYPE_CHECKING, Any
 
 from ..core.hdf5 import atomic_replace
 from ..core.interrupt import delay_interrupt
-from ..mesh.load import MESH_ENDINGS
-from ..scan.scan import Scan
+from ..core.names import UnknownShape
+from ..mesh.endings import MESH_ENDINGS
+from ..space.file_info import SpaceInfo, space_info
+
+if TYPE_CHECKING:
+    import torch
+    import trimesh
+
+    from ..scan.scan import Scan
 
 Result = dict[str, Any]
-"""What a verb gives back: JSON-ready values."""
+"""JSON-ready result of a verb."""
 
 
 def shape_name(mesh: Path) -> str:
@@ -29,14 +33,32 @@ def shape_name(mesh: Path) -> str:
         return mesh.stem
 
 
+def named_space(path: str, names: Sequence[str] = ()) -> SpaceInfo:
+    """Facts of a space file that holds the given names.
+
+    Raises:
+        FileNotFoundError, ValueError: as `space_info`.
+        UnknownShape: a name that the file does not hold; the text suggests a similar one.
+    """
+    info = space_info(path)
+    for name in names:
+        if name not in info.names:
+            raise UnknownShape(name, info.names, Path(path).name)
+    return info
+
+
 def load_scan(path: str | Path, options: Namespace) -> Scan:
-    """The scan of a file, seen from where `--sensor` says.
+    """Read a scan, with the sensor that `--sensor` gives.
 
     Raises:
         FileNotFoundError, ValueError: as `Scan.load`; `--cropped` without `--sensor`.
     """
     if options.sensor is None and options.cropped:
         raise ValueError("--cropped says what a sensor may have missed; give --sensor X Y Z too, or leave it out")
+    import numpy as np
+
+    from ..scan.scan import Scan
+
     scan = Scan.load(path, seed=options.seed)
     if options.sensor is None:
         return scan
@@ -51,6 +73,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
 
     Raises:
         ValueError: an ending that cannot be written.
+        OSError: the disk refused.
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,11 +82,13 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
 
 
 def usable_device(name: str) -> torch.device:
-    """A device by its name, after one number was put there.
+    """A device by its name, tried with one number.
 
     Raises:
         ValueError: PyTorch does not know it or cannot use it here.
     """
+    import torch
+
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).tolist()
@@ -74,7 +99,11 @@ def usable_device(name: str) -> torch.device:
 
 
 def is_mesh_file(out: str) -> bool:
-    """Whether `-o` names a mesh file rather than a folder; an ending that cannot be written is an error."""
+    """Whether `-o` names a mesh file rather than a folder.
+
+    Raises:
+        ValueError: an ending that cannot be written, or a file where a folder is named.
+    """
     path = Path(out)
     if path.is_dir() or out.endswith(("/", "\\")) or not path.suffix[1:2].isalpha():
         check_folder(out)
@@ -90,6 +119,6 @@ def check_mesh_ending(path: Path, hint: str = "") -> None:
 
 
 def check_folder(out: str) -> None:
-    """Refuse a file where a folder is wanted, with a ValueError."""
+    """Refuse a file where a folder is named, with a ValueError."""
     if Path(out).is_file():
         raise ValueError(f"{out} is a file, a folder is wanted")

@@ -1,4 +1,4 @@
-"""Verbs that make datasets and spaces: prepare, train, encode."""
+"""Verbs that build datasets and spaces: prepare, train, encode."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from ..core.optimize import Stop
-from ..dataset.preparation import PrepareConfig, PrepareRow
-from ..dataset.preparation import prepare as prepare_meshes
-from ..dataset.sampling import SamplingConfig
-from ..inference.code_fitting import EncodeConfig
-from ..inference.encoding import encode_all
-from ..space.store import append, load, load_resume, stored_sizes
-from ..training.loop import TrainEvent
-from ..training.loop import train as train_space
-from ..training.presets import named_config
+from ..core.hdf5 import open_checked
+from ..dataset.file_info import FORMAT, VERSION
+from ..mesh.endings import check_mesh_file, check_mesh_folder
+from ..space.file_info import SpaceInfo, check_finished, space_info
 from .arguments import Result, shape_name, usable_device
 from .progress import Bar, say
 
+if TYPE_CHECKING:
+    from ..core.optimize import Step
+    from ..dataset.preparation import PrepareReport, PrepareRow
+    from ..training.config import TrainConfig
+    from ..training.loop import TrainEvent
+
 
 def prepare(options: Namespace) -> Result:
-    """`latentsdf prepare`."""
+    """Run `latentsdf prepare`; raises ValueError and the other errors of `verbs.run`."""
+    check_mesh_folder(Path(options.mesh_dir))
+    from ..dataset.preparation import PrepareConfig
+    from ..dataset.preparation import prepare as prepare_meshes
+    from ..dataset.sampling import SamplingConfig
+
     count = options.samples
     sampling = SamplingConfig(near=count // 2, uniform=count // 8, band=count - count // 2 - count // 8)
     config = PrepareConfig(sampling=sampling, time_limit=options.time_limit, memory_limit=options.memory_limit)
@@ -34,62 +40,45 @@ def prepare(options: Namespace) -> Result:
             bar.line(f"{row.status:8s} {row.name}  {row.seconds:.1f} s  {detail}")
             bar.update(done / total, f"{done}/{total}  {done / (monotonic() - began):.2f} meshes/s")
 
-        report = prepare_meshes(
-            options.mesh_dir,
-            options.dataset,
-            config=config,
-            workers=options.workers,
-            seed=options.seed,
-            on_row=on_row,
-        )
+        paths, seed = (options.mesh_dir, options.dataset), options.seed
+        report = prepare_meshes(*paths, config=config, workers=options.workers, seed=seed, on_row=on_row)
+    return _prepared(options, report)
+
+
+def _prepared(options: Namespace, report: PrepareReport) -> Result:
+    """Print and return the result of `prepare`."""
     skipped = [{"name": row.name, "reason": row.reason} for row in report.rows if row.status == "skipped"]
     fresh = [row for row in report.rows if row.status == "ok"]
     say(f"{options.dataset}: {report.ok} shapes ({len(skipped)} skipped), {report.samples:,} samples")
-    say(f"{len(fresh)} meshes in {report.seconds:.1f} s = {len(fresh) / max(report.seconds, 1e-9):.2f} meshes/s")
+    seconds = max(report.seconds, 1e-9)
+    say(f"{len(fresh)} meshes in {report.seconds:.1f} s = {len(fresh) / seconds:.2f} meshes/s")
     for item in skipped:
         say(f"skipped {item['name']}: {item['reason']}")
-    rows = [
-        {"name": row.name, "status": row.status, "reason": row.reason, "seconds": row.seconds, "samples": row.samples,
-         "audit": row.audit.to_dict() if row.audit else None}
-        for row in report.rows
-    ]  # fmt: skip
+    keys = ("name", "status", "reason", "seconds", "samples")
+    rows = [{key: getattr(row, key) for key in keys} for row in report.rows]
+    for plain, row in zip(rows, report.rows, strict=True):
+        plain["audit"] = row.audit.to_dict() if row.audit else None
     return {
         "dataset": str(options.dataset),
         "shapes": report.ok,
         "skipped": skipped,
         "samples": report.samples,
         "seconds": report.seconds,
-        "meshes_per_second": len(fresh) / max(report.seconds, 1e-9),
-        "samples_per_second": sum(row.samples for row in fresh) / max(report.seconds, 1e-9),
+        "meshes_per_second": len(fresh) / seconds,
+        "samples_per_second": sum(row.samples for row in fresh) / seconds,
         "rows": rows,
     }
 
 
 def train(options: Namespace) -> Result:
-    """`latentsdf train`."""
+    """Run `latentsdf train`; raises ValueError and the other errors of `verbs.run`."""
     path = Path(options.space)
-    fixed = {"--decoder": options.decoder, "--code-size": options.code_size, "--joint": options.joint or None,
-             "--start": options.start, "--nested": options.nested}  # fmt: skip
-    given = [name for name, value in fixed.items() if value is not None]
-    if options.resume and given:
-        raise ValueError(f"--resume goes on with the run as it was begun; leave {' and '.join(given)} out")
-    if path.exists() and not options.resume and not options.force:
-        raise ValueError(f"{path} exists; use --resume to go on with it, --force to replace it, or another name")
-    if options.steps is not None and options.minutes is not None:
-        raise ValueError("--steps and --minutes are two budgets; give one of them")
-    if not options.resume and not path.parent.is_dir():
-        raise ValueError(f"cannot write {path}: its folder {path.parent} does not exist; make it")
+    _check_training(options, path)
     device = usable_device(options.device)
-    config = None
-    if not options.resume:
-        code_size = 64 if options.code_size is None else options.code_size
-        config = named_config(options.decoder or "dual", code_size, options.seed, options.joint)
-        if options.decoder == "linear" and (options.start or options.nested is not None):
-            raise ValueError("the linear decoder is computed, not trained; leave --start and --nested out")
-        if options.start is not None:
-            config = replace(config, start=options.start)
-        if options.nested is not None:
-            config = replace(config, nested=tuple(sorted(set(options.nested))))
+    from ..core.optimize import Stop
+    from ..training.loop import train as train_space
+
+    config = None if options.resume else _training_config(options)
     began = monotonic()
     with Bar("train", options.quiet) as bar:
         space = train_space(
@@ -104,15 +93,15 @@ def train(options: Namespace) -> Result:
         )
     stop = space.history["stop"]
     last = space.history.get("log", [{}])[-1:] or [{}]
-    shared = f"{space.decoder.parameter_count():,}"
-    say(f"{path}: {len(space)} shapes, {space.code_size} numbers each, {shared} numbers in the decoder")
+    parameters = space.decoder.parameter_count()
+    say(f"{path}: {len(space)} shapes, {space.code_size} numbers each, {parameters:,} numbers in the decoder")
     say(f"{stop} ({monotonic() - began:.0f} s)")
     return {
         "space": str(path),
         "shapes": len(space),
         "code_size": space.code_size,
         "decoder": space.decoder.kind,
-        "parameters": space.decoder.parameter_count(),
+        "parameters": parameters,
         "seconds": monotonic() - began,
         "progress": space.history.get("progress", 1.0),
         "loss": last[0].get("loss"),
@@ -123,32 +112,62 @@ def train(options: Namespace) -> Result:
     }
 
 
+def _check_training(options: Namespace, path: Path) -> None:
+    """Refuse files that are missing and options that exclude each other, before PyTorch is loaded."""
+    fixed = {"--decoder": options.decoder, "--code-size": options.code_size, "--joint": options.joint or None,
+             "--start": options.start, "--nested": options.nested}  # fmt: skip
+    given = [name for name, value in fixed.items() if value is not None]
+    if options.resume and given:
+        raise ValueError(f"--resume goes on with the run as it was begun; leave {' and '.join(given)} out")
+    if path.exists() and not options.resume and not options.force:
+        raise ValueError(f"{path} exists; use --resume to go on with it, --force to replace it, or another name")
+    if options.steps is not None and options.minutes is not None:
+        raise ValueError("--steps and --minutes are two budgets; give one of them")
+    if not options.resume and not path.parent.is_dir():
+        raise ValueError(f"cannot write {path}: its folder {path.parent} does not exist; make it")
+    if options.decoder == "linear" and not options.resume and (options.start or options.nested is not None):
+        raise ValueError("the linear decoder is computed, not trained; leave --start and --nested out")
+    with open_checked(options.dataset, FORMAT, VERSION):
+        pass
+    if options.resume:
+        space_info(path)
+    elif options.start not in (None, "base", "components", "random"):
+        space_info(options.start)
+
+
+def _training_config(options: Namespace) -> TrainConfig:
+    from ..training.presets import named_config
+
+    code_size = 64 if options.code_size is None else options.code_size
+    config = named_config(options.decoder or "dual", code_size, options.seed, options.joint)
+    if options.start is not None:
+        config = replace(config, start=options.start)
+    if options.nested is not None:
+        config = replace(config, nested=tuple(sorted(set(options.nested))))
+    return config
+
+
 def encode(options: Namespace) -> Result:
-    """`latentsdf encode`."""
-    space = load(options.space)
-    if load_resume(options.space) is not None:
-        raise ValueError(
-            f"{options.space} is an unfinished training run, and its decoder may still change under new codes; "
-            f"finish it with `latentsdf train ... --resume` first"
-        )
+    """Run `latentsdf encode`; raises ValueError and the other errors of `verbs.run`."""
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")
-        if name in space and not options.replace:
-            raise ValueError(f"{options.space} already holds a shape named {name!r}; use --replace to replace it")
+    info = space_info(options.space)
+    _check_encoding(options, names, info)
+    from ..inference.code_fitting import EncodeConfig
+    from ..inference.encoding import encode as encode_one
+    from ..space.store import append, load
+
+    space = load(options.space)
     config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
     added, failed = [], []
     with Bar("encode", options.quiet, len(names)) as bar:
         for done, (name, mesh) in enumerate(zip(names, options.meshes, strict=True)):
             began = monotonic()
+
+            def on_step(step: Step, done: int = done, name: str = name) -> None:
+                bar.update(done + step.progress, name)
+
             try:
-                shape = encode_all(
-                    space,
-                    [(name, mesh)],
-                    config=config,
-                    on_step=lambda step, done=done, name=name: bar.update(done + step.progress, name),
-                )[0]
+                shape = encode_one(space, mesh, name=name, config=config, on_step=on_step)
             except (ValueError, OSError) as error:
                 failed.append({"name": name, "reason": " ".join(str(error).split())})
                 bar.line(f"skipped  {name}: {failed[-1]['reason']}")
@@ -161,12 +180,22 @@ def encode(options: Namespace) -> Result:
     say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))
     for item in failed:
         say(f"skipped {item['name']}: {item['reason']}")
-    return {
-        "space": str(options.space),
-        "added": added,
-        "skipped": failed,
-        "bytes_per_shape": stored_sizes(options.space).code,
-    }
+    return {"space": str(options.space), "added": added, "skipped": failed, "bytes_per_shape": info.sizes.code}
+
+
+def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:
+    """Refuse an unfinished space, taken names, and meshes all of which are missing, before PyTorch is loaded."""
+    check_finished(options.space, info)
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")
+        if name in info.names and not options.replace:
+            raise ValueError(f"{options.space} already holds a shape named {name!r}; use --replace to replace it")
+    try:
+        if not any(Path(mesh).is_file() for mesh in options.meshes):
+            check_mesh_file(Path(options.meshes[0]))
+    except FileNotFoundError as error:
+        raise ValueError(f"no mesh could be encoded: {names[0]}: {error}") from None
 
 
 def _training_note(event: TrainEvent) -> str:

@@ -1,4 +1,4 @@
-"""The whole main job on the embedded collection: make, prepare, train, search, morph, reconstruct, show."""
+"""`latentsdf demo`: the main job on the embedded families, from their meshes to a reconstructed scan."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from ..core.optimize import Stop
-from ..dataset.preparation import PrepareConfig
+from ..core.names import class_of
+from ..core.optimize import Step, Stop
+from ..dataset.preparation import PrepareConfig, PrepareRow
 from ..dataset.preparation import prepare as prepare_meshes
 from ..dataset.sampling import SamplingConfig
 from ..dataset.synthetic import write_families
@@ -24,41 +25,44 @@ from ..mesh.load import load_mesh
 from ..mesh.metrics import compare
 from ..mesh.render import contact_sheet
 from ..primitives.families import FAMILIES
-from ..reconstruction.reconstruction import reconstruct
+from ..reconstruction.reconstruction import ReconstructConfig, reconstruct
+from ..reconstruction.refinement import RefineConfig
+from ..reconstruction.scan_fitting import ScanFitConfig
 from ..scan.virtual import virtual_scan
 from ..space.index import Index
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from ..training.loop import train
 from ..training.presets import named_config
-from .arguments import write_mesh
+from .arguments import Result, write_mesh
 from .progress import Bar, say
 
 UNSEEN = 3
-"""Shapes a family that are kept from training and used as queries."""
-_FIT = EncodeConfig(samples=20_000)
+"""Shapes per family that are held out of training and used as queries."""
 
 
-def demo(options: Namespace) -> dict[str, Any]:
-    """`latentsdf demo`: every part of the library once; leaves its files, a contact sheet and a report in a folder."""
+def demo(options: Namespace) -> Result:
+    """Run `latentsdf demo`: every part of the library once, with files, contact sheets and a report in a folder.
+
+    Raises:
+        ValueError, OSError: of any of its parts.
+        KeyboardInterrupt: Ctrl-C during training; the unfinished space stays in the folder.
+    """
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     began = monotonic()
-    known, unseen = _collection(out, options)
+    known, unseen = _write_meshes(out, options)
     _prepare(out, known, options)
     space = _train(out, options, monotonic() - began)
     queries = _encode(space, unseen, options)
-    searched = _search(space, queries)
-    pictures = _morph(space, out, options)
+    searched = _search(space, queries, options)
+    morph = _morph(space, out, options)
     scanned = _scan(space, unseen, out, options)
-    sheet = out / "contact_sheet.png"
-    contact_sheet(
-        _rows(space, known, unseen, queries, options),
-        ("known", "its code", "unseen", "its code", "nearest known"),
-    ).save(sheet)
-    contact_sheet((("morph", pictures), ("scan", scanned.pop("pictures"))), ("", "", "", "", "")).save(
-        out / "morph_and_scan.png"
-    )
+    sheet, second_sheet = out / "contact_sheet.png", out / "morph_and_scan.png"
+    columns = ("known", "its code", "unseen", "its code", "nearest known")
+    contact_sheet(_rows(space, known, unseen, queries, options), columns).save(sheet)
+    rows = (("morph", morph), ("scan", scanned.pop("pictures")))
+    contact_sheet(rows, ("", "", "", "", "")).save(second_sheet)
     report = {
         "families": len(FAMILIES),
         "shapes": len(space),
@@ -75,45 +79,40 @@ def demo(options: Namespace) -> dict[str, Any]:
     say(f"unseen shapes whose nearest neighbour has the right class: {searched['right']} of {searched['queries']}")
     figures = f"F@0.01 {searched['median_f_0.01']:.3f}, F@0.02 {searched['median_f_0.02']:.3f}"
     say(f"unseen shapes through their codes, median: {figures}")
-    say(
-        f"scan of an unseen {scanned['class']}: {scanned['residual_mean']:.4f} from its points to the result on average"
-    )
-    say(f"{sheet}, {out / 'morph_and_scan.png'}, {out / 'report.json'}  ({report['seconds']:.0f} s)")
+    distance = f"{scanned['residual_mean']:.4f} from its points to the result on average"
+    say(f"scan of an unseen {scanned['class']}: {distance}")
+    say(f"{sheet}, {second_sheet}, {out / 'report.json'}  ({report['seconds']:.0f} s)")
     return report
 
 
-def _collection(out: Path, options: Namespace) -> tuple[Path, Path]:
-    total = len(FAMILIES) * (options.shapes + UNSEEN)
-    folders = out / "meshes" / "known", out / "meshes" / "unseen"
+def _write_meshes(out: Path, options: Namespace) -> tuple[Path, Path]:
+    """Folders of the meshes to train on and of unseen ones."""
+    known, unseen = out / "meshes" / "known", out / "meshes" / "unseen"
     workers = os.cpu_count() or 1
-    with Bar("families", options.quiet, total) as bar:
+    with Bar("families", options.quiet, len(FAMILIES) * (options.shapes + UNSEEN)) as bar:
         before = 0
-        for folder, count, seed in (
-            (folders[0], options.shapes, options.seed),
-            (folders[1], UNSEEN, options.seed + 1),
-        ):
+        for folder, count, seed in ((known, options.shapes, options.seed), (unseen, UNSEEN, options.seed + 1)):
 
-            def tell(name: str, done: int, total: int, before: int = before) -> None:
+            def on_mesh(name: str, done: int, total: int, before: int = before) -> None:
                 bar.update(before + done, name)
 
-            before += len(write_families(folder, count, seed, 64, on_mesh=tell, workers=workers))
-    return folders
+            before += len(write_families(folder, count, seed, 64, on_mesh=on_mesh, workers=workers))
+    return known, unseen
 
 
 def _prepare(out: Path, meshes: Path, options: Namespace) -> None:
     config = PrepareConfig(sampling=SamplingConfig(near=30_000, uniform=8_000, band=16_000, lattice=32))
     with Bar("prepare", options.quiet) as bar:
-        prepare_meshes(
-            meshes,
-            out / "dataset.h5",
-            config=config,
-            seed=options.seed,
-            on_row=lambda row, done, total: bar.update(done / total, row.name),
-        )
+
+        def on_row(row: PrepareRow, done: int, total: int) -> None:
+            bar.update(done / total, row.name)
+
+        prepare_meshes(meshes, out / "dataset.h5", config=config, seed=options.seed, on_row=on_row)
 
 
-def _train(out: Path, options: Namespace, used: float) -> LatentSpace:
-    minutes = max(0.4 * options.minutes, 0.75 * options.minutes - used / 60.0)
+def _train(out: Path, options: Namespace, elapsed: float) -> LatentSpace:
+    """A space trained for the rest of three quarters of the budget, and no less than two fifths of it."""
+    minutes = max(0.4 * options.minutes, 0.75 * options.minutes - elapsed / 60.0)
     with Bar("train", options.quiet) as bar:
         space = train(
             out / "dataset.h5",
@@ -128,29 +127,29 @@ def _train(out: Path, options: Namespace, used: float) -> LatentSpace:
 
 def _encode(space: LatentSpace, unseen: Path, options: Namespace) -> dict[str, Shape]:
     files = [(path.relative_to(unseen).with_suffix("").as_posix(), path) for path in sorted(unseen.rglob("*.ply"))]
-    found: dict[str, Shape] = {}
+    config = EncodeConfig(samples=20_000, seed=options.seed)
+    shapes: list[Shape] = []
     with Bar("encode", options.quiet, len(files)) as bar:
         for start in range(0, len(files), 10):
             batch = files[start : start + 10]
-            begin, size = start, len(batch)
-            shapes = encode_all(
-                space,
-                batch,
-                config=_FIT,
-                on_step=lambda step, begin=begin, size=size: bar.update(begin + size * step.progress),
-            )
-            found.update({shape.name: shape for shape in shapes})
-    return found
+
+            def on_step(step: Step, start: int = start, size: int = len(batch)) -> None:
+                bar.update(start + size * step.progress)
+
+            shapes += encode_all(space, batch, config=config, on_step=on_step)
+    return {shape.name: shape for shape in shapes}
 
 
-def _search(space: LatentSpace, queries: dict[str, Shape]) -> dict[str, Any]:
+def _search(space: LatentSpace, queries: dict[str, Shape], options: Namespace) -> dict[str, Any]:
+    """Nearest known shape of each unseen one, and the fidelity of one unseen shape per family."""
     index = Index(space)
     nearest = {name: index.search(shape, k=1)[0].name for name, shape in queries.items()}
-    right = sum(name.split("/")[0] == match.split("/")[0] for name, match in nearest.items())
-    figures = []
-    for name, shape in queries.items():
-        if name.endswith("/000"):
-            figures.append(compare(shape.mesh(96), load_mesh(shape.metadata["source"])))
+    right = sum(class_of(name) == class_of(match) for name, match in nearest.items())
+    figures = [
+        compare(shape.mesh(96), load_mesh(shape.metadata["source"]), seed=options.seed)
+        for name, shape in queries.items()
+        if name.endswith("/000")
+    ]
     return {
         "queries": len(queries),
         "right": right,
@@ -178,16 +177,18 @@ def _scan(space: LatentSpace, unseen: Path, out: Path, options: Namespace) -> di
     truth = load_mesh(path)
     scan = virtual_scan(truth, count=3000, noise=0.01, seed=options.seed)
     trimesh.PointCloud(scan.points).export(str(out / "scan.ply"))
+    seed = options.seed
+    config = ReconstructConfig(fit=ScanFitConfig(seed=seed), refinement=RefineConfig(seed=seed))
     with Bar("reconstruct", options.quiet) as bar:
-        found = reconstruct(space, scan)
-        surface = found.mesh(96)
+        result = reconstruct(space, scan, config=config)
+        surface = result.mesh(96)
         write_mesh(surface, out / "scan_reconstructed.ply")
         bar.update(1.0)
-    figures = compare(surface, truth)
+    figures = compare(surface, truth, seed=seed)
     return {
         "class": path.parent.name,
         "points": len(scan.points),
-        "residual_mean": found.residual_mean,
+        "residual_mean": result.residual_mean,
         "chamfer_l1": figures.chamfer_l1,
         "f_0.02": figures.f_scores[0.02],
         "pictures": [truth, surface],
@@ -197,20 +198,21 @@ def _scan(space: LatentSpace, unseen: Path, out: Path, options: Namespace) -> di
 def _rows(
     space: LatentSpace, known: Path, unseen: Path, queries: dict[str, Shape], options: Namespace
 ) -> list[tuple[str, list[trimesh.Trimesh | None]]]:
+    """Rows of the contact sheet, one per family."""
     index, rows = Index(space), []
     with Bar("pictures", options.quiet, len(FAMILIES)) as bar:
         for family in FAMILIES:
             name = next(item for item in space if item.startswith(f"{family}/"))
             query = next(shape for item, shape in queries.items() if item.startswith(f"{family}/"))
             nearest = index.search(query, k=1)[0].name
-            cells: list[trimesh.Trimesh | None] = [load_mesh(known / f"{name}.ply"), _meshed(space[name])]
-            cells += [load_mesh(unseen / f"{query.name}.ply"), _meshed(query), _meshed(space[nearest])]
+            cells: list[trimesh.Trimesh | None] = [load_mesh(known / f"{name}.ply"), _surface(space[name])]
+            cells += [load_mesh(unseen / f"{query.name}.ply"), _surface(query), _surface(space[nearest])]
             rows.append((family, cells))
             bar.update(len(rows), family)
     return rows
 
 
-def _meshed(shape: Shape) -> trimesh.Trimesh | None:
+def _surface(shape: Shape) -> trimesh.Trimesh | None:
     try:
         return shape.mesh(96)
     except ValueError:

@@ -1,67 +1,70 @@
-"""Progress on standard error: a live bar on a terminal, a line now and then in a log."""
+"""Progress on standard error: a live bar on a terminal, a line every five seconds in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typing import Any
 
 
 class Bar:
-    """One bar with a free text beside it.
+    """One progress bar with a note beside it.
 
     Args:
-        title: what is going on.
+        title: of the bar.
         quiet: show nothing.
         total: units of work.
     """
 
     def __init__(self, title: str, quiet: bool, total: float = 1.0):
-        self._console = Console(stderr=True)
-        self._live = self._console.is_terminal and not quiet
-        self._lines = not self._live and not quiet
-        self._title, self._total, self._last = title, total, 0.0
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-            disable=not self._live,
-        )
-        self._task = self._progress.add_task(title, total=total, note="")
+        self._quiet, self._title, self._total, self._last = quiet, title, total, 0.0
+        self._live: Any = _live_bar() if sys.stderr.isatty() and not quiet else None
+        if self._live is not None:
+            self._task = self._live.add_task(title, total=total, note="")
 
     def __enter__(self) -> Bar:
-        self._progress.start()
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def update(self, done: float, note: str = "") -> None:
-        """Say how much is done."""
-        if self._live:
-            self._progress.update(self._task, completed=done, note=note)
-        elif self._lines and (time.monotonic() - self._last > 5.0 or done >= self._total):
+        """Show the units of work done, with a note."""
+        if self._live is not None:
+            self._live.update(self._task, completed=done, note=note)
+        elif time.monotonic() - self._last > 5.0 or done >= self._total:
             self._last = time.monotonic()
-            sys.stderr.write(f"{self._title} {100 * done / self._total:3.0f}% {note}\n")
-            sys.stderr.flush()
+            self.line(f"{self._title} {100 * done / self._total:3.0f}% {note}")
 
     def line(self, text: str) -> None:
-        """A line that stays."""
-        if self._live:
-            self._progress.console.print(text, markup=False, highlight=False)
-        elif self._lines:
+        """Write a line that stays."""
+        if self._live is not None:
+            self._live.console.print(text, markup=False, highlight=False)
+        elif not self._quiet:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
 
+def _live_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+    )
+
+
 def say(text: str = "") -> None:
-    """A line of result on standard output."""
+    """Write a line of result on standard output."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,101 +1,190 @@
-"""`latentsdf reconstruct` without a space: the scan alone, by one solve or by a descent on named terms."""
+"""`latentsdf reconstruct`: by a code of a space and its refinement, or by a field of the scan alone."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-import trimesh
-
-from ..core.field import evaluate
-from ..core.optimize import Step, Stop
-from ..fitting.descent import FitConfig, Fitted, fit
-from ..fitting.direct_solve import SOLVED, solve_scan
-from .arguments import Result, check_mesh_ending, load_scan, write_mesh
+from ..mesh.endings import check_scan_file
+from .arguments import Result, check_mesh_ending, load_scan, named_space, write_mesh
 from .progress import Bar, say
 
+if TYPE_CHECKING:
+    import trimesh
+
+    from ..core.optimize import Step
+    from ..fitting.fitted_field import Fitted
+
 RESIDUAL_POINTS = 20_000
+"""Points of a scan at which its residual is measured."""
+_NOT_TERMS = ("progress", "seconds", "loss")
 
 
-def objective_of(options: Namespace) -> str | dict[str, float] | None:
-    """What `--preset` or `--term` ask for; None where neither is given.
+def reconstruct(options: Namespace) -> Result:
+    """Run `latentsdf reconstruct`; raises ValueError and the other errors of `verbs.run`."""
+    terms = _objective(options)
+    check_mesh_ending(Path(options.out))
+    if options.space is not None:
+        info = named_space(options.space)
+        if options.add is not None and options.add in info.names:
+            raise ValueError(f"{options.space} already holds a shape named {options.add!r}; use another name")
+    check_scan_file(Path(options.scan))
+    began = monotonic()
+    result = _alone(options, terms) if options.space is None else _with_space(options, terms)
+    return {**result, "seconds": monotonic() - began}
+
+
+def _objective(options: Namespace) -> str | dict[str, float] | None:
+    """The objective that `--preset` or `--term` give; None where neither is given.
 
     Raises:
-        ValueError: both are given, or a term twice.
+        ValueError: options that exclude each other.
     """
+    if options.space is None:
+        given = [f"--{name}" for name in ("pose", "add", "code-only") if getattr(options, name.replace("-", "_"))]
+        if given:
+            raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
+    else:
+        given = [f"--{name}" for name in ("network", "minutes") if getattr(options, name) is not None]
+        if given:
+            raise ValueError(f"{' and '.join(given)} fit a scan without a space; leave --space out, or leave them out")
     if options.preset and options.term:
         raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
     names = [name for name, _ in options.term or ()]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--term {name} is given twice; give it one weight")
-    return dict(options.term) if options.term else options.preset
+    terms = dict(options.term) if options.term else options.preset
+    if terms is not None and options.code_only:
+        raise ValueError(
+            "--code-only leaves the shape as its code has it; leave --preset and --term out, or leave it out"
+        )
+    return terms
 
 
-def fitted(options: Namespace) -> Result:
-    """`latentsdf reconstruct` without `--space`."""
-    given = [f"--{name}" for name in ("pose", "add", "code-only") if getattr(options, name.replace("-", "_"))]
-    if given:
-        raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
-    terms = objective_of(options)
-    check_mesh_ending(Path(options.out))
-    began = monotonic()
+def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Result:
+    """Fit code and pose to the scan, refine the shape, write the mesh."""
+    import numpy as np
+
+    from ..core.optimize import Stop
+    from ..reconstruction.reconstruction import ReconstructConfig
+    from ..reconstruction.reconstruction import reconstruct as reconstruct_scan
+    from ..reconstruction.refinement import RefineConfig
+    from ..reconstruction.scan_fitting import ScanFitConfig
+    from ..space.index import Index
+    from ..space.store import append, load
+
+    space, seed = load(options.space), options.seed
+    fit, refinement = ScanFitConfig(pose=options.pose or "placed", seed=seed), RefineConfig(seed=seed)
+    config = ReconstructConfig(fit=fit, refine=not options.code_only, refinement=refinement)
+    scan = load_scan(options.scan, options)
+    with Bar("reconstruct", options.quiet) as bar:
+        result = reconstruct_scan(
+            space, scan, terms, config=config, on_step=lambda step: bar.update(0.5 * step.progress)
+        )
+        for note in result.notes:
+            bar.line(note)
+    try:
+        surface = result.mesh(options.resolution)
+    except ValueError:
+        raise ValueError(
+            f"{options.scan}: what explains this scan best has no surface in the space's cube; it may hold several "
+            "things, or nothing like it is in the space; give one shape a scan, or leave --space out"
+        ) from None
+    write_mesh(surface, Path(options.out))
+    shape, frame = result.shape, result.shape.frame
+    if options.add is not None and result.stop is not Stop.INTERRUPTED:
+        append(options.space, [replace(shape, name=options.add)])
+    matches = Index(space).search(shape, k=3)
+    say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {result.residual_mean:.5g}")
+    say("nearest: " + ", ".join(match.name for match in matches))
+    distance_p90 = float(np.quantile(surface.vertex_attributes["support"], 0.9))
+    stddev_mean = float(surface.vertex_attributes["deviation"].mean())
+    return {
+        "path": str(options.out),
+        "faces": len(surface.faces),
+        "residual_mean": result.residual_mean,
+        "residual_p90": result.residual_p90,
+        "scan_distance_p90": distance_p90,
+        "support_p90": distance_p90,
+        "stddev_mean": stddev_mean,
+        "deviation_mean": stddev_mean,
+        "units": "the scan's own",
+        "frame": {"rotation": frame.rotation.tolist(), "scale": frame.scale, "center": frame.center.tolist()},
+        "code": shape.code.tolist(),
+        "correction_bytes": 0 if shape.correction is None else shape.correction.nbytes,
+        "code_zscore": result.code_zscore,
+        "surprise": result.code_zscore,
+        "openness": result.openness,
+        "notes": list(result.notes),
+        "stop": result.stop.value,
+        "interrupted": result.stop is Stop.INTERRUPTED,
+        "matches": [asdict(match) for match in matches],
+    }
+
+
+def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
+    """Fit or solve for a field of the scan alone, write the mesh."""
+    import torch
+
+    from ..core.field import first_order_distance
+    from ..core.optimize import Stop
+    from ..fitting.descent import FitConfig, fit
+    from ..fitting.direct_solve import solve_scan
+    from ..fitting.fitted_field import FitMethod
+
     scan = load_scan(options.scan, options)
     descends = not (terms is None and options.network is None and options.minutes is None)
     with Bar("fit" if descends else "solve", options.quiet) as bar:
+        began = monotonic()
         if descends:
             config = FitConfig(network=options.network or "fast", minutes=options.minutes or 2.0, seed=options.seed)
-            found = fit(scan, terms, config, on_step=lambda step: bar.update(step.progress, _note(step)))
+            field = fit(scan, terms, config, on_step=lambda step: bar.update(step.progress, _note(step)))
         else:
-            found = solve_scan(scan, seed=options.seed, on_level=bar.update)
-        for note in found.notes:
+            field = solve_scan(scan, seed=options.seed, on_level=bar.update)
+        for note in field.notes:
             bar.line(note)
-    surface = _meshed(found, options.resolution)
+    solved = field.method is FitMethod.SOLVE
+    surface = _extracted(field, options.resolution, solved)
     write_mesh(surface, Path(options.out))
-    points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, 0).points)
-    residual = evaluate(found, points).abs().numpy()
-    say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {residual.mean():.5g}")
-    say(f"{_how(found, options)} ({monotonic() - began:.0f} s)")
+    points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, options.seed).points)
+    residual = first_order_distance(field, points)
+    say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {float(residual.mean()):.5g}")
+    objective = field.preset or " ".join(name for name, _ in options.term or ())
+    summary = f"{objective}, {field.network} network, {field.steps} steps; {field.stop.value}"
+    summary = f"one linear solve, {field.steps} iterations" if solved else summary
+    say(f"{summary} ({monotonic() - began:.0f} s)")
+    terms_at_end = field.trace[-1] if field.trace else {}
     return {
         "path": str(options.out),
         "faces": len(surface.faces),
         "residual_mean": float(residual.mean()),
-        "residual_p90": float(np.quantile(residual, 0.9)),
+        "residual_p90": float(residual.quantile(0.9)),
         "units": "the scan's own",
-        "method": "solve" if found.network == SOLVED else "descent",
-        "preset": found.preset or None,
-        "terms": {name: value for name, value in found.trace[-1].items() if name not in _FACTS} if found.trace else {},
-        "network": found.network,
-        "steps": found.steps,
-        "notes": list(found.notes),
-        "stop": found.stop.value,
-        "interrupted": found.stop is Stop.INTERRUPTED,
-        "diverged": found.stop is Stop.DIVERGED,
-        "fit_seconds": found.seconds,
-        "seconds": monotonic() - began,
+        "method": field.method.value,
+        "preset": field.preset or None,
+        "terms": {name: value for name, value in terms_at_end.items() if name not in _NOT_TERMS},
+        "network": field.network,
+        "steps": field.steps,
+        "notes": list(field.notes),
+        "stop": field.stop.value,
+        "interrupted": field.stop is Stop.INTERRUPTED,
+        "diverged": field.stop is Stop.DIVERGED,
+        "fit_seconds": field.seconds,
     }
 
 
-_FACTS = ("progress", "seconds", "loss")
-
-
-def _how(found: Fitted, options: Namespace) -> str:
-    if found.network == SOLVED:
-        return f"one linear solve, {found.steps} iterations"
-    what = found.preset or " ".join(name for name, _ in options.term)
-    return f"{what}, {found.network} network, {found.steps} steps; {found.stop.value}"
-
-
-def _meshed(found: Fitted, resolution: int) -> trimesh.Trimesh:
+def _extracted(field: Fitted, resolution: int, solved: bool) -> trimesh.Trimesh:
+    """The surface of a field; where there is none, the error names the remedy."""
     try:
-        return found.mesh(resolution)
+        return field.mesh(resolution)
     except ValueError as error:
-        if found.network == SOLVED:
+        if solved:
             raise ValueError(f"{error}; see what --preset makes of the scan") from error
-        raise ValueError(f"{error} (after {found.steps} steps: give more --minutes or another --preset)") from error
+        raise ValueError(f"{error} (after {field.steps} steps: give more --minutes or another --preset)") from error
 
 
 def _note(step: Step) -> str:

@@ -1,72 +1,82 @@
-"""Verbs that say what there is and how good it is: info, evaluate."""
+"""Verbs that report: facts of a file (info), and fidelity to unseen meshes (evaluate)."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from ..core.hdf5 import open_checked
-from ..dataset.dataset import Dataset
-from ..inference.code_fitting import EncodeConfig
-from ..inference.evaluation import EvaluationRow, retrieval, summarize
-from ..inference.evaluation import evaluate as evaluate_meshes
+from ..core.hdf5 import format_of
+from ..core.names import class_of
+from ..dataset.file_info import dataset_names
+from ..mesh.endings import check_mesh_folder
 from ..mesh.folder import find_meshes
-from ..space.store import load, stored_sizes
-from .arguments import Result
+from ..space.file_info import FORMAT, space_info
+from .arguments import Result, named_space
 from .progress import Bar, say
+
+if TYPE_CHECKING:
+    from ..inference.evaluation import EvaluationRow
 
 
 def info(options: Namespace) -> Result:
-    """`latentsdf info`."""
-    if _is_dataset(options.file):
-        dataset = Dataset(options.file)
-        result: Result = {
-            "kind": "dataset",
-            "shapes": len(dataset),
-            "classes": _counts([name.split("/", 1)[0] if "/" in name else "" for name in dataset.names]),
-            "bytes": Path(options.file).stat().st_size,
-            "names": list(dataset.names),
-        }
-    else:
-        space = load(options.file)
-        size = Path(options.file).stat().st_size
-        sizes = stored_sizes(options.file)
-        result = {
-            "kind": "space",
-            "shapes": len(space),
-            "classes": _counts([shape.class_name for shape in space.values()]),
-            "code_size": space.code_size,
-            "decoder": space.decoder.kind,
-            "parameters": space.decoder.parameter_count(),
-            "bytes": size,
-            "bytes_per_shape": sizes.code,
-            "decoder_bytes": sizes.decoder,
-            "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, len(space)),
-            "corrected_shapes": sizes.corrected,
-            "correction_bytes": sizes.corrections,
-            "nested_code_sizes": [*space.prefix_sizes, space.code_size],
-            "stop": space.history.get("stop"),
-            "progress": space.history.get("progress"),
-            "names": list(space.names),
-        }
+    """Run `latentsdf info`; raises ValueError and the other errors of `verbs.run`."""
+    result = _space_facts(options.file) if format_of(options.file) == FORMAT else _dataset_facts(options.file)
     for key, value in result.items():
         if key == "names":
             say(f"names: {', '.join(value[:8])}{' ...' if len(value) > 8 else ''}")
         elif key == "classes":
             say("classes: " + (", ".join(f"{name or '(none)'} {count}" for name, count in value.items()) or "none"))
         else:
-            say(
-                f"{key.replace('_', ' ')}: {value:,.0f}"
-                if isinstance(value, float)
-                else f"{key.replace('_', ' ')}: {value}"
-            )
+            say(f"{key.replace('_', ' ')}: {f'{value:,.0f}' if isinstance(value, float) else value}")
     return result
 
 
+def _dataset_facts(path: str) -> Result:
+    names = dataset_names(path)
+    return {
+        "kind": "dataset",
+        "shapes": len(names),
+        "classes": dict(Counter(map(class_of, names))),
+        "bytes": Path(path).stat().st_size,
+        "names": list(names),
+    }
+
+
+def _space_facts(path: str) -> Result:
+    facts = space_info(path)
+    sizes, shapes = facts.sizes, len(facts.names)
+    return {
+        "kind": "space",
+        "shapes": shapes,
+        "classes": dict(Counter(map(class_of, facts.names))),
+        "code_size": facts.code_size,
+        "decoder": facts.decoder,
+        "parameters": facts.parameters,
+        "bytes": Path(path).stat().st_size,
+        "bytes_per_shape": sizes.code,
+        "decoder_bytes": sizes.decoder,
+        "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, shapes),
+        "corrected_shapes": sizes.corrected,
+        "correction_bytes": sizes.corrections,
+        "nested_code_sizes": [*facts.prefix_sizes, facts.code_size],
+        "stop": facts.history.get("stop"),
+        "progress": facts.history.get("progress"),
+        "names": list(facts.names),
+    }
+
+
 def evaluate(options: Namespace) -> Result:
-    """`latentsdf evaluate`."""
+    """Run `latentsdf evaluate`; raises ValueError and the other errors of `verbs.run`."""
+    named_space(options.space)
+    check_mesh_folder(Path(options.mesh_dir))
+    from ..inference.code_fitting import EncodeConfig
+    from ..inference.evaluation import evaluate as evaluate_meshes
+    from ..inference.evaluation import retrieval, summarize
+    from ..space.store import load
+
     space = load(options.space)
     for branch in options.branch or ():
         if branch not in space.decoder.branches:
@@ -114,20 +124,6 @@ def evaluate(options: Namespace) -> Result:
         "retrieval": scores.__dict__ if scores else None,
         "seconds": monotonic() - began,
     }
-
-
-def _is_dataset(path: str) -> bool:
-    try:
-        with open_checked(path, "latentsdf-dataset", 10**9):
-            return True
-    except ValueError as error:
-        if "latentsdf-space" in str(error):
-            return False
-        raise
-
-
-def _counts(labels: Sequence[str]) -> dict[str, int]:
-    return {label: labels.count(label) for label in dict.fromkeys(labels)}
 
 
 def _pair(figure: dict[str, float], digits: int = 3) -> str:

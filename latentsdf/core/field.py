@@ -174,3 +174,28 @@ def evaluate(sdf: SDF, points: Tensor, chunk: int = 65536) -> Tensor:
         if len(points) <= chunk:
             return sdf(points)
         return torch.cat([sdf(part) for part in points.split(chunk)])
+
+
+LEAST_SLOPE = 0.05
+"""Shorter gradients count as this long: a field that is flat at a point would put its surface at infinity."""
+
+
+def first_order_distance(sdf: SDF, points: Tensor, chunk: int = 20_000) -> Tensor:
+    """Distances of points to the zero set of a field to first order: |f(x)| / max(|grad f(x)|, 0.05).
+
+    For fields that are not distances, whose values alone say too little or too much (Taubin, "Estimation of planar
+    curves, surfaces, and nonplanar space curves", PAMI 1991).
+
+    Args:
+        sdf: the field, (N, 3) -> (N,), with first derivatives.
+        points: (N, 3) in the field's own frame.
+        chunk: the most points handed to the field at once.
+
+    Returns:
+        Distances (N,), not negative, without a graph.
+    """
+    parts = [points.new_zeros(0)]
+    for part in points.split(chunk):
+        jet = Jet(sdf, part)
+        parts.append((jet.value.abs() / jet.gradient.norm(dim=-1).clamp_min(LEAST_SLOPE)).detach())
+    return torch.cat(parts)

@@ -120,20 +120,10 @@ def open_checked(path: str | Path, format_name: str, newest: int) -> Iterator[An
         FileNotFoundError: no such file.
         ValueError: a folder, not a readable HDF5 file, another format, or a later version.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"no such file: {path}")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, a {format_name} file is wanted")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
-    with file:
-        marker = file.attrs.get("format")
-        if not isinstance(marker, str) or marker != format_name:
-            marked = isinstance(marker, str) and marker
-            kind = f"it is a {marker}" if marked else "it carries no 'format' mark, so another program wrote it"
+    with _open(Path(path), format_name) as file:
+        marker = _marker(file)
+        if marker != format_name:
+            kind = f"it is a {marker}" if marker else "it carries no 'format' mark, so another program wrote it"
             raise ValueError(f"{path} is not a {format_name} file: {kind}")
         number = int(file.attrs.get("version", 0))
         if number > newest:
@@ -141,6 +131,33 @@ def open_checked(path: str | Path, format_name: str, newest: int) -> Iterator[An
                 f"{path} has format version {number}, this latentsdf reads up to {newest}; upgrade latentsdf to read it"
             )
         yield file
+
+
+def format_of(path: str | Path) -> str:
+    """Read the format marker of an HDF5 file; "" where it has none.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a readable HDF5 file.
+    """
+    with _open(Path(path), "latentsdf") as file:
+        return _marker(file)
+
+
+def _open(path: Path, format_name: str) -> h5py.File:
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, a {format_name} file is wanted")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
+
+
+def _marker(file: h5py.File) -> str:
+    marker = file.attrs.get("format")
+    return marker if isinstance(marker, str) else ""
 
 
 def library_version() -> str:

@@ -1,4 +1,4 @@
-"""Query samples of many shapes, and the batches drawn from them; the file's form is in `dataset_file`."""
+"""Datasets: query samples of many shapes, sampled in batches; `file` describes how they are stored."""
 
 from __future__ import annotations
 
@@ -13,21 +13,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
 from ..core.hdf5 import one_line, open_checked
 from ..mesh.audit import Audit
-from .file import DAMAGE, FORMAT, VERSION
+from .file import DAMAGE
+from .file_info import FORMAT, VERSION
 from .sampling import SamplingConfig
+
+_PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames")
 
 
 class Dataset:
-    """Query samples of many shapes, drawn in batches.
+    """Query samples of many shapes, sampled in batches.
 
     Args:
         path: a file that `prepare` wrote.
-        memory: GiB of samples kept in memory; a larger dataset is read from the file slice by slice, slower.
+        memory: GiB of samples held in memory; a larger dataset is read from the file slice by slice, slower.
+
+    Attributes:
+        names, classes, sources, fingerprints, audits, frames: one entry a shape, see `file`.
+        config: how the meshes were sampled.
 
     Raises:
         FileNotFoundError: no such file.
@@ -50,10 +58,10 @@ class Dataset:
             self.fingerprints = tuple(str(record["fingerprint"]) for record in records)
             self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
             self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
-            self._sizes = _sizes(file, self._keys)
+            self._sizes = _group_sizes(file, self._keys)
             rows = sum(int(sizes.sum()) for sizes in self._sizes.values())
             if rows * 8 <= memory * 2**30:
-                self._flat = {name: _read_flat(file, self._keys, name, self._sizes[name]) for name in self._sizes}
+                self._flat = {name: _read_group(file, self._keys, name, self._sizes[name]) for name in self._sizes}
         except DAMAGE as error:
             self.close()
             raise ValueError(f"{self.path} is a damaged dataset ({one_line(error)}); prepare it again") from error
@@ -63,7 +71,7 @@ class Dataset:
         self._starts = {name: np.concatenate([[0], np.cumsum(sizes)]) for name, sizes in self._sizes.items()}
         self._members = np.arange(len(self._keys))
         self._stored_fingerprints = self.fingerprints
-        self._turns: Tensor | None = None
+        self._rotations: Tensor | None = None
         if self._flat:
             self.close()
 
@@ -83,25 +91,17 @@ class Dataset:
     def __repr__(self) -> str:
         return f"Dataset({str(self.path)!r}, {len(self)} shapes, groups {', '.join(self.groups)})"
 
-    def group_sizes(self, group: str) -> Tensor:
-        """How many samples each shape has in a group, (S,) int64.
-
-        Raises:
-            ValueError: no such group.
-        """
-        return torch.tensor([self._size(group, shape, 0) for shape in self._members.tolist()])
-
-    def draw(
-        self, shape_indices: Tensor | Sequence[int], counts: Mapping[str, int], generator: torch.Generator
+    def sample(
+        self, rows: Tensor | Sequence[int], counts: Mapping[str, int], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Random samples of the given shapes: of each shape and group one run of its shuffled samples.
+        """Random samples of some shapes: of each shape and group one run of its shuffled samples.
 
         A run starts anywhere and wraps around, so a count above the group's size repeats samples.
 
         Args:
-            shape_indices: (S,) positions in this dataset.
-            counts: samples taken from each group; N is their sum, the groups follow each other in this order.
-            generator: the only source of chance.
+            rows: (S,) positions in this dataset.
+            counts: samples of each group; N is their sum, the groups follow each other in this order.
+            generator: the only source of randomness.
 
         Returns:
             points (S, N, 3) and distances (S, N), float32, unit frame.
@@ -109,91 +109,102 @@ class Dataset:
         Raises:
             ValueError: a group that the dataset or one of the shapes lacks.
         """
-        shapes = self._members[_positions(shape_indices)].tolist()
+        shapes = self._members[_positions(rows)].tolist()
         form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
-        chances = torch.rand(len(shapes), len(counts), **form).tolist()
+        offsets = torch.rand(len(shapes), len(counts), **form).tolist()
         runs: list[tuple[str, int, int, int]] = []
-        for shape, row in zip(shapes, chances, strict=True):
-            for (group, count), chance in zip(counts.items(), row, strict=True):
+        for shape, row in zip(shapes, offsets, strict=True):
+            for (group, count), offset in zip(counts.items(), row, strict=True):
                 size = self._size(group, shape, count)
-                start, left = int(chance * size), count
+                start, left = int(offset * size), count
                 while left > 0:
                     taken = min(left, size - start)
                     runs.append((group, shape, start, start + taken))
                     start, left = 0, left - taken
-        pieces = [self._run(*run) for run in runs]
+        pieces = [self._read_run(*run) for run in runs]
         total = sum(counts.values())
         if not pieces:
             return torch.zeros(len(shapes), total, 3), torch.zeros(len(shapes), total)
         points = torch.cat([piece[0] for piece in pieces]).float()
         distances = torch.cat([piece[1] for piece in pieces]).float()
         points = points.view(len(shapes), total, 3)
-        if self._turns is not None:
-            points = points @ self._turns[shapes].mT
+        if self._rotations is not None:
+            points = points @ self._rotations[shapes].mT
         return points, distances.view(len(shapes), total)
 
-    def lattices(self, indices: Tensor | Sequence[int] | None = None) -> Tensor:
-        """The truncated distance lattices of some or all shapes, (S, R, R, R) float32, read from the file.
+    def lattices(self, rows: Tensor | Sequence[int] | None = None, resolution: int | None = None) -> Tensor:
+        """Truncated distance lattices, read from the file.
+
+        Args:
+            rows: (S,) positions in this dataset; None takes all.
+            resolution: R, points per axis that the lattices are resampled to (trilinear); None keeps the stored ones.
+
+        Returns:
+            (S, R, R, R) float32, axes x, y, z.
 
         Raises:
             ValueError: prepared without lattices, or the file was replaced since it was opened.
         """
-        resolution = self.config.lattice
-        if not resolution:
+        stored = self.config.lattice
+        if not stored:
             raise ValueError(f"{self.path} was prepared without lattices; prepare it again with lattice > 0")
-        chosen = self._members if indices is None else self._members[_positions(indices)]
-        out = np.empty((len(chosen), resolution, resolution, resolution), dtype=np.float32)
+        shapes = self._members if rows is None else self._members[_positions(rows)]
+        out = np.empty((len(shapes), stored, stored, stored), dtype=np.float32)
         with open_checked(self.path, FORMAT, VERSION) if self._flat else contextlib.nullcontext(self._file) as file:
-            for row, shape in enumerate(chosen):
+            for row, shape in enumerate(shapes):
                 group = file["shapes"].get(self._keys[shape])
                 if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
                     raise ValueError(f"{self.path} was replaced since it was opened; open it again")
                 out[row] = group["lattice"][()]
         lattices = torch.from_numpy(out)
-        if self._turns is not None:
-            for row, shape in enumerate(chosen):
-                lattices[row] = rotate_lattice(lattices[row], self._turns[shape])
-        return lattices
+        if self._rotations is not None:
+            for row, shape in enumerate(shapes):
+                lattices[row] = rotate_lattice(lattices[row], self._rotations[shape])
+        if resolution in (None, stored):
+            return lattices
+        size = (resolution,) * 3
+        return functional.interpolate(lattices[:, None], size=size, mode="trilinear", align_corners=True)[:, 0]
 
-    def subset(self, indices: Tensor | Sequence[int]) -> Dataset:
-        """A view of some shapes, in the order given; the samples are shared, not copied."""
-        view = copy.copy(self)
-        chosen = _positions(indices)
-        view._members = self._members[chosen]
-        for attribute in ("names", "classes", "sources", "fingerprints", "audits", "frames"):
-            values = getattr(self, attribute)
-            setattr(view, attribute, tuple(values[index] for index in chosen))
-        return view
+    def subset(self, rows: Tensor | Sequence[int]) -> Dataset:
+        """A view of some shapes (S,), in the order given; the samples are shared, not copied."""
+        chosen = _positions(rows)
+        per_shape = {name: tuple(getattr(self, name)[row] for row in chosen) for name in _PER_SHAPE}
+        return self._view(_members=self._members[chosen], **per_shape)
 
     def rotated(self, rotations: Tensor) -> Dataset:
-        """A view with every shape set on the axes in another way; samples, lattices and frames turn with it.
+        """A view with every shape rotated; samples, lattices and frames rotate with it.
 
         Args:
-            rotations: (S, 3, 3) of `latentsdf.core.cube_rotations.attitudes`, one for each shape.
+            rotations: (S, 3, 3) of `core.cube_rotations.cube_rotations`, one for each shape.
         """
-        view = copy.copy(self)
-        view._turns = torch.eye(3).repeat(len(self._keys), 1, 1) if self._turns is None else self._turns.clone()
+        total = torch.eye(3).repeat(len(self._keys), 1, 1) if self._rotations is None else self._rotations.clone()
         members = torch.from_numpy(self._members)
-        view._turns[members] = rotations @ view._turns[members]
-        view.frames = tuple(
+        total[members] = rotations @ total[members]
+        frames = tuple(
             Frame(rotation.double().numpy(), 1.0, np.zeros(3)) @ frame
             for rotation, frame in zip(rotations, self.frames, strict=True)
         )
-        return view
+        return self._view(_rotations=total, frames=frames)
 
     def close(self) -> None:
-        """Let go of the file (of this dataset and its subsets); what lies in memory can still be drawn."""
+        """Close the file (of this dataset and its views); samples held in memory stay available."""
         self._resources.close()
 
-    def _size(self, group: str, shape: int, wanted: int) -> int:
+    def _view(self, **changes: Any) -> Dataset:
+        """A dataset over the same samples, some of its attributes changed."""
+        view = copy.copy(self)
+        vars(view).update(changes)
+        return view
+
+    def _size(self, group: str, shape: int, count: int) -> int:
         if group not in self._sizes:
             raise ValueError(f"{self.path} has no sample group {group!r}; it has {', '.join(self.groups)}")
         size = int(self._sizes[group][shape])
-        if wanted and not size:
+        if count and not size:
             raise ValueError(f"shape {self._keys[shape]} of {self.path} has no {group!r} samples; draw none of them")
         return size
 
-    def _run(self, group: str, shape: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def _read_run(self, group: str, shape: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
         if self._flat:
             points, distances = self._flat[group]
             offset = int(self._starts[group][shape])
@@ -202,22 +213,24 @@ class Dataset:
         return torch.from_numpy(stored["points"][start:stop]), torch.from_numpy(stored["distances"][start:stop])
 
 
-def _positions(indices: Tensor | Sequence[int]) -> NDArray[np.int64]:
-    return torch.as_tensor(indices, dtype=torch.int64).cpu().numpy()
+def _positions(rows: Tensor | Sequence[int]) -> NDArray[np.int64]:
+    return torch.as_tensor(rows, dtype=torch.int64).cpu().numpy()
 
 
-def _sizes(file: Any, keys: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def _group_sizes(file: Any, keys: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Samples of every shape, (S,) by group; 0 where a shape lacks the group."""
     sizes: dict[str, NDArray[np.int64]] = {}
     for row, key in enumerate(keys):
         group = file["shapes"][key]
         for name in group:
             if name != "lattice":
-                known = sizes.setdefault(name, np.zeros(len(keys), dtype=np.int64))
-                known[row] = len(group[f"{name}/distances"])
+                of_group = sizes.setdefault(name, np.zeros(len(keys), dtype=np.int64))
+                of_group[row] = len(group[f"{name}/distances"])
     return sizes
 
 
-def _read_flat(file: Any, keys: Sequence[str], group: str, sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def _read_group(file: Any, keys: Sequence[str], group: str, sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """All samples of a group, shape after shape: points (N, 3) and distances (N,), float16."""
     points = np.empty((int(sizes.sum()), 3), dtype=np.float16)
     distances = np.empty(int(sizes.sum()), dtype=np.float16)
     start = 0

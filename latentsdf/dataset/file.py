@@ -1,4 +1,4 @@
-"""Dataset files: one HDF5 file of query samples of many shapes, written and listed shape by shape.
+"""Dataset files: query samples of many shapes in one HDF5 file, written and listed shape by shape.
 
 Format (version 1). Root attributes: `format` = "latentsdf-dataset", `version` = 1, `library` (who wrote it),
 `config` (JSON: {"sampling": SamplingConfig, "seed": int}). One group `shapes/<8 digits>` a shape, in the
@@ -7,7 +7,7 @@ order of the names:
     attributes  name         path of the mesh below its folder, posix, without its ending
                 source       the same with its ending
                 class        first folder of the name, "" when it has none
-                fingerprint  hex digest of what the samples were made from
+                fingerprint  hex digest of the mesh's bytes and of all settings that its samples depend on
                 audit        JSON, `mesh.Audit.to_dict`
                 rotation (3, 3), scale, center (3,)    float64, source = scale * rotation.T @ unit + center
     <group>/points     (N, 3) float16, unit frame; <group> is near, uniform or band, stored already shuffled
@@ -20,65 +20,37 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
+from ..core.names import class_of
 from ..mesh.audit import Audit
-from .sampling import QuerySamples, SamplingConfig
+from .file_info import FORMAT, VERSION
+from .mesh_samples import MeshSamples
+from .sampling import SamplingConfig
 
-FORMAT = "latentsdf-dataset"
-VERSION = 1
 DAMAGE = (KeyError, OSError, RuntimeError, TypeError, AttributeError, json.JSONDecodeError)
-"""What reading a damaged file raises."""
+"""Errors that reading a damaged file raises."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShapeSamples:
-    """What a dataset file keeps of one shape."""
+class ShapeSamples(NamedTuple):
+    """One shape of a dataset file: name, source, fingerprint (see the module) and samples."""
 
     name: str
     source: str
     fingerprint: str
-    audit: Audit
-    frame: Frame
-    groups: Mapping[str, QuerySamples]
-    lattice: NDArray[np.float16] | None
-
-    def write(self, parent: Any, key: str) -> None:
-        """Write this shape as the HDF5 group `key` of an open file or group."""
-        group = parent.create_group(key)
-        group.attrs.update(
-            {
-                "name": self.name,
-                "source": self.source,
-                "class": class_of(self.name),
-                "fingerprint": self.fingerprint,
-                "audit": json.dumps(self.audit.to_dict()),
-                "rotation": self.frame.rotation,
-                "scale": self.frame.scale,
-                "center": self.frame.center,
-            }
-        )
-        for name, samples in self.groups.items():
-            inner = group.create_group(name)
-            inner.create_dataset("points", data=np.asarray(samples.points, dtype=np.float16))
-            inner.create_dataset("distances", data=np.asarray(samples.distances, dtype=np.float16))
-        if self.lattice is not None:
-            lattice = np.asarray(self.lattice, dtype=np.float16)
-            group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
+    samples: MeshSamples
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredShape:
-    """Where a finished shape lies: a dataset file and the key of its group there."""
+    """A finished shape in a dataset file: the file, the key of its group, and what a report says of it."""
 
     file: Path
     key: str
@@ -88,24 +60,28 @@ class StoredShape:
     audit: Audit
 
 
-def class_of(name: str) -> str:
-    """The class of a shape: the first folder of its name, "" when it lies in none."""
-    return name.split("/")[0] if "/" in name else ""
-
-
 def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: int) -> None:
-    """Write a dataset file of one shape, in one step.
+    """Write a dataset file of one shape atomically; config and seed go to its header.
 
     Raises:
         OSError: the disk refused.
     """
+    audit, frame, groups, lattice = shape.samples
     with atomic_write(path) as file:
         _write_header(file, config, seed)
-        shape.write(file.create_group("shapes"), "00000000")
+        group = file.create_group("shapes/00000000")
+        group.attrs.update(name=shape.name, source=shape.source, fingerprint=shape.fingerprint)
+        group.attrs.update({"class": class_of(shape.name), "audit": json.dumps(audit.to_dict())})
+        group.attrs.update(rotation=frame.rotation, scale=frame.scale, center=frame.center)
+        for name, samples in groups.items():
+            group[f"{name}/points"] = np.asarray(samples.points, dtype=np.float16)
+            group[f"{name}/distances"] = np.asarray(samples.distances, dtype=np.float16)
+        if lattice is not None:
+            group.create_dataset("lattice", data=lattice, compression="gzip", compression_opts=4, shuffle=True)
 
 
 def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig, seed: int) -> None:
-    """Copy finished shapes into one dataset file that takes the target's place in one step.
+    """Copy finished shapes, in their order, into one dataset file that replaces the target atomically.
 
     Raises:
         OSError: the disk refused; the target is as it was.
@@ -113,23 +89,28 @@ def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig
     with atomic_write(target) as file, contextlib.ExitStack() as sources:
         _write_header(file, config, seed)
         group = file.create_group("shapes")
-        kept: Any = None
+        source: Any = None
         for row, shape in enumerate(shapes):
-            if kept is None or kept.filename != str(shape.file):
+            if source is None or source.filename != str(shape.file):
                 sources.close()
-                kept = sources.enter_context(h5py.File(str(shape.file), "r"))
-            kept.copy(f"shapes/{shape.key}", group, name=f"{row:08d}")
+                source = sources.enter_context(h5py.File(str(shape.file), "r"))
+            source.copy(f"shapes/{shape.key}", group, name=f"{row:08d}")
 
 
 def stored_shapes(path: Path, *, thorough: bool = False) -> dict[str, StoredShape]:
-    """The shapes of a dataset file by name; a thorough look also reads every sample once.
+    """The shapes of a dataset file, by name.
+
+    Args:
+        path: the file.
+        thorough: read every sample once, so that damage anywhere in the file is noticed.
 
     Raises:
-        FileNotFoundError, ValueError: as `Dataset`.
+        FileNotFoundError: no such file.
+        ValueError: not a dataset, of a later version, or damaged.
     """
     with open_checked(path, FORMAT, VERSION) as file:
         try:
-            found = [
+            shapes = [
                 StoredShape(
                     file=path,
                     key=key,
@@ -144,7 +125,7 @@ def stored_shapes(path: Path, *, thorough: bool = False) -> dict[str, StoredShap
                 file["shapes"].visititems(_read_through)
         except DAMAGE as error:
             raise ValueError(f"{path} is a damaged dataset ({one_line(error)})") from error
-    return {shape.name: shape for shape in found}
+    return {shape.name: shape for shape in shapes}
 
 
 def _write_header(file: Any, config: SamplingConfig, seed: int) -> None:

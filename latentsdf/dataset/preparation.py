@@ -1,7 +1,7 @@
-"""A folder of meshes -> one dataset file: parallel, limited, resumable, never stopped by one bad mesh.
+"""Preparation of a dataset from a folder of meshes: parallel, limited, resumable, not stopped by one bad mesh.
 
 Every finished shape goes to its own part file in `<target>.parts/`; at the end the parts become the target in
-one step. A killed run leaves its parts behind, and the next run takes up those whose fingerprint still holds.
+one step. A killed run leaves its parts behind, and the next run reuses those whose fingerprint still holds.
 """
 
 from __future__ import annotations
@@ -18,27 +18,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
-import trimesh
 
-from ..core.frame import Frame
 from ..core.hdf5 import one_line, remove_stale
 from ..core.processes import Limits, LostTask, run_pool
-from ..mesh.audit import Audit, audit_mesh
-from ..mesh.distance import MeshSDF
+from ..mesh.audit import Audit
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
-from ..mesh.repair import repair_mesh
-from .band_lattice import truncated_lattice
-from .file import VERSION, ShapeSamples, StoredShape, assemble, stored_shapes, write_part
-from .sampling import SamplingConfig, draw_samples
+from .file import ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file_info import VERSION
+from .mesh_samples import sample_mesh
+from .sampling import SamplingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """How a folder of meshes becomes a dataset."""
+    """Sampling of a folder of meshes, and the limits of each mesh."""
 
     sampling: SamplingConfig = SamplingConfig()
-    """What is sampled of each mesh; changing it makes every shape anew."""
+    """Samples of each mesh; changing it makes every shape anew."""
     time_limit: float = 300.0
     """Seconds one mesh may take; larger lets huge meshes through, smaller bounds the whole run."""
     memory_limit: float = 6.0
@@ -54,7 +51,7 @@ class PrepareConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareRow:
-    """What became of one mesh file."""
+    """Outcome of one mesh file."""
 
     name: str
     status: str
@@ -68,7 +65,7 @@ class PrepareRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What a run of `prepare` made, a row for each mesh file, in the order of the names."""
+    """Outcome of `prepare`: a row for each mesh file, in the order of the names."""
 
     path: Path
     rows: tuple[PrepareRow, ...]
@@ -76,12 +73,12 @@ class PrepareReport:
 
     @property
     def ok(self) -> int:
-        """How many meshes are in the dataset, made now or reused."""
+        """Meshes in the dataset, made now or reused."""
         return sum(row.status != "skipped" for row in self.rows)
 
     @property
     def skipped(self) -> int:
-        """How many mesh files are not in the dataset; their rows say why."""
+        """Mesh files that are not in the dataset; their rows say why."""
         return len(self.rows) - self.ok
 
     @property
@@ -95,7 +92,7 @@ class PrepareReport:
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    """One mesh file and where its samples go; all that a worker needs."""
+    """One mesh file and the part file of its samples; all that a worker needs."""
 
     name: str
     source: str
@@ -105,7 +102,7 @@ class _Task:
     seed: int
 
     def fingerprint(self) -> str:
-        """A digest of all that the samples depend on."""
+        """Digest of everything that the samples depend on: the mesh's bytes, its name, seed and settings."""
         stat = self.mesh.stat()
         facts = [VERSION, self.source, self.seed, asdict(self.config), stat.st_size, stat.st_mtime_ns]
         digest = hashlib.sha256(json.dumps(facts).encode())
@@ -137,7 +134,7 @@ def prepare(
         target: the dataset file; replaced in one step at the end, and untouched until then.
         config: sampling, and limits for each mesh.
         workers: meshes sampled at the same time, each in a process of one thread; one a core when None.
-        seed: with the name of a shape, the only source of chance.
+        seed: with the name of a shape, the only source of randomness.
         on_row: called with (row, rows done, rows in all) as rows come in.
 
     Returns:
@@ -162,47 +159,66 @@ def prepare(
     remove_stale(target)
     parts = _parts_of(target)
     parts.mkdir(parents=True, exist_ok=True)
-    rows: list[PrepareRow] = []
-
-    def keep(row: PrepareRow) -> None:
-        rows.append(row)
-        if on_row is not None:
-            on_row(row, len(rows), len(meshes) + len(nameless))
-
+    run = _Run(len(meshes) + len(nameless), on_row)
     for name, reason in nameless:
-        keep(PrepareRow(name=name, status="skipped", reason=reason))
-    kept: dict[str, StoredShape] = {}
-    pending: list[_Task] = []
-    for name, file in meshes:
-        task = _task(name, file, file.relative_to(source_dir).as_posix(), parts, config.sampling, seed)
-        found = _reusable(task, earlier)
-        if found is None:
-            pending.append(task)
-        else:
-            kept[task.name] = found
-            keep(PrepareRow(name=task.name, status="reused", samples=found.samples, audit=found.audit))
-    limits = Limits(time=config.time_limit, memory=config.memory_limit)
-    with contextlib.closing(run_pool(_answer, pending, workers or _cores(), limits)) as pool:
-        for task, answer in pool:
-            if isinstance(answer, OSError):
-                raise answer
-            if isinstance(answer, LostTask):
-                answer = PrepareRow(name=task.name, status="skipped", reason=answer.reason, seconds=answer.seconds)
-            if answer.status == "ok":
-                kept.update(stored_shapes(task.part))
-            keep(answer)
-    rows.sort(key=lambda row: row.name)
-    if not kept:
+        run.add(PrepareRow(name=name, status="skipped", reason=reason))
+    tasks = [
+        _task(name, file, file.relative_to(source_dir).as_posix(), parts, config.sampling, seed)
+        for name, file in meshes
+    ]
+    pending = run.reuse(tasks, earlier)
+    run.sample(pending, workers or _cores(), Limits(time=config.time_limit, memory=config.memory_limit))
+    rows = sorted(run.rows, key=lambda row: row.name)
+    if not run.shapes:
         with contextlib.suppress(OSError):
             parts.rmdir()
         first = f"{rows[0].name}: {rows[0].reason}"
         raise ValueError(f"none of the {len(rows)} meshes in {source_dir} could be sampled; the first: {first}")
-    shapes = [kept[name] for name in sorted(kept)]
+    shapes = [run.shapes[name] for name in sorted(run.shapes)]
     if shapes != list(earlier.values()):
-        _require_room(target, shapes)
+        _require_disk_space(target, shapes)
         assemble(target, shapes, config.sampling, seed)
     shutil.rmtree(parts, ignore_errors=True)
     return PrepareReport(path=target, rows=tuple(rows), seconds=time.monotonic() - begin)
+
+
+class _Run:
+    """Rows and finished shapes of a run, as they come in."""
+
+    def __init__(self, total: int, on_row: Callable[[PrepareRow, int, int], None] | None):
+        self._total, self._on_row = total, on_row
+        self.rows: list[PrepareRow] = []
+        self.shapes: dict[str, StoredShape] = {}
+
+    def add(self, row: PrepareRow) -> None:
+        """Keep a row and report it."""
+        self.rows.append(row)
+        if self._on_row is not None:
+            self._on_row(row, len(self.rows), self._total)
+
+    def reuse(self, tasks: list[_Task], earlier: dict[str, StoredShape]) -> list[_Task]:
+        """Take the shapes that an earlier run finished from the same file in the same way; return the other tasks."""
+        pending = []
+        for task in tasks:
+            shape = _reusable(task, earlier)
+            if shape is None:
+                pending.append(task)
+            else:
+                self.shapes[task.name] = shape
+                self.add(PrepareRow(name=task.name, status="reused", samples=shape.samples, audit=shape.audit))
+        return pending
+
+    def sample(self, tasks: list[_Task], workers: int, limits: Limits) -> None:
+        """Do the tasks in worker processes; a refusal of the disk ends the run."""
+        with contextlib.closing(run_pool(_answer, tasks, workers, limits)) as pool:
+            for task, answer in pool:
+                if isinstance(answer, OSError):
+                    raise answer
+                if isinstance(answer, LostTask):
+                    answer = PrepareRow(name=task.name, status="skipped", reason=answer.reason, seconds=answer.seconds)
+                if answer.status == "ok":
+                    self.shapes.update(stored_shapes(task.part))
+                self.add(answer)
 
 
 def _parts_of(target: Path) -> Path:
@@ -210,28 +226,29 @@ def _parts_of(target: Path) -> Path:
 
 
 def _task(name: str, mesh: Path, source: str, parts: Path, config: SamplingConfig, seed: int) -> _Task:
-    digest = hashlib.sha256(f"{seed}/{name}".encode())
+    """The task of a mesh, with a seed and a part file of its own."""
+    own = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "big")
     part = parts / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
-    chance = int.from_bytes(digest.digest()[:4], "big")
-    return _Task(name=name, source=source, mesh=mesh, part=part, config=config, seed=chance)
+    return _Task(name=name, source=source, mesh=mesh, part=part, config=config, seed=own)
 
 
 def _reusable(task: _Task, earlier: dict[str, StoredShape]) -> StoredShape | None:
-    found = [earlier[task.name]] if task.name in earlier else []
+    """The stored shape of a task whose fingerprint still holds, from the target or from a part."""
+    stored = [earlier[task.name]] if task.name in earlier else []
     if task.part.exists():
         with contextlib.suppress(ValueError):
-            found += stored_shapes(task.part, thorough=True).values()
-    if not found:
+            stored += stored_shapes(task.part, thorough=True).values()
+    if not stored:
         return None
     try:
         fingerprint = task.fingerprint()
     except OSError:
         return None
-    return next((shape for shape in found if shape.fingerprint == fingerprint), None)
+    return next((shape for shape in stored if shape.fingerprint == fingerprint), None)
 
 
-def _require_room(target: Path, shapes: list[StoredShape]) -> None:
-    """Refuse early what the disk cannot take."""
+def _require_disk_space(target: Path, shapes: list[StoredShape]) -> None:
+    """Refuse a dataset that the disk cannot hold, before it is written."""
     needed, free = 8 * sum(shape.samples for shape in shapes), shutil.disk_usage(target.parent).free
     if needed > free:
         raise OSError(
@@ -246,29 +263,13 @@ def _cores() -> int:
     return len(affinity()) if affinity else os.cpu_count() or 1
 
 
-def _sample(task: _Task) -> ShapeSamples:
-    """The samples of one mesh; what is wrong with the mesh is a ValueError or an OSError of one line."""
-    fingerprint = task.fingerprint()
-    mesh, flipped = repair_mesh(load_mesh(task.mesh))
-    frame = Frame.around(mesh.vertices)
-    unit = trimesh.Trimesh(frame.to_unit(mesh.vertices), mesh.faces, process=False)
-    sdf, size = MeshSDF(unit.vertices, unit.faces), task.config.lattice
-    return ShapeSamples(
-        name=task.name,
-        source=task.source,
-        fingerprint=fingerprint,
-        audit=audit_mesh(mesh, flipped_faces=flipped, seed=task.seed),
-        frame=frame,
-        groups=draw_samples(unit, task.config, task.seed, sdf=sdf),
-        lattice=truncated_lattice(sdf, size, task.config.truncation) if size else None,
-    )
-
-
 def _answer(task: _Task) -> PrepareRow | OSError:
     """Do one task inside a worker: a row, or the error of a disk that refuses, which ends the run."""
     begin = time.monotonic()
     try:
-        shape = _sample(task)
+        fingerprint = task.fingerprint()
+        samples = sample_mesh(load_mesh(task.mesh), task.config, task.seed)
+        shape = ShapeSamples(task.name, task.source, fingerprint, samples)
     except Exception as error:
         reason = one_line(error)
         if isinstance(error, MemoryError):
@@ -284,6 +285,6 @@ def _answer(task: _Task) -> PrepareRow | OSError:
         name=task.name,
         status="ok",
         seconds=time.monotonic() - begin,
-        samples=sum(len(samples.distances) for samples in shape.groups.values()),
-        audit=shape.audit,
+        samples=sum(len(group) for group in samples.groups.values()),
+        audit=samples.audit,
     )

@@ -1,4 +1,4 @@
-"""Where a shape's distance is asked for training: everywhere, near the surface, on a band of a lattice."""
+"""Query points of a shape and their signed distances: uniform, near the surface, and on a band of a lattice."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..mesh.distance import MeshSDF
 from ..mesh.surface_sampling import surface_samples
 from .band_lattice import Blocks, UnsignedDistance, corner_grid
 
-DEEPSDF_SIGMAS = (0.0707, 0.0224)
-"""Standard deviations of DeepSDF's near-surface noise in the unit frame (variances 0.005 and 0.0005)."""
-
-COMPACT_SDF_SIGMA = 0.025
-"""Standard deviation of Compact-SDF's near-surface noise in the unit frame."""
+FAR_SHARE = 10
+"""One in so many samples of the band group lies on a sparse lattice over the whole cube, against ghosts far away."""
+FAR_RESOLUTION = 64
+"""Cells per axis of that sparse lattice."""
+BLOCK = 4
+"""Points per axis of the blocks that the vertices of the band are collected in; smaller ones cost more distances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +34,9 @@ class QuerySamples:
     distances: NDArray[np.float64]
 
     def __post_init__(self):
-        if self.points.shape != (len(self.distances), 3) or self.distances.ndim != 1:
-            raise ValueError(
-                f"samples need points (N, 3) and distances (N,), got {self.points.shape} and {self.distances.shape}"
-            )
+        shapes = self.points.shape, self.distances.shape
+        if shapes != ((len(self.distances), 3), (len(self.distances),)):
+            raise ValueError(f"samples need points (N, 3) and distances (N,), got {shapes[0]} and {shapes[1]}")
 
     def __len__(self) -> int:
         return len(self.distances)
@@ -44,24 +44,25 @@ class QuerySamples:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """How many query points of each kind one shape gets, and where; lengths are in the unit frame."""
+    """Numbers and places of the query points of one shape; lengths are in the unit frame."""
 
     near: int = 100_000
-    """Points round the surface: more sharpen detail, fewer make a smaller file."""
+    """Points near the surface: more sharpen detail, fewer make a smaller file."""
     uniform: int = 25_000
-    """Points anywhere in the cube: more steady the far field, fewer leave room for the surface."""
+    """Points uniform in the cube: more steady the far field, fewer leave room for the surface."""
     band: int = 75_000
-    """Lattice points in the band and, one in ten, far from it: more remove ghosts, fewer save space."""
+    """Lattice points in the band and, one in ten, anywhere in the cube: more remove ghosts, fewer save space."""
     near_sigmas: tuple[float, ...] = (0.03, 0.008)
-    """Spread of the near points, shared equally: larger reaches further, smaller resolves finer detail."""
+    """Standard deviations of the near points, shared equally: larger reach further, smaller resolve finer detail.
+    DeepSDF's are (0.0707, 0.0224) (variances 0.005 and 0.0005), Compact-SDF's is 0.025."""
     band_resolution: int = 256
-    """Cells an axis of the band's lattice: larger is finer and thinner, smaller is coarser and thicker."""
+    """Cells per axis of the band's lattice: larger is finer and thinner, smaller is coarser and thicker."""
     band_layers: int = 6
-    """Cells from the surface to the band's edge: more reach further, fewer keep to the surface."""
+    """Cells from the surface to the band's edge: more reach further, fewer stay at the surface."""
     lattice: int = 64
-    """Points an axis of the truncated lattice, 0 for none: larger keeps detail, smaller saves its cube."""
+    """Points per axis of the truncated lattice, 0 for none: larger resolves detail, at a cubic cost in bytes."""
     truncation: float = 0.1
-    """Where the lattice's distances are clipped: larger tells of the far field, smaller compresses better."""
+    """Distance that the lattice is clipped to: larger covers the far field, smaller compresses better."""
 
     def __post_init__(self):
         object.__setattr__(self, "near_sigmas", tuple(float(sigma) for sigma in self.near_sigmas))
@@ -87,26 +88,26 @@ def round_points(points: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(points).astype(np.float16).astype(np.float64)
 
 
-def uniform_points(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Points (count, 3) uniform in the cube [-1, 1]^3."""
-    return rng.uniform(-1.0, 1.0, (count, 3))
+def uniform_points(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """N = count points (N, 3), uniform in the cube [-1, 1]^3."""
+    return generator.uniform(-1.0, 1.0, (count, 3))
 
 
 def near_surface_points(
-    mesh_points: NDArray[np.float64], sigmas: Sequence[float], count: int, rng: np.random.Generator
+    mesh_points: NDArray[np.float64], sigmas: Sequence[float], count: int, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Surface points moved by normal noise, clipped to the cube [-1, 1]^3.
+    """Surface points displaced by normal noise, clipped to the cube: clip(p + sigma * n, -1, 1), n ~ N(0, I).
 
-    Source: DeepSDF (Park et al. 2019), supplement: each surface point is moved with two variances.
+    Source: DeepSDF (Park et al. 2019), supplement: each surface point is displaced with two variances.
 
     Args:
         mesh_points: (M, 3) points on the surface in the unit frame; each is used before any is used again.
         sigmas: standard deviations, shared equally by the points.
-        count: how many points.
-        rng: the generator.
+        count: of points.
+        generator: the only source of randomness.
 
     Returns:
-        Points (count, 3).
+        Points (N, 3), N = count.
 
     Raises:
         ValueError: points are asked for and there is no surface point.
@@ -115,7 +116,7 @@ def near_surface_points(
         raise ValueError(f"{count} points near the surface were asked for, but there is no surface point")
     bases = np.resize(np.asarray(mesh_points, dtype=np.float64), (count, 3))
     spread = np.resize(np.asarray(sigmas, dtype=np.float64), (count, 1))
-    return np.clip(bases + spread * rng.normal(size=(count, 3)), -1.0, 1.0)
+    return np.clip(bases + spread * generator.normal(size=(count, 3)), -1.0, 1.0)
 
 
 def draw_samples(
@@ -125,68 +126,69 @@ def draw_samples(
 
     Args:
         mesh: the repaired mesh, in the unit frame.
-        config: how many points of each kind.
-        seed: of the draw.
-        sdf: the mesh's signed distance where it is at hand already; else built here.
+        config: numbers of points of each group.
+        seed: of the points and their order.
+        sdf: signed distance of the mesh; None builds it.
 
     Returns:
         Groups "near", "uniform" and "band", each in random order. The band group holds up to `config.band`
         points: nine in ten are vertices in the band, one in ten vertices of a sparse lattice over the cube.
+
+    Raises:
+        ValueError: near points of a mesh without area.
     """
-    rng = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     sdf = MeshSDF(mesh.vertices, mesh.faces) if sdf is None else sdf
-    surface, _ = surface_samples(mesh, config.near, rng)
-    far = config.band // 10
-    band, band_distance = _band_draw(sdf.distance, config, config.band - far, rng)
+    surface, _ = surface_samples(mesh, config.near, generator)
+    far = config.band // FAR_SHARE
+    band, band_distance = _sample_band(sdf.distance, config, config.band - far, generator)
     points = {
-        "near": round_points(near_surface_points(surface, config.near_sigmas, config.near, rng)),
-        "uniform": round_points(uniform_points(config.uniform, rng)),
-        "far": _sparse_lattice_draw(far, rng),
+        "near": round_points(near_surface_points(surface, config.near_sigmas, config.near, generator)),
+        "uniform": round_points(uniform_points(config.uniform, generator)),
+        "far": _sample_sparse_lattice(far, generator),
     }
-    loose = np.concatenate(list(points.values()))
-    distances = np.concatenate([sdf.distance(loose), band_distance])
-    everywhere = np.concatenate([loose, band])
-    distances = np.where(sdf.inside(everywhere), -distances, distances)
-    ends = np.cumsum([config.near, config.uniform])
-    parts = np.split(np.arange(len(everywhere)), ends)
+    outside_band = np.concatenate(list(points.values()))
+    distances = np.concatenate([sdf.distance(outside_band), band_distance])
+    queries = np.concatenate([outside_band, band])
+    distances = np.where(sdf.inside(queries), -distances, distances)
+    parts = np.split(np.arange(len(queries)), np.cumsum([config.near, config.uniform]))
     groups = {}
     for name, part in zip(("near", "uniform", "band"), parts, strict=True):
-        part = rng.permutation(part)
-        groups[name] = QuerySamples(everywhere[part], distances[part])
+        part = generator.permutation(part)
+        groups[name] = QuerySamples(queries[part], distances[part])
     return groups
 
 
-def _band_draw(
-    distance: UnsignedDistance, config: SamplingConfig, count: int, rng: np.random.Generator
+def _sample_band(
+    distance: UnsignedDistance, config: SamplingConfig, count: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Up to `count` distinct random vertices of the band, as points, and their unsigned distances."""
-    blocks = Blocks(config.band_resolution + 1, 2.0 / config.band_resolution)
-    reach = config.band_layers * 2.0 / config.band_resolution
-    size = 4
     if count == 0:
         return np.empty((0, 3)), np.empty(0)
-    origins, _ = blocks.near(distance, reach, smallest=size)
-    total = len(origins) * size**3
-    offsets = corner_grid(size)
-    order = rng.permutation(total)
-    points, distances, found, at, share = [], [], 0, 0, 0.7
-    while found < count and at < total:
-        chosen = order[at : at + int((count - found) / share * 1.05) + 64]
-        at += len(chosen)
-        index = origins[chosen // size**3] + offsets[chosen % size**3]
-        place = blocks.centers(index[(index <= config.band_resolution).all(1)], 1)
-        values = distance(round_points(place))
-        points.append(place[values <= reach])
+    blocks = Blocks(config.band_resolution + 1, 2.0 / config.band_resolution)
+    reach = config.band_layers * 2.0 / config.band_resolution
+    origins, _ = blocks.near(distance, reach, smallest=BLOCK)
+    offsets = corner_grid(BLOCK)
+    total = len(origins) * len(offsets)
+    order = generator.permutation(total)
+    # `accepted` of the vertices tried so far lie in the band; the next batch is sized by that share, 0.7 at first.
+    points, distances, accepted, tried, share = [], [], 0, 0, 0.7
+    while accepted < count and tried < total:
+        batch = order[tried : tried + int((count - accepted) / share * 1.05) + 64]
+        tried += len(batch)
+        index = origins[batch // len(offsets)] + offsets[batch % len(offsets)]
+        vertices = blocks.centres(index[(index <= config.band_resolution).all(1)], 1)
+        values = distance(round_points(vertices))
+        points.append(vertices[values <= reach])
         distances.append(values[values <= reach])
-        found += len(points[-1])
-        share = max(0.05, found / at)
+        accepted += len(points[-1])
+        share = max(0.05, accepted / tried)
     return round_points(np.concatenate(points)[:count]), np.concatenate(distances)[:count]
 
 
-def _sparse_lattice_draw(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Distinct random vertices of a lattice of 64 cells an axis over the cube, all where there are fewer."""
-    resolution = 64
-    total = (resolution + 1) ** 3
-    chosen = rng.choice(total, min(count, total), replace=False)
-    index = np.stack(np.unravel_index(chosen, (resolution + 1,) * 3), axis=1)
-    return np.asarray(index * (2.0 / resolution) - 1.0, dtype=np.float64)
+def _sample_sparse_lattice(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """Distinct random vertices of the sparse lattice over the cube, all where there are fewer."""
+    vertices = FAR_RESOLUTION + 1
+    rows = generator.choice(vertices**3, min(count, vertices**3), replace=False)
+    index = np.stack(np.unravel_index(rows, (vertices,) * 3), axis=1)
+    return np.asarray(index * (2.0 / FAR_RESOLUTION) - 1.0, dtype=np.float64)

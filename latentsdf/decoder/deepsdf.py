@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from .base import Decoder, activation, check_bytes
 class DeepSDFConfig:
     """Architecture of a DeepSDF network; all defaults but the code size are those of the paper."""
 
+    trained: ClassVar[Literal[True]] = True
+    """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
     """Numbers per shape (D). Larger keeps more detail until it saturates; smaller is more compact."""
     width: int = 512

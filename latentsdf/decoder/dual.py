@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from .modulated import ModulatedMLP
 class DualConfig:
     """Size of a dual decoder. As published: 512 x 8 networks, grid 129 x 128 channels, residual False (1.1 GB)."""
 
+    trained: ClassVar[Literal[True]] = True
+    """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
     """Numbers per shape (D). Larger keeps more detail until it saturates; smaller is more compact."""
     coarse: CoarseMLP | CoarseVolumes = field(default_factory=CoarseVolumes)

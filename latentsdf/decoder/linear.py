@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from .lookup import read_volumes
 class LinearConfig:
     """Size of a linear space."""
 
+    trained: ClassVar[Literal[False]] = False
+    """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
     """Number of principal components (D)."""
     resolution: int = 64

@@ -1,75 +1,72 @@
-"""Spatial derivatives of a network taken on the way forward: one pass for value and gradient, one more for a Laplacian.
+"""Spatial derivatives of a network in forward mode: one pass for value and gradient, one more for a Laplacian.
 
-Reverse mode takes a Laplacian by three more backward passes, each of which the descent then differentiates again.
-Forward mode carries the derivatives along: a dense layer maps them as it maps the values, a pointwise one by the chain
-rule, and a single backward pass gives the gradient of everything in the parameters.
+In reverse mode a Laplacian takes three more backward passes, each of which the descent differentiates again. Forward
+mode propagates derivatives with the values: a dense layer is linear in them, a pointwise one applies the chain rule,
+(g o h)'' = g'(h) h'' + g''(h) h'^2, and one backward pass gives the gradient of everything in the parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-Kind = Literal["laplacian", "hessian", "along"]
 PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-"""Rows of second derivatives of a Hessian, by axis."""
+"""Pairs of axes of the rows of a Hessian."""
 
 
-class First(NamedTuple):
+class FirstOrder(NamedTuple):
     """Values (N, W) and their derivatives (3, N, W) along x, y and z."""
 
     value: Tensor
-    slope: Tensor
+    gradient: Tensor
 
 
-class Second(NamedTuple):
-    """Which second derivatives are carried, and along what.
+class SecondOrder(NamedTuple):
+    """Selection of second derivatives.
 
-    `laplacian` is one row, the sum along the axes; `hessian` six, by `PAIRS`; `along` one, twice along `direction`
-    (N, 3).
+    `laplacian` is one row, the trace; `hessian` six, by `PAIRS`; `along` one, twice along `direction` (N, 3).
     """
 
-    kind: Kind
+    kind: Literal["laplacian", "hessian", "along"]
     direction: Tensor | None = None
 
-    def squared(self, slope: Tensor) -> Tensor:
-        """Products of first derivatives (3, N, W) in the rows of this kind, (P, N, W)."""
+    def products(self, gradient: Tensor) -> Tensor:
+        """Products of first derivatives (3, N, W) for each selected row, (P, N, W)."""
         if self.kind == "laplacian":
-            return slope.square().sum(0, keepdim=True)
+            return gradient.square().sum(0, keepdim=True)
         if self.kind == "hessian":
-            return torch.stack([slope[i] * slope[j] for i, j in PAIRS])
+            return torch.stack([gradient[i] * gradient[j] for i, j in PAIRS])
         assert self.direction is not None
-        return (self.direction.T[:, :, None] * slope).sum(0, keepdim=True).square()
+        return (self.direction.T[:, :, None] * gradient).sum(0, keepdim=True).square()
 
 
-class Stage(Protocol):
-    """A layer that carries derivatives."""
+class Layer(Protocol):
+    """A layer that propagates derivatives."""
 
-    def first(self, given: First) -> First:
-        """Values and first derivatives behind the layer."""
+    def first(self, given: FirstOrder) -> FirstOrder:
+        """Values and first derivatives of the output, from those of the input."""
         ...
 
-    def second(self, rows: Tensor, given: First, which: Second) -> Tensor:
-        """Rows of second derivatives (P, N, W) behind the layer, from those before it."""
+    def second(self, rows: Tensor, given: FirstOrder, which: SecondOrder) -> Tensor:
+        """Rows of second derivatives (P, N, W) of the output, from those of the input."""
         ...
 
 
 class Dense(NamedTuple):
-    """A linear layer."""
+    """A linear layer W x + b."""
 
     weight: Tensor
     bias: Tensor
 
-    def first(self, given: First) -> First:
-        return First(
-            functional.linear(given.value, self.weight, self.bias), functional.linear(given.slope, self.weight)
-        )
+    def first(self, given: FirstOrder) -> FirstOrder:
+        value = functional.linear(given.value, self.weight, self.bias)
+        return FirstOrder(value, functional.linear(given.gradient, self.weight))
 
-    def second(self, rows: Tensor, given: First, which: Second) -> Tensor:
+    def second(self, rows: Tensor, given: FirstOrder, which: SecondOrder) -> Tensor:
         return functional.linear(rows, self.weight)
 
 
@@ -77,76 +74,72 @@ class Pointwise(NamedTuple):
     """A function of each number, with its first two derivatives."""
 
     value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
-    bend: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+    second_derivative: Callable[[Tensor], Tensor]
 
-    def first(self, given: First) -> First:
-        return First(self.value(given.value), self.slope(given.value) * given.slope)
+    def first(self, given: FirstOrder) -> FirstOrder:
+        return FirstOrder(self.value(given.value), self.derivative(given.value) * given.gradient)
 
-    def second(self, rows: Tensor, given: First, which: Second) -> Tensor:
-        return self.slope(given.value) * rows + self.bend(given.value) * which.squared(given.slope)
+    def second(self, rows: Tensor, given: FirstOrder, which: SecondOrder) -> Tensor:
+        squares = which.products(given.gradient)
+        return self.derivative(given.value) * rows + self.second_derivative(given.value) * squares
 
 
-class Beside(NamedTuple):
-    """The coordinates put beside the numbers, both divided by the root of two (the skip of DeepSDF and IGR)."""
+class Skip(NamedTuple):
+    """Skip connection of the coordinates: (x, points) / sqrt(2), as in IGR."""
 
     points: Tensor
 
-    def first(self, given: First) -> First:
-        place = expand_points(self.points)
-        joined = (torch.cat(pair, -1) / 2**0.5 for pair in zip(given, place, strict=True))
-        return First(*joined)
+    def first(self, given: FirstOrder) -> FirstOrder:
+        pairs = zip(given, expand_points(self.points), strict=True)
+        return FirstOrder(*(torch.cat(pair, -1) / 2**0.5 for pair in pairs))
 
-    def second(self, rows: Tensor, given: First, which: Second) -> Tensor:
+    def second(self, rows: Tensor, given: FirstOrder, which: SecondOrder) -> Tensor:
         return functional.pad(rows, (0, 3)) / 2**0.5
 
 
 class Expansion:
-    """Value and derivatives of a field at N points; second derivatives are taken when they are first asked for.
+    """Value and derivatives of a field at N points; second derivatives are computed at their first use.
 
     Args:
-        start: values and slopes that enter the first stage.
-        stages: the layers; the last has one output.
-        bends: second derivatives of what enters, (P, N, W); None where they are zero.
+        inputs: values and first derivatives of the input of the first layer.
+        layers: the last has one output.
+        second: second derivatives of the input, (P, N, W); None where they are zero.
     """
 
-    def __init__(self, start: First, stages: Sequence[Stage], bends: Callable[[Second], Tensor] | None = None):
-        self._bends, self._passed = bends, []
-        for stage in stages:
-            self._passed.append((stage, start))
-            start = stage.first(start)
-        self.value = start.value[:, 0]
-        self.gradient = start.slope[:, :, 0].T
+    def __init__(self, inputs: FirstOrder, layers: Sequence[Layer], second: Callable[[SecondOrder], Any] | None = None):
+        self._input_second, self._passes = second, []
+        for layer in layers:
+            self._passes.append((layer, inputs))
+            inputs = layer.first(inputs)
+        self.value = inputs.value[:, 0]
+        self.gradient = inputs.gradient[:, :, 0].T
 
     def laplacian(self) -> Tensor:
-        """(N,)."""
-        return self._second(Second("laplacian"))[0]
+        """Trace of the Hessian, (N,)."""
+        return self._second(SecondOrder("laplacian"))[0]
 
     def hessian(self) -> Tensor:
-        """(N, 3, 3)."""
-        rows = self._second(Second("hessian"))
+        """Matrix of second derivatives, (N, 3, 3)."""
+        rows = self._second(SecondOrder("hessian"))
         order = [PAIRS.index((min(i, j), max(i, j))) for i in range(3) for j in range(3)]
         return rows[order].T.reshape(-1, 3, 3)
 
     def along(self, direction: Tensor) -> Tensor:
-        """Second derivative (N,) along directions (N, 3), times their squared lengths."""
-        return self._second(Second("along", direction))[0]
+        """Second derivatives d^T H d, (N,), along directions d (N, 3) of any length."""
+        return self._second(SecondOrder("along", direction))[0]
 
-    def _second(self, which: Second) -> Tensor:
-        width = self._passed[0][1].value.shape[-1]
+    def _second(self, which: SecondOrder) -> Tensor:
+        width = self._passes[0][1].value.shape[-1]
         count = 6 if which.kind == "hessian" else 1
-        rows = self.value.new_zeros(count, len(self.value), width) if self._bends is None else self._bends(which)
-        for stage, given in self._passed:
-            rows = stage.second(rows, given, which)
+        seconds = self._input_second
+        rows = self.value.new_zeros(count, len(self.value), width) if seconds is None else seconds(which)
+        for layer, given in self._passes:
+            rows = layer.second(rows, given, which)
         return rows[:, :, 0]
 
 
-def expand_points(points: Tensor) -> First:
-    """Points (N, 3) as what enters a network: their own derivatives are the unit vectors."""
+def expand_points(points: Tensor) -> FirstOrder:
+    """Points (N, 3) as the input of a network; their derivatives are the unit vectors."""
     unit = torch.eye(3, dtype=points.dtype, device=points.device)
-    return First(points, unit[:, None].expand(3, len(points), 3))
-
-
-def expand(points: Tensor, stages: Sequence[Stage]) -> Expansion:
-    """The expansion of a network of points."""
-    return Expansion(expand_points(points), stages)
+    return FirstOrder(points, unit[:, None].expand(3, len(points), 3))

@@ -1,4 +1,4 @@
-"""Networks of one shape: what a field is made of when a scan is fitted without a latent space."""
+"""Networks by name: the fields that are fitted to a scan without a latent space."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,6 @@ from .fast_field import FastConfig
 from .paper_fields import BallConfig, SineConfig
 
 NetworkConfig = FastConfig | SineConfig | BallConfig
-
 NETWORKS: Mapping[str, NetworkConfig] = {
     "fast": FastConfig(),
     "sine": SineConfig(),

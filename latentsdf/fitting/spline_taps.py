@@ -1,7 +1,7 @@
-"""Quadratic B-splines on lattices: reads of features whose first derivatives are continuous.
+"""Quadratic B-spline lattices: interpolation of features with continuous first derivatives.
 
-A lattice of R cells an axis over [-1, 1]^3 has (R + 2)^3 coefficients; 27 of them count at a point. Values and
-derivatives are the same sums with other weights, so they are read together.
+A lattice of R cells per axis over [-1, 1]^3 has (R + 2)^3 coefficients c_k; 27 of them have a point in their support.
+Value and derivatives at x are the sums sum_k w_k(x) c_k with different weights w, so they are computed together.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .forward_derivatives import PAIRS, Second
+from .forward_derivatives import PAIRS, SecondOrder
 
 
 class Taps:
-    """The 27 coefficients that count at each of N points, and the polynomials in each axis that weigh them.
+    """The 27 coefficients that contribute at each of N points, and the polynomials along each axis that weight them.
+
+    With t in [0, 1] the position in its cell and s = 1 - t, the weights along an axis are (s^2, 1 + 2 s t, t^2) / 2.
 
     Args:
-        points: (N, 3); outside of [-1, 1]^3 the nearest place of the cube counts.
-        resolution: R.
+        points: (N, 3); points outside of [-1, 1]^3 take the value of the nearest point of the cube.
+        resolution: R, cells per axis.
     """
 
     def __init__(self, points: Tensor, resolution: int):
@@ -33,21 +35,21 @@ class Taps:
         inside = (points.detach().abs() < 1).to(points.dtype) * self.scale
         s = 1 - t
         self.weight = torch.stack([s * s, 1 + 2 * s * t, t * t], -1) / 2  # (N, 3 axes, 3 taps)
-        self.slope = torch.stack([-s, 1 - 2 * t, t], -1) * inside[..., None]
-        self.bend = t.new_tensor([1.0, -2.0, 1.0]) * inside.square()[..., None]
+        self.derivative = torch.stack([-s, 1 - 2 * t, t], -1) * inside[..., None]
+        self.second_derivative = t.new_tensor([1.0, -2.0, 1.0]) * inside.square()[..., None]
 
     def index(self, resolution: int) -> Tensor:
-        """(N, 27) place of each coefficient in a lattice of (R + 2)^3, first axis along x."""
+        """Row (N, 27) of each coefficient in a lattice of (R + 2)^3, x slowest."""
         side = resolution + 2
         cell = self.cell.long()
         base = (cell[:, 0] * side + cell[:, 1]) * side + cell[:, 2]
-        reach = torch.arange(3, device=cell.device)
-        offsets = (reach[:, None, None] * side + reach[:, None]) * side + reach
+        steps = torch.arange(3, device=cell.device)
+        offsets = (steps[:, None, None] * side + steps[:, None]) * side + steps
         return base[:, None] + offsets.reshape(-1)
 
     def first(self) -> Tensor:
         """Weights of the value and of the three derivatives, (4, N, 27)."""
-        (x, y, z), (dx, dy, dz) = self.weight.unbind(1), self.slope.unbind(1)
+        (x, y, z), (dx, dy, dz) = self.weight.unbind(1), self.derivative.unbind(1)
         yz = _outer(y, z)
         return torch.stack([_outer(x, yz), _outer(dx, yz), _outer(x, _outer(dy, z)), _outer(x, _outer(y, dz))])
 
@@ -56,9 +58,10 @@ class Taps:
         x, y, z = self.weight.unbind(1)
         return _outer(x, _outer(y, z))[None]
 
-    def second(self, which: Second) -> Tensor:
+    def second(self, which: SecondOrder) -> Tensor:
         """Weights of rows of second derivatives, (P, N, 27)."""
-        axes = list(zip(self.weight.unbind(1), self.slope.unbind(1), self.bend.unbind(1), strict=True))
+        polynomials = (self.weight, self.derivative, self.second_derivative)
+        axes = list(zip(*(part.unbind(1) for part in polynomials), strict=True))
 
         def pair(i: int, j: int) -> Tensor:
             x, y, z = (axes[axis][(axis == i) + (axis == j)] for axis in range(3))
@@ -78,36 +81,36 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
     return (left[:, :, None] * right[:, None]).flatten(1)
 
 
-def tap_cells(points: Tensor, resolution: int) -> Tensor:
-    """Sorted places of all coefficients that count at any of the points, (V,)."""
+def support_rows(points: Tensor, resolution: int) -> Tensor:
+    """Sorted rows (V,) of all coefficients that contribute at any of the points (N, 3)."""
     return torch.cat([Taps(part, resolution).index(resolution).unique() for part in points.split(20_000)]).unique()
 
 
-def read(table: Tensor, index: Tensor, weight: Tensor, repeatable: bool) -> Tensor:
-    """Weighted sums of coefficients.
+def interpolate(table: Tensor, index: Tensor, weight: Tensor, twice_differentiable: bool) -> Tensor:
+    """Weighted sums of coefficients, out[k, n] = sum_j weight[k, n, j] table[index[n, j]].
 
     Args:
-        table: (V, C).
-        index: (N, 27).
-        weight: (K, N, 27).
-        repeatable: derivatives of derivatives in the points will be asked for: plain torch, several times slower.
+        table: (V, C) coefficients.
+        index: (N, 27) rows of the table.
+        weight: (K, N, 27), one set for each derivative.
+        twice_differentiable: use plain torch, differentiable twice in the weights; several times slower.
 
     Returns:
         (K, N, C).
     """
-    if repeatable or table.device.type != "cpu":
+    if twice_differentiable or table.device.type != "cpu":
         return torch.einsum("nvc,knv->knc", table[index], weight)
-    return _Sums.apply(table, index, weight)
+    return _WeightedSums.apply(table, index, weight)
 
 
-class _Sums(torch.autograd.Function):
-    """As `read`, by sparse matrix products; differentiable once in the table and in the weights."""
+class _WeightedSums(torch.autograd.Function):
+    """`interpolate` by sparse matrix products; differentiable once in the table and in the weights."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(table, index, weight)
-        found = _matrix(index, weight, len(table)) @ table.detach().numpy()
-        return torch.from_numpy(found).view(*weight.shape[:2], table.shape[1])
+        sums = _weight_matrix(index, weight, len(table)) @ table.detach().numpy()
+        return torch.from_numpy(sums).view(*weight.shape[:2], table.shape[1])
 
     @staticmethod
     @once_differentiable
@@ -117,16 +120,17 @@ class _Sums(torch.autograd.Function):
         of_table = of_weight = None
         if ctx.needs_input_grad[0]:
             flat = gradient.reshape(-1, table.shape[1]).numpy()
-            of_table = torch.from_numpy(_matrix(index, weight, len(table)).T @ flat)
+            of_table = torch.from_numpy(_weight_matrix(index, weight, len(table)).T @ flat)
         if ctx.needs_input_grad[2]:
             of_weight = torch.einsum("nvc,knc->knv", table[index], gradient)
         return of_table, None, of_weight
 
 
-def _matrix(index: Tensor, weight: Tensor, columns: int) -> scipy.sparse.csr_matrix:
+def _weight_matrix(index: Tensor, weight: Tensor, columns: int) -> scipy.sparse.csr_matrix:
+    """Weights (K, N, 27) as a sparse matrix (K N, V)."""
     rows, taps = weight.shape[0] * weight.shape[1], weight.shape[2]
-    places = np.tile(index.numpy().astype(np.int32).reshape(-1), weight.shape[0])
+    indices = np.tile(index.numpy().astype(np.int32).reshape(-1), weight.shape[0])
     ends = np.arange(0, rows * taps + 1, taps, dtype=np.int32)
     matrix = scipy.sparse.csr_matrix((rows, columns), dtype=weight.detach().numpy().dtype)
-    matrix.data, matrix.indices, matrix.indptr = weight.detach().numpy().reshape(-1), places, ends
+    matrix.data, matrix.indices, matrix.indptr = weight.detach().numpy().reshape(-1), indices, ends
     return matrix

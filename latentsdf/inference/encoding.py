@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..dataset.sampling import SamplingConfig, draw_samples
-from ..mesh.audit import audit_mesh
+from ..dataset.mesh_samples import sample_mesh
+from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
-from ..mesh.repair import repair_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import EncodeConfig, SignedSamples, infer_codes
+from .code_fitting import EncodeConfig, infer_codes
+from .residuals import SignedSamples
 
 
 def encode(
@@ -30,22 +30,24 @@ def encode(
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
 ) -> Shape:
-    """The code of an unseen mesh; the space's decoder does not change, and the shape is not added to it.
+    """Fit the code of an unseen mesh; the decoder stays as it is, and the shape is not added to the space.
 
     Args:
         space: whose decoder reads the code.
         mesh: a mesh in its own units, or its file.
         name: of the shape; None takes the file's stem, or `shape`.
-        config: how.
-        on_step: called after every step of the fit.
+        config: `EncodeConfig()` if None.
+        on_step: called after every iteration of the fit.
 
     Returns:
         The shape, in the mesh's own units.
 
     Raises:
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
+        KeyboardInterrupt: Ctrl-C before the fit ended.
     """
-    return encode_all(space, [(name or _stem(mesh), mesh)], config=config, on_step=on_step)[0]
+    stem = Path(mesh).stem if isinstance(mesh, (str, Path)) else "shape"
+    return encode_all(space, [(name or stem, mesh)], config=config, on_step=on_step)[0]
 
 
 def encode_all(
@@ -55,63 +57,54 @@ def encode_all(
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
 ) -> list[Shape]:
-    """Codes of several unseen meshes, fitted in one batch; see `encode`.
+    """Fit the codes of several unseen meshes in one batch; see `encode`.
 
     Args:
         space: whose decoder reads the codes.
         meshes: (name, mesh or file) of each.
-        config: how.
-        on_step: called after every step of the fit.
+        config: `EncodeConfig()` if None.
+        on_step: called after every iteration of the fit.
+
+    Returns:
+        One shape per mesh, in the mesh's own units.
 
     Raises:
         FileNotFoundError, ValueError: a mesh cannot be read or has no inside.
-        KeyboardInterrupt: Ctrl-C; codes that are only half fitted are not returned.
+        KeyboardInterrupt: Ctrl-C before the fit ended.
     """
-    config = _for_space(config, space)
-    prepared = [_signed_samples(name, mesh, config) for name, mesh in meshes]
-    targets = SignedSamples(torch.stack([item[0] for item in prepared]), torch.stack([item[1] for item in prepared]))
-    found = infer_codes(space.decoder, targets, space.codes(), config, on_step)
-    if found.stop is Stop.INTERRUPTED:
+    config = config or EncodeConfig()
+    config = config if config.nested else replace(config, nested=space.prefix_sizes)
+    points, distances, frames, metadata = zip(*(_signed_samples(mesh, config) for _, mesh in meshes), strict=True)
+    samples = SignedSamples(torch.stack(points), torch.stack(distances))
+    result = infer_codes(space.decoder, samples, space.codes(), config, on_step)
+    if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
+    codes, poses = result.guess.codes, result.guess.pose
     shapes = []
-    for row, ((name, _), (_, _, frame, info)) in enumerate(zip(meshes, prepared, strict=True)):
-        frame = frame if found.poses is None else found.poses.frame(row, frame)
-        shapes.append(
-            Shape(name, found.codes[row], frame, space.decoder, {**info, "fit_error": float(found.errors[row])})
-        )
+    for row, ((name, _), frame, known) in enumerate(zip(meshes, frames, metadata, strict=True)):
+        frame = frame if poses is None else poses.frame(row, frame)
+        fitted = {**known, "fit_error": float(result.losses[row])}
+        shapes.append(Shape(name, codes[row], frame, space.decoder, fitted))
     return shapes
 
 
-def _for_space(config: EncodeConfig | None, space: LatentSpace) -> EncodeConfig:
-    config = config or EncodeConfig()
-    return config if config.nested else replace(config, nested=space.prefix_sizes)
-
-
 def _signed_samples(
-    name: str, mesh: trimesh.Trimesh | str | Path, config: EncodeConfig
-) -> tuple[Tensor, Tensor, Frame, dict]:
+    mesh: trimesh.Trimesh | str | Path, config: EncodeConfig
+) -> tuple[Tensor, Tensor, Frame, dict[str, object]]:
+    """Points (N, 3) and signed distances (N,) of a mesh in its unit frame, the frame, and metadata."""
     source = str(mesh) if isinstance(mesh, (str, Path)) else None
     loaded = load_mesh(mesh) if isinstance(mesh, (str, Path)) else mesh
-    repaired, flipped = repair_mesh(loaded)
-    audit = audit_mesh(repaired, flipped_faces=flipped, seed=config.seed)
-    frame = Frame.around(repaired.vertices)
-    unit = trimesh.Trimesh(frame.to_unit(repaired.vertices), repaired.faces, process=False)
     near = int(0.8 * config.samples)
-    groups = draw_samples(unit, SamplingConfig(near=near, uniform=config.samples - near, band=0), config.seed)
-    points = np.concatenate([groups["near"].points, groups["uniform"].points])
-    distances = np.concatenate([groups["near"].distances, groups["uniform"].distances])
+    sampling = SamplingConfig(near=near, uniform=config.samples - near, band=0, lattice=0)
+    audit, frame, groups, _ = sample_mesh(loaded, sampling, config.seed)
+    points, distances = (
+        np.concatenate([getattr(groups[name], field) for name in ("near", "uniform")])
+        for field in ("points", "distances")
+    )
     order = np.random.default_rng(config.seed).permutation(len(points))
     return (
-        _tensor(points[order]),
-        _tensor(distances[order]),
+        torch.from_numpy(points[order].astype(np.float32)),
+        torch.from_numpy(distances[order].astype(np.float32)),
         frame,
         {"source": source, "audit": audit.to_dict()},
     )
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-
-
-def _stem(mesh: object) -> str:
-    return Path(mesh).stem if isinstance(mesh, (str, Path)) else "shape"

@@ -1,9 +1,10 @@
-"""How well a space holds shapes: encode meshes, mesh the codes, compare with the originals."""
+"""Reconstruction and retrieval quality of a space: encode meshes, mesh the codes, compare with the originals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,18 +24,36 @@ from .code_fitting import EncodeConfig
 from .encoding import encode
 
 
+class Status(Enum):
+    """Outcome of the evaluation of one mesh."""
+
+    OK = "ok"
+    NO_SURFACE = "no surface"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One mesh: its name, the comparison or the reason there is none, the branch of the decoder, and seconds."""
+    """Result for one mesh and one branch.
+
+    Attributes:
+        name: of the mesh.
+        branch: of the decoder.
+        seconds: of the work on this row.
+        status: OK with a comparison; no surface, or an unreadable mesh, without.
+        comparison: figures, where there are any.
+        reason: why there are none, one line.
+    """
 
     name: str
     branch: str
     seconds: float
-    comparison: Comparison | None
+    status: Status
+    comparison: Comparison | None = None
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, figures flat."""
+        """JSON-ready values, figures flat."""
         figures = self.comparison.to_dict() if self.comparison else {}
         return {
             "name": self.name,
@@ -55,24 +74,34 @@ def evaluate(
     config: EncodeConfig | None = None,
     on_row: Callable[[EvaluationRow, int, int], None] | None = None,
 ) -> tuple[list[EvaluationRow], list[Shape]]:
-    """Compare meshes with what the space makes of them.
+    """Compare meshes with their reconstructions by a space.
 
     Args:
-        space: what is judged.
+        space: evaluated.
         meshes: (name, file) of each.
         known: use the code stored under the name where there is one; False encodes every mesh as unseen.
-        branches: fields of the decoder to judge, one row each; None is the one that users get.
+        branches: of the decoder, one row each; None takes the last, which `Shape` reads.
         resolution: lattice cells per axis of the meshes compared.
-        config: of the encoding.
-        on_row: called with each row, how many are done, and how many there are.
+        config: of the encoding; its seed is also that of the comparisons.
+        on_row: called with each row, the number of rows so far, and their total.
 
     Returns:
-        Rows, and the shapes that were encoded (for retrieval). A mesh that cannot be read, or a code without a
-        surface, is a row with a reason; an empty surface counts as failure and is never left out of a count.
+        Rows, and the shapes that were encoded (for retrieval). Meshes that cannot be read and codes without a surface
+        are rows too.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
     """
     branches = list(branches or [space.decoder.branches[-1]])
+    seed = 0 if config is None else config.seed
     rows: list[EvaluationRow] = []
     shapes: list[Shape] = []
+
+    def add(row: EvaluationRow) -> None:
+        rows.append(row)
+        if on_row is not None:
+            on_row(row, len(rows), len(meshes) * len(branches))
+
     for name, path in meshes:
         began = monotonic()
         try:
@@ -81,89 +110,72 @@ def evaluate(
             shape = space[name] if stored else encode(space, truth, name=name, config=config)
         except (ValueError, OSError) as error:
             for branch in branches:
-                rows.append(EvaluationRow(name, branch, monotonic() - began, None, str(error)))
-                _tell(on_row, rows, len(meshes) * len(branches))
+                add(EvaluationRow(name, branch, monotonic() - began, Status.UNREADABLE, reason=str(error)))
             continue
         if not stored:
             shapes.append(shape)
         for branch in branches:
-            rows.append(_row(shape, branch, truth, resolution, began))
-            _tell(on_row, rows, len(meshes) * len(branches))
+            add(_evaluate_branch(shape, branch, truth, (resolution, seed), began))
             began = monotonic()
     return rows, shapes
 
 
 def summarize(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
-    """Medians and means over rows of one branch; a row without a surface counts as F = 0 and Chamfer = 1."""
-    read = [row for row in rows if row.comparison is not None or row.reason.startswith(NO_SURFACE)]
-    if not read:
+    """Medians and means over the readable meshes; a row without a surface counts as F = 0 and Chamfer = 1.
+
+    Args:
+        rows: of one branch.
+
+    Returns:
+        JSON-ready figures.
+    """
+    figures = [row.comparison for row in rows if row.status is not Status.UNREADABLE]
+    if not figures:
         return {"shapes": 0}
-    figures = [row.comparison for row in read]
     columns = {
         "chamfer_l1": [item.chamfer_l1 if item else 1.0 for item in figures],
         "normal_consistency": [item.normal_consistency if item else 0.0 for item in figures],
     }
     for threshold in (0.005, 0.01, 0.02):
         columns[f"f_{threshold}"] = [item.f_scores[threshold] if item else 0.0 for item in figures]
-    summary: dict[str, Any] = {"shapes": len(read), "without_surface": sum(item is None for item in figures)}
+    summary: dict[str, Any] = {"shapes": len(figures), "without_surface": sum(item is None for item in figures)}
     for name, values in columns.items():
         summary[name] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
     return summary
 
 
 def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores | None:
-    """Scores of finding the class of unseen shapes among those stored, by Euclidean distance of codes.
+    """Scores of class retrieval: stored shapes ranked by the Euclidean distance of their codes to a query's.
 
-    A stored shape of a query's own name may be the query itself, and is not counted as found.
-
-    Returns:
-        The scores, or None where the names carry no classes or there is nothing to compare.
-    """
-    labels = [shape.class_name for shape in space.values()]
-    kept = [shape for shape in queries if shape.class_name and labels.count(shape.class_name) > (shape.name in space)]
-    if not kept:
-        return None
-    distances = torch.cdist(torch.stack([shape.code for shape in kept]), space.codes()).cpu().numpy()
-    for row, shape in enumerate(kept):
-        distances[row, [name == shape.name for name in space]] = np.inf
-    return retrieval_scores(distances, [shape.class_name for shape in kept], labels)
-
-
-NO_SURFACE = "no surface"
-
-
-def _row(shape: Shape, branch: str, truth: trimesh.Trimesh, resolution: int, began: float) -> EvaluationRow:
-    try:
-        made = shape.mesh(resolution, branch)
-    except ValueError as error:
-        return EvaluationRow(shape.name, branch, monotonic() - began, None, f"{NO_SURFACE}: {error}")
-    return EvaluationRow(
-        shape.name, branch, monotonic() - began, compare(made, truth, frame=Frame.around(truth.vertices))
-    )
-
-
-def _tell(on_row: Callable[[EvaluationRow, int, int], None] | None, rows: list[EvaluationRow], total: int) -> None:
-    if on_row is not None:
-        on_row(rows[-1], len(rows), total)
-
-
-def split(names: Sequence[str], held_out: float = 0.2, seed: int = 0) -> tuple[list[str], list[str]]:
-    """A fixed split by shape, the same share of every class: (training names, held-out names).
+    A stored shape of the query's own name may be the query itself, and is not counted.
 
     Args:
-        names: of shapes; the class is the first folder.
-        held_out: share of each class that is held out, rounded to the nearest number of shapes.
-        seed: of the order.
+        space: searched.
+        queries: unseen shapes; those whose class is not in the space are left out.
+
+    Returns:
+        The scores, or None where the names carry no classes or no query is left.
     """
-    classes: dict[str, list[str]] = {}
-    for name in sorted(names):
-        classes.setdefault(name.split("/", 1)[0] if "/" in name else "", []).append(name)
-    random = np.random.default_rng(seed)
-    unseen = set(_held(classes, held_out, random))
-    return [name for name in sorted(names) if name not in unseen], sorted(unseen)
+    classes = [shape.class_name for shape in space.values()]
+    queries = [item for item in queries if item.class_name and classes.count(item.class_name) > (item.name in space)]
+    if not queries:
+        return None
+    distances = torch.cdist(torch.stack([shape.code for shape in queries]), space.codes()).cpu().numpy()
+    for row, shape in enumerate(queries):
+        distances[row, [name == shape.name for name in space]] = np.inf
+    return retrieval_scores(distances, [shape.class_name for shape in queries], classes)
 
 
-def _held(classes: dict[str, list[str]], share: float, random: np.random.Generator) -> Iterator[str]:
-    for members in classes.values():
-        order = random.permutation(len(members))
-        yield from (members[i] for i in order[: round(share * len(members))])
+def _evaluate_branch(
+    shape: Shape, branch: str, truth: trimesh.Trimesh, settings: tuple[int, int], began: float
+) -> EvaluationRow:
+    """The row of one branch; settings are the resolution of its mesh and the seed of the comparison."""
+    resolution, seed = settings
+    try:
+        mesh = shape.mesh(resolution, branch)
+    except ValueError as error:
+        reason = f"{Status.NO_SURFACE.value}: {error}"
+        return EvaluationRow(shape.name, branch, monotonic() - began, Status.NO_SURFACE, reason=reason)
+    seconds = monotonic() - began
+    figures = compare(mesh, truth, seed=seed, frame=Frame.around(truth.vertices))
+    return EvaluationRow(shape.name, branch, seconds, Status.OK, figures)

@@ -1,4 +1,4 @@
-"""Where fits of codes start: the stored codes, in the attitudes, that look most like the targets."""
+"""Initial guesses of code fits: stored codes and rotations of the cube with the lowest losses."""
 
 from __future__ import annotations
 
@@ -7,68 +7,74 @@ from torch import Tensor
 
 from ..core.cube_rotations import cube_rotations
 from ..core.pose import Pose, PoseFreedom
-from .candidates import CandidateFields, mean_and_some
+from ..decoder.base import Decoder
+from .candidates import CANDIDATES, CandidateFields, mean_and_subset
 from .objective import CodeObjective, Guess
-from .residuals import Residuals
+from .residuals import Residuals, SignedSamples
 
-LATTICE = 14
-"""Vertices an axis of the lattice on which stored codes are looked at from afar."""
-FROM_AFAR = 0.2
-"""Truncation of that look."""
-AS_IT_IS, TURNED_ABOUT = 8, 16
-"""Starts of a shape in the attitude that it has, and in others, that are then looked at by the decoder itself."""
-OF_ONE = 2
-"""Most other attitudes of one code among them."""
-TURNED = 1.02
-"""What the loss of a start in another attitude counts, so that what looks alike from several sides stays put."""
-
-
-def candidate_fields_of_codes(
-    problem: CodeObjective, stored: Tensor, count: int, random: torch.Generator
-) -> CandidateFields | None:
-    """The mean code and some stored codes (K, D) as fields on a lattice; None where there is nothing to choose."""
-    if count == 0 or len(stored) == 0:
-        return None
-    return CandidateFields(problem.decoder, mean_and_some(stored, count, random)[0], LATTICE)
+RESOLUTION = 14
+"""Vertices per axis of the candidates' lattice."""
+COARSE = (0.2, 128)
+"""Truncation and samples of the ranking on the lattice."""
+FINE = 1024
+"""Samples of the ranking by the decoder."""
+UNROTATED, ROTATED = 8, 16
+"""Guesses of a shape that pass the ranking on the lattice: in its own orientation, and in others."""
+ROTATIONS_PER_CODE = 2
+"""Other orientations of one code among them, at most."""
+ROTATION_PENALTY = 1.02
+"""Factor on the loss of a rotated guess, so that a symmetric shape keeps its orientation."""
 
 
 def initial_guesses(
-    problem: CodeObjective,
-    candidates: CandidateFields,
+    decoder: Decoder,
+    samples: SignedSamples,
+    stored: Tensor,
     pose: PoseFreedom,
-    looks: tuple[Residuals, Residuals],
     truncation: float,
+    generator: torch.Generator,
 ) -> Guess:
-    """Starts of every shape, the best first: (K * S) codes and poses, those of one rank beside each other.
+    """Rank stored codes and cube rotations for every shape, on a lattice and then by the decoder.
 
     Args:
-        problem: without a prior.
-        candidates: codes to choose from.
-        pose: `free` tries every attitude.
-        looks: residuals of S shapes, few to look at from afar and more to look at closely.
-        truncation: of the close look.
+        decoder: of the space.
+        samples: of S shapes.
+        stored: (K, D) codes of the space; without any, each shape gets the zero code.
+        pose: of the fit; `free` ranks all 24 rotations of the cube.
+        truncation: of the ranking by the decoder.
+        generator: of the subset of codes and of the samples.
+
+    Returns:
+        (G * S) codes and poses, the best of each shape first, guesses of one rank beside each other.
     """
-    afar, near = looks
-    turns = cube_rotations().to(candidates.codes)
-    tried = Pose.from_rotations(turns if pose == "free" else turns[:1])
-    codes, poses = [], []
-    for points, targets in zip(afar.points, afar.targets, strict=True):
-        losses = candidates.losses(tried, [Residuals(points[None], targets[None])], FROM_AFAR)
-        first = losses[0].argsort()[:AS_IT_IS]
-        low, at = losses[1:].topk(min(OF_ONE, len(losses) - 1), dim=0, largest=False)
-        order = low.flatten().argsort()[:TURNED_ABOUT]
-        codes.append(torch.cat([first, order % len(candidates)]))
-        poses.append(torch.cat([torch.zeros_like(first), 1 + at.flatten()[order]]))
-    chosen, attitude = torch.stack(codes, 1), torch.stack(poses, 1)
-    ranks, shapes = chosen.shape
-    guesses = [
-        Guess(candidates.codes[row], None if pose == "known" else tried.select(turn))
-        for row, turn in zip(chosen, attitude, strict=True)
-    ]
+    shapes = len(samples.points)
+    if not len(stored):
+        codes = stored.new_zeros(shapes, decoder.code_size)
+        return Guess(codes, None if pose == "known" else Pose.identity(shapes, codes))
+    candidates = CandidateFields(decoder, mean_and_subset(stored, CANDIDATES, generator)[0], RESOLUTION)
+    coarse, fine = (samples.sample(count, generator) for count in (COARSE[1], FINE))
+    rotations = cube_rotations().to(candidates.codes)
+    poses = Pose.from_rotations(rotations if pose == "free" else rotations[:1])
+    codes, turns = _rank_on_lattice(candidates, poses, coarse[0])
+
+    def guess(code_rows: Tensor, pose_rows: Tensor) -> Guess:
+        return Guess(candidates.codes[code_rows], None if pose == "known" else poses.select(pose_rows))
+
+    objective = CodeObjective(decoder, 0.0)
     with torch.no_grad():
-        close = torch.stack([problem.losses(guess, [near], truncation) for guess in guesses])
-    close = torch.where(attitude > 0, TURNED * close, close)
-    order = close.argsort(0)
-    every = torch.arange(shapes, device=order.device)
-    rows, turns_of = chosen[order, every].flatten(), attitude[order, every].flatten()
-    return Guess(candidates.codes[rows], None if pose == "known" else tried.select(turns_of))
+        losses = [objective.losses(guess(*rows), fine, truncation) for rows in zip(codes, turns, strict=True)]
+    order = torch.where(turns > 0, ROTATION_PENALTY * torch.stack(losses), torch.stack(losses)).argsort(0)
+    return guess(codes.gather(0, order).flatten(), turns.gather(0, order).flatten())
+
+
+def _rank_on_lattice(candidates: CandidateFields, poses: Pose, group: Residuals) -> tuple[Tensor, Tensor]:
+    """Rows of the best candidates and of their poses, both (G, S); the first pose is the identity."""
+    codes, turns = [], []
+    for points, targets in zip(group.points, group.targets, strict=True):
+        losses = candidates.losses(poses, [Residuals(points[None], targets[None])], COARSE[0])
+        unrotated = losses[0].argsort()[:UNROTATED]
+        lowest, rows = losses[1:].topk(min(ROTATIONS_PER_CODE, len(losses) - 1), dim=0, largest=False)
+        order = lowest.flatten().argsort()[:ROTATED]
+        codes.append(torch.cat([unrotated, order % len(candidates)]))
+        turns.append(torch.cat([torch.zeros_like(unrotated), 1 + rows.flatten()[order]]))
+    return torch.stack(codes, 1), torch.stack(turns, 1)

@@ -1,9 +1,9 @@
-"""Damped Gauss-Newton steps on codes and poses: many shapes at once, absolute residuals by iterated reweighting."""
+"""Levenberg-Marquardt on codes and poses: batches of shapes, absolute residuals by iterative reweighting."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,18 +15,29 @@ from .objective import CodeObjective, Guess, NormalEquations
 from .residuals import Residuals
 
 TRIES = 3
-"""Dampings tried an iteration before a shape waits for the next."""
+"""Dampings tried in one iteration; a shape that none of them improves keeps its guess until the next."""
 
-Draw = Callable[[int], tuple[float, Sequence[Residuals]]]
-"""Number of a stage -> its truncation, and the residuals that its iterations work on."""
+
+class FitStage(NamedTuple):
+    """Iterations on one draw of residuals.
+
+    Attributes:
+        truncation: of the residuals, in their frame.
+        residuals: groups, each of all shapes or shared by them.
+        iterations: on these residuals.
+    """
+
+    truncation: float
+    residuals: Sequence[Residuals]
+    iterations: int = 1
 
 
 class FitResult(NamedTuple):
-    """Where a fit ended.
+    """End of a fit.
 
     Attributes:
-        guess: codes and poses.
-        losses: (S,) at the end, prior included.
+        guess: S codes, and poses where there are any.
+        losses: (S,) at the end.
         stop: why it ended.
     """
 
@@ -35,78 +46,78 @@ class FitResult(NamedTuple):
     stop: Stop
 
 
-def in_pairs(steps: int) -> list[int]:
-    """Iterations of each stage where a stage takes two of them, as far as they go."""
-    return [min(2, steps - first) for first in range(0, steps, 2)]
+def stage_iterations(iterations: int) -> list[int]:
+    """Iterations of each stage, two per stage, the last one of an odd number."""
+    return [min(2, iterations - first) for first in range(0, iterations, 2)]
 
 
 def levenberg_marquardt(
-    problem: CodeObjective,
-    draw: Draw,
-    start: Guess,
-    stages: Sequence[int],
+    objective: CodeObjective,
+    guess: Guess,
+    stages: Iterable[FitStage],
     on_step: OnStep | None = None,
+    *,
+    start: int = 0,
+    total: int | None = None,
 ) -> FitResult:
-    """Lower the sum of weighted mean absolute residuals and the prior by damped Gauss-Newton steps.
+    """Minimise weighted mean absolute residuals and priors by damped Gauss-Newton steps, for each shape by itself.
 
-    Absolute values by iterated reweighting; a step that does not lower the loss of a shape is not taken for it. (The
-    scheme of DSP-SLAM, Wang et al. 2021, with an absolute instead of a Huber loss.)
+    A step solves (H + lambda diag H) d = g for the normal equations H, g of the iteratively reweighted squares; a shape
+    takes it only if it lowers its loss. (Scheme of DSP-SLAM, Wang et al. 2021, with an absolute instead of a Huber
+    loss.)
 
     Args:
-        problem: what is lowered, and which numbers may move.
-        draw: residuals of each stage.
-        start: codes and poses.
-        stages: iterations of each stage.
+        objective: minimised; it says which parameters are active.
+        guess: initial codes and poses.
+        stages: in order; each is taken from the iterable when its iterations begin.
         on_step: called after every iteration; True pauses.
+        start: iterations before this call, for a fit in several parts.
+        total: iterations of all parts, which `Step.progress` is measured by; None leaves it at 0.
 
     Returns:
-        Codes and poses, their losses, and why it ended.
+        Codes and poses, their losses with priors, and the reason of the end. Ctrl-C ends it with `Stop.INTERRUPTED`.
     """
-    guess = start._replace(codes=start.codes.detach().clone())
-    began, number, total = time.monotonic(), 0, sum(stages)
-    loss = guess.codes.new_zeros(len(guess.codes))
+    guess = guess._replace(codes=guess.codes.detach().clone())
+    began, number = time.monotonic(), start
+    losses = guess.codes.new_zeros(len(guess.codes))
     with poll_interrupt() as interrupted:
-        for stage, iterations in enumerate(stages):
-            truncation, groups = draw(stage)
-            damping = torch.full_like(loss, 1e-2)
-            for _ in range(iterations):
-                system = problem.normal_equations(guess, groups, truncation)
-                guess, loss, damping = _stepped(problem, guess, damping, system, (groups, truncation))
+        for stage in stages:
+            damping = torch.full_like(losses, 1e-2)
+            for _ in range(stage.iterations):
+                equations = objective.normal_equations(guess, stage.residuals, stage.truncation)
+                guess, losses, damping = _damped_step(objective, guess, damping, equations, stage)
                 number += 1
                 if on_step is not None:
-                    mean = float(loss.mean())
-                    if on_step(Step(number, time.monotonic() - began, number / total, mean, {"distance": mean}, 1.0)):
-                        return FitResult(guess, loss, Stop.PAUSED)
+                    mean, progress = float(losses.mean()), number / total if total else 0.0
+                    if on_step(Step(number, time.monotonic() - began, progress, mean, {"distance": mean}, 1.0)):
+                        return FitResult(guess, losses, Stop.PAUSED)
                 if interrupted():
-                    return FitResult(guess, loss, Stop.INTERRUPTED)
-    return FitResult(guess, loss, Stop.FINISHED)
+                    return FitResult(guess, losses, Stop.INTERRUPTED)
+    return FitResult(guess, losses, Stop.FINISHED)
 
 
-def _stepped(
-    problem: CodeObjective,
-    guess: Guess,
-    damping: Tensor,
-    system: NormalEquations,
-    target: tuple[Sequence[Residuals], float],
+def _damped_step(
+    objective: CodeObjective, guess: Guess, damping: Tensor, equations: NormalEquations, stage: FitStage
 ) -> tuple[Guess, Tensor, Tensor]:
-    """Guess, losses and dampings after one iteration; a damping is tried again only for shapes that it did not help."""
-    groups, truncation = target
-    loss, damping = system.losses.clone(), damping.clone()
-    waiting = torch.arange(len(loss), device=loss.device)
+    """Guess, losses and dampings after one iteration; only shapes that got no lower loss try the next damping."""
+    losses, damping = equations.losses.clone(), damping.clone()
+    pending = torch.arange(len(losses), device=losses.device)
     for _ in range(TRIES):
-        curvature, before = system.hessian[waiting], guess.select(waiting)
-        stiff = damping[waiting, None] * curvature.diagonal(dim1=1, dim2=2) + 1e-12
-        step = torch.linalg.solve(curvature + torch.diag_embed(stiff), system.gradient[waiting])
-        trial = problem.retract(before, step)
+        hessian, before = equations.hessian[pending], guess.select(pending)
+        diagonal = damping[pending, None] * hessian.diagonal(dim1=1, dim2=2) + 1e-12
+        step = torch.linalg.solve(hessian + torch.diag_embed(diagonal), equations.gradient[pending])
+        trial = objective.retract(before, step)
         with torch.no_grad():
-            found = problem.losses(trial, [group.select(waiting) for group in groups], truncation)
-        better = found < loss[waiting]
-        rows = waiting[better]
-        guess = guess.replaced(rows, trial.select(better))
-        loss[rows] = found[better]
+            trial_losses = objective.losses(
+                trial, [group.select(pending) for group in stage.residuals], stage.truncation
+            )
+        lower = trial_losses < losses[pending]
+        rows = pending[lower]
+        guess = guess.replaced(rows, trial.select(lower))
+        losses[rows] = trial_losses[lower]
         damping[rows] = (damping[rows] * 0.3).clamp_min(1e-6)
-        waiting = waiting[~better]
-        damping[waiting] = (damping[waiting] * 5.0).clamp_max(1e6)
-        if not len(waiting):
+        pending = pending[~lower]
+        damping[pending] = (damping[pending] * 5.0).clamp_max(1e6)
+        if not len(pending):
             break
-    return guess, loss, damping
+    return guess, losses, damping

@@ -1,4 +1,4 @@
-"""Losses of codes and poses against residuals, and the normal equations of a step down."""
+"""Losses of codes and poses against residuals, and the normal equations of a Gauss-Newton step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..decoder.linearize import Linearize, Linearized
 from .residuals import Residuals, into_cube
 
 FLOOR = 5e-3
-"""Residuals below this, in the unit frame, are weighted as if they were this large (least squares from here on)."""
+"""Least absolute residual, in the unit frame, in the weight 1 / |r| of iterative reweighting."""
 
 
 class Guess(NamedTuple):
-    """What a fit moves.
+    """Codes and poses of S shapes.
 
     Attributes:
         codes: (S, D).
-        pose: of the points of each shape, S of them; None leaves points where they are.
-        origin: (S, D) codes that they are held to; None is zero.
+        pose: S transforms of each shape's points into the unit frame; None leaves points where they are.
+        origin: (S, D) codes that the prior is centred on; None is zero.
     """
 
     codes: Tensor
@@ -30,12 +30,12 @@ class Guess(NamedTuple):
     origin: Tensor | None = None
 
     def replaced(self, rows: Tensor, other: Guess) -> Guess:
-        """This, with some shapes taken from another that has as many as there are rows."""
+        """This guess with shapes `rows` taken from another, which has as many."""
         pose = None if self.pose is None or other.pose is None else self.pose.replaced(rows, other.pose)
         return self._replace(codes=self.codes.index_copy(0, rows, other.codes), pose=pose)
 
     def select(self, rows: Tensor) -> Guess:
-        """Some of the shapes."""
+        """Shapes `rows`, in that order."""
         pose, origin = self.pose, self.origin
         return Guess(
             self.codes[rows],
@@ -45,12 +45,12 @@ class Guess(NamedTuple):
 
 
 class NormalEquations(NamedTuple):
-    """The normal equations of S shapes for P numbers that may move.
+    """Normal equations of S shapes in P active parameters.
 
     Attributes:
-        curvature: (S, P, P).
-        slope: (S, P).
-        losses: (S,) where they were made, priors included.
+        hessian: (S, P, P), by Gauss-Newton.
+        gradient: (S, P).
+        losses: (S,) at the point of linearisation, priors included.
     """
 
     hessian: Tensor
@@ -59,12 +59,12 @@ class NormalEquations(NamedTuple):
 
 
 class Fields(Protocol):
-    """What a problem asks of a decoder."""
+    """The part of a decoder that an objective needs."""
 
     branches: ClassVar[tuple[str, ...]]
 
     def prepare(self, codes: Tensor) -> Any:
-        """Work that depends on the codes alone."""
+        """Work that depends on the codes (S, D) alone."""
         ...
 
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
@@ -72,24 +72,24 @@ class Fields(Protocol):
         ...
 
     def linearizer(self, branch: str | None = None) -> Linearize:
-        """The fields and their derivatives."""
+        """Fields and their first derivatives."""
         ...
 
 
 class CodeObjective:
-    """Losses of guesses, and the normal equations of a step down.
+    """Losses of guesses and their normal equations: sum of residual means + prior |z - z0|^2 + pose_weight |q - q0|^2.
 
-    Where points have a pose, distances are those of the points' own units: the field over the scale. A pose that
-    shrinks the points to a spot of the surface gains nothing by it.
+    z is the code and z0 its origin; q holds log scale and shift of the pose, and q0 those of the pose prior. With a
+    pose, residuals are of distances in the points' own unit, the field over the scale: shrinking the points towards one
+    spot of the surface lowers nothing.
 
     Args:
-        decoder: with its weights at rest.
-        prior: weight of each squared code number, one for all (a number) or one each (D,).
-        free: (D + 7,) which numbers may move: those of the code, the rotation vector, log scale and translation. None
-            moves the code alone.
-        place: weight of the squares of how far a pose's log scale and shift are from home, which keeps what the
-            residuals leave open near it.
-        home: a pose -> the pose of the same rotation that it is held to; None is the frame that the points came in.
+        decoder: frozen.
+        prior: weight of the squared code numbers, one for all or (D,).
+        active: (D + 7,) mask of the parameters that may move: code, rotation vector, log scale, translation. None moves
+            the code alone.
+        pose_weight: of the pose prior.
+        pose_prior: a pose -> the pose of equal rotation that it is drawn to; None is the frame of the points.
     """
 
     def __init__(
@@ -101,127 +101,132 @@ class CodeObjective:
         pose_weight: float = 0.0,
         pose_prior: Callable[[Pose], Pose] | None = None,
     ):
-        self.decoder, self.prior, self.active, self.pose_weight = decoder, torch.as_tensor(prior), active, pose_weight
-        self.pose_prior = pose_prior
+        self.decoder, self.prior, self.active = decoder, torch.as_tensor(prior), active
+        self.pose_weight, self.pose_prior = pose_weight, pose_prior
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
     def losses(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> Tensor:
-        """(S,), priors included; differentiable in codes and poses."""
+        """Losses (S,) of a guess, priors included; differentiable in codes and poses."""
         total = self._priors(guess)
         states: dict[int | None, object] = {}
         for group in groups:
             if group.prefix not in states:
-                states[group.prefix] = self.decoder.prepare(_cut(guess.codes, group.prefix))
-            places, beyond = _placed(guess, group.points)
-            values = self.decoder.query(states[group.prefix], places, self.branch)
-            total = total + group.loss(_in_own_units(values + beyond, guess), truncation)
+                states[group.prefix] = self.decoder.prepare(_prefix(guess.codes, group.prefix))
+            points, outside = _to_unit(guess, group.points)
+            values = self.decoder.query(states[group.prefix], points, self.branch) + outside
+            total = total + group.loss(_to_source(values, guess), truncation)
         return total
 
     def normal_equations(self, guess: Guess, groups: Sequence[Residuals], truncation: float) -> NormalEquations:
-        """The reweighted squares about a guess."""
-        codes = guess.codes
-        count, size = codes.shape
-        total = size + (FREEDOMS if guess.pose is not None else 0)
-        weight = (2.0 * self.prior.to(codes)).expand(size)
-        curvature, slope = codes.new_zeros(count, total, total), codes.new_zeros(count, total)
-        curvature.diagonal(dim1=1, dim2=2)[:, :size] = weight
-        slope[:, :size] = weight * self._way(guess)
-        if guess.pose is not None and self.pose_weight:
-            jacobian, residual = _of_place(guess.pose, turns=self.pose_prior is None), self._off(guess.pose)
-            curvature[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
-            slope[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ residual[..., None])[..., 0]
-        losses = self._priors(guess)
+        """Normal equations of the iteratively reweighted squares, linearised at a guess.
+
+        The weight of a residual r in a group of N is w / (N max(|r|, `FLOOR`)), so that its square has the gradient of
+        the absolute value.
+        """
+        hessian, gradient = self._prior_equations(guess)
+        losses, size = self._priors(guess), guess.codes.shape[1]
         for group in groups:
-            places, beyond = _placed(guess, group.points)
-            field = self.linearize(_cut(codes, group.prefix), places)
-            values = field.values + beyond
-            jacobian = _derivatives(field, places, values, guess)
-            values = _in_own_units(values, guess)
-            residual, factor = group.residual(values, truncation)
+            points, outside = _to_unit(guess, group.points)
+            field = self.linearize(_prefix(guess.codes, group.prefix), points)
+            values = field.values + outside
+            jacobian = _jacobian(field, points, values, guess)
+            residual, slope = group.residual(_to_source(values, guess), truncation)
             losses = losses + group.mean(residual)
-            share = (
-                group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
-            ).sqrt()
-            jacobian *= _in_own_units(factor * share, guess)[..., None]
-            curved, sloped = jacobian.mT @ jacobian, (jacobian.mT @ (share * residual)[..., None])[..., 0]
+            weight = group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
+            root = weight.sqrt()
+            jacobian *= _to_source(slope * root, guess)[..., None]
+            group_hessian, group_gradient = jacobian.mT @ jacobian, (jacobian.mT @ (root * residual)[..., None])[..., 0]
             if group.prefix is not None:
-                curved[:, group.prefix : size] = curved[:, :, group.prefix : size] = sloped[:, group.prefix : size] = (
-                    0.0
-                )
-            curvature, slope = curvature + curved, slope + sloped
+                unread = slice(group.prefix, size)
+                group_hessian[:, unread] = group_hessian[:, :, unread] = group_gradient[:, unread] = 0.0
+            hessian, gradient = hessian + group_hessian, gradient + group_gradient
         if self.active is None:
-            return NormalEquations(curvature, slope, losses)
-        return NormalEquations(curvature[:, self.active][:, :, self.active], slope[:, self.active], losses)
-
-    def _priors(self, guess: Guess) -> Tensor:
-        """Losses (S,) of codes and poses as such."""
-        total = (self.prior.to(guess.codes) * self._way(guess).square()).sum(1)
-        if guess.pose is not None and self.pose_weight:
-            total = total + self.pose_weight * self._off(guess.pose).square().sum(1)
-        return total
-
-    def _way(self, guess: Guess) -> Tensor:
-        """How far codes (S, D) are from where they are held."""
-        return guess.codes if guess.origin is None else guess.codes - guess.origin
-
-    def _off(self, pose: Pose) -> Tensor:
-        """How far log scale and shift (S, 4) are from where they are held."""
-        place = torch.cat([pose.log_scale[:, None], pose.shift], 1)
-        if self.pose_prior is None:
-            return place
-        home = self.pose_prior(pose)
-        return place - torch.cat([home.log_scale[:, None], home.shift], 1)
+            return NormalEquations(hessian, gradient, losses)
+        return NormalEquations(hessian[:, self.active][:, :, self.active], gradient[:, self.active], losses)
 
     def retract(self, guess: Guess, steps: Tensor) -> Guess:
-        """The guess after steps (S, P) down."""
+        """The guess minus steps (S, P) in the active parameters; poses move on their manifold (`Pose.retract`)."""
         size = guess.codes.shape[1]
         if self.active is not None:
-            whole = steps.new_zeros(len(steps), len(self.active))
-            whole[:, self.active] = steps
-            steps = whole
+            full = steps.new_zeros(len(steps), len(self.active))
+            full[:, self.active] = steps
+            steps = full
         pose = None if guess.pose is None else guess.pose.retract(-steps[:, size:])
         return guess._replace(codes=guess.codes - steps[:, :size], pose=pose)
 
+    def _prior_equations(self, guess: Guess) -> tuple[Tensor, Tensor]:
+        """Hessian (S, Q, Q) and gradient (S, Q) of the priors in all Q numbers of code and pose."""
+        count, size = guess.codes.shape
+        total = size + (FREEDOMS if guess.pose is not None else 0)
+        weight = (2.0 * self.prior.to(guess.codes)).expand(size)
+        hessian, gradient = guess.codes.new_zeros(count, total, total), guess.codes.new_zeros(count, total)
+        hessian.diagonal(dim1=1, dim2=2)[:, :size] = weight
+        gradient[:, :size] = weight * _code_offset(guess)
+        if guess.pose is not None and self.pose_weight:
+            jacobian, offset = _pose_jacobian(guess.pose, self.pose_prior is None), self._pose_offset(guess.pose)
+            hessian[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
+            gradient[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ offset[..., None])[..., 0]
+        return hessian, gradient
 
-def _placed(guess: Guess, points: Tensor) -> tuple[Tensor, Tensor | float]:
-    """Points (S, N, 3) in the unit frame, inside the cube, and how far beyond it they were."""
+    def _priors(self, guess: Guess) -> Tensor:
+        """Losses (S,) of codes and poses by the priors."""
+        total = (self.prior.to(guess.codes) * _code_offset(guess).square()).sum(1)
+        if guess.pose is not None and self.pose_weight:
+            total = total + self.pose_weight * self._pose_offset(guess.pose).square().sum(1)
+        return total
+
+    def _pose_offset(self, pose: Pose) -> Tensor:
+        """Log scale and shift (S, 4) minus those of the pose prior."""
+        numbers = torch.cat([pose.log_scale[:, None], pose.shift], 1)
+        if self.pose_prior is None:
+            return numbers
+        prior = self.pose_prior(pose)
+        return numbers - torch.cat([prior.log_scale[:, None], prior.shift], 1)
+
+
+def _code_offset(guess: Guess) -> Tensor:
+    """Codes (S, D) minus the origins of their prior."""
+    return guess.codes if guess.origin is None else guess.codes - guess.origin
+
+
+def _to_unit(guess: Guess, points: Tensor) -> tuple[Tensor, Tensor | float]:
+    """Points (S, N, 3) in the unit frame, clamped to the cube, and their distances (S, N) from it."""
     if guess.pose is None:
         return points.expand(len(guess.codes), -1, -1), 0.0
     return into_cube(guess.pose.apply(points))
 
 
-def _in_own_units(values: Tensor, guess: Guess) -> Tensor:
+def _to_source(values: Tensor, guess: Guess) -> Tensor:
+    """Distances (S, N) of the unit frame in the points' own unit."""
     return values if guess.pose is None else values * (-guess.pose.log_scale).exp()[:, None]
 
 
-def _derivatives(field: Linearized, places: Tensor, values: Tensor, guess: Guess) -> Tensor:
-    """Derivatives of the distances in the points' own units (S, N, D or D + 7), times the scale of the pose."""
+def _jacobian(field: Linearized, points: Tensor, values: Tensor, guess: Guess) -> Tensor:
+    """Derivatives (S, N, D or D + 7) of the distances in the points' own unit, times the scale of the pose."""
     if guess.pose is None:
         return field.of_codes
     gradient = field.of_points
-    growing = (gradient * places).sum(-1) - values
-    return torch.cat(
-        [field.of_codes, torch.linalg.cross(places, gradient), growing[..., None], gradient],
-        -1,
-    )
+    of_scale = (gradient * points).sum(-1) - values
+    return torch.cat([field.of_codes, torch.linalg.cross(points, gradient), of_scale[..., None], gradient], -1)
 
 
-def _of_place(pose: Pose, turns: bool) -> Tensor:
-    """Derivatives (S, 4, 7) of log scale and shift in the numbers of a motion, of its rotation only if it counts.
+def _pose_jacobian(pose: Pose, with_rotation: bool) -> Tensor:
+    """Derivatives (S, 4, 7) of log scale and shift in a motion of the pose.
 
-    It does not where the home turns along, so that next to nothing comes between the two.
+    Those of the rotation are left out where a pose prior rotates with the pose, which hardly changes the offset.
     """
     count = len(pose.shift)
     jacobian = pose.shift.new_zeros(count, 4, FREEDOMS)
     jacobian[:, 0, 3] = 1.0
-    eye = torch.eye(3, dtype=pose.shift.dtype, device=pose.shift.device)
-    if turns:
-        jacobian[:, 1:, :3] = torch.linalg.cross(eye.expand(count, 3, 3), pose.shift[:, None].expand(-1, 3, -1)).mT
+    identity = torch.eye(3, dtype=pose.shift.dtype, device=pose.shift.device)
+    if with_rotation:
+        jacobian[:, 1:, :3] = torch.linalg.cross(identity.expand(count, 3, 3), pose.shift[:, None].expand(-1, 3, -1)).mT
     jacobian[:, 1:, 3] = pose.shift
-    jacobian[:, 1:, 4:] = eye
+    jacobian[:, 1:, 4:] = identity
     return jacobian
 
 
-def _cut(codes: Tensor, kept: int | None) -> Tensor:
-    return codes if kept is None else codes * (torch.arange(codes.shape[1], device=codes.device) < kept)
+def _prefix(codes: Tensor, size: int | None) -> Tensor:
+    """Codes (S, D) with all numbers after the first `size` at zero."""
+    return codes if size is None else codes * (torch.arange(codes.shape[1], device=codes.device) < size)

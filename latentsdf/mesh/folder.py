@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .load import MESH_ENDINGS
+from .endings import MESH_ENDINGS, check_mesh_folder
 
 
 def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
@@ -21,10 +21,7 @@ def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[st
         FileNotFoundError, NotADirectoryError: no such folder.
         ValueError: no mesh below it.
     """
-    if not source_dir.exists():
-        raise FileNotFoundError(f"no such folder: {source_dir}")
-    if not source_dir.is_dir():
-        raise NotADirectoryError(f"{source_dir} is a file; give the folder that the meshes lie in")
+    check_mesh_folder(source_dir)
     files: list[Path] = []
     for folder, inner, names in os.walk(source_dir, followlinks=True):
         here = Path(folder)

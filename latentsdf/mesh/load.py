@@ -10,9 +10,11 @@ import trimesh
 
 from ..core.arrays import Array, Indices
 from ..core.interrupt import delay_interrupt
+from .endings import MESH_ENDINGS, check_mesh_file
 
-MESH_ENDINGS = (".ply", ".obj", ".stl", ".off", ".glb", ".gltf")
-"""File endings that `load_mesh` reads."""
+
+class NotAMesh(ValueError):
+    """A file that holds points alone, or whose ending is that of no mesh format."""
 
 
 def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
@@ -26,13 +28,14 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the ending is unknown, the file cannot be read, or it holds no usable surface.
+        NotAMesh: the ending is unknown, or the file is a point cloud.
+        ValueError: the file cannot be read, or it holds no usable surface.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no mesh file {path}; give a file with one of the endings {_endings()}")
+    check_mesh_file(path)
     if path.suffix.lower() not in MESH_ENDINGS:
-        raise ValueError(f"{path.name}: {path.suffix or 'no ending'!r} is no mesh ending; known are {_endings()}")
+        known = ", ".join(MESH_ENDINGS)
+        raise NotAMesh(f"{path.name}: {path.suffix or 'no ending'!r} is no mesh ending; known are {known}")
     if path.stat().st_size == 0:
         raise ValueError(f"{path.name}: the file is empty (0 bytes); export the mesh again")
     try:
@@ -48,7 +51,7 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
     if len(vertices) == 0 or (len(faces) == 0 and not isinstance(loaded, trimesh.PointCloud | trimesh.Trimesh)):
         raise ValueError(f"{path.name}: the mesh is empty (no vertices); export it again")
     if len(faces) == 0:
-        raise ValueError(
+        raise NotAMesh(
             f"{path.name}: a point cloud ({len(vertices)} points, no faces) where a mesh is wanted; "
             "make a surface of it with `latentsdf reconstruct`"
         )
@@ -105,7 +108,3 @@ def _merge_vertices(vertices: Array, faces: Indices):
     used[faces] = True
     renumbered = np.cumsum(used) - 1
     return vertices[used], renumbered[faces]
-
-
-def _endings() -> str:
-    return ", ".join(MESH_ENDINGS)

@@ -1,108 +1,108 @@
-"""A prior as far as a scan lets it be: a distance is never more than that to a point, and free space stays free."""
+"""A prior clamped to the constraints of a scan: distances to its points, winding numbers and free space."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import KDTree
 from torch import Tensor
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Mask
 from ..core.field import SDF, evaluate
 from ..core.lattice import cell_centres
+from ..scan.scan import Scan
 from ..scan.visibility import in_free_space
-from ..scan.winding import CLOSED, openness, winding_numbers
+from ..scan.winding import CLOSED, winding_numbers
 
 _CELLS = 48
+_WIDTH = 2.0 / _CELLS
+"""Lattice of the free and solid space."""
 _RAYS = 4000
-_SURE = 0.15
-"""A winding number so far below zero means outside, and so far below one inside, whatever was not scanned."""
-_FAR = 0.1
-"""From there on, unit frame, a prior begins to keep its value where the bounds agree with it on the side."""
+"""Sensor rays that are followed."""
+_OPEN_MARGIN = 0.15
+"""On an open scan, winding numbers this far below 0 are outside and this far above 1 - margin inside, whatever the
+missing surface adds."""
+_CLOSED_MARGIN = 0.25
+"""On a closed scan, winding numbers below this are outside, and above 1 minus this inside."""
+_KEPT = 0.1
+"""Size from which on a value of the prior is kept where the constraints agree with its sign (unit frame)."""
 
 
 class ConstrainedPrior:
-    """A prior changed where points say that it is wrong; away from them it stands.
+    """A prior f clamped where the points of a scan contradict it.
 
-    - The distance to a point bounds the distance to the surface, so the field is at most that, on either side.
-    - Where the winding number of the points (Barill et al. 2018) is below zero one looks at the outside of the surface,
-      and what was not scanned cannot change that; likewise for the inside where it is near one.
-    - Cells that sensor rays cross before they end are free, and unless the scan is cropped those that the sensor
-      looked past.
-    - A closed scan tells the sides almost everywhere by its winding number: below a quarter or above three quarters.
+    - |f(x)| <= d(x), the distance to the nearest point.
+    - Where the winding number of an open scan (Barill et al. 2018) is clearly negative, x faces the outside of the
+      scanned surface, whatever the missing part adds; likewise the inside where it is near 1. On a closed scan it
+      decides almost everywhere.
+    - Cells that sensor rays cross before they end are free; unless the scan is cropped so is the free space beside its
+      points.
 
-    What is known to be outside is made so: the field is there at least as large as the way to what is not, up to
-    0.2; likewise inside. Where prior and bound agree on a side, both far from the surface, the prior's own value stays.
+    In a region known to be outside, f >= min(distance to the region's border, d, 0.2); likewise inside. Where clamped
+    and plain values have one sign and are both far from zero, the plain one stays.
 
     Args:
-        prior: the field, in the unit frame.
-        points: (M, 3) trusted points in the cube, same frame.
-        normals: (M, 3), outward.
-        sensor: (3,) where all the points were seen from, (M, 3) where each was, or None.
-        cropped: whether the sensor may have missed parts of the shape that it faced.
-
-    Attributes:
-        closed: whether the scan covers its surface.
+        prior: SDF in the unit frame.
+        scan: inliers with normals, in the cube, same frame.
+        closed: whether the scan covers its surface; None decides by its openness.
     """
 
     smooth = False
 
-    def __init__(self, prior: SDF, points: Array, normals: Array, sensor: Array | None = None, cropped: bool = False):
-        self.prior, self._points, self._normals = prior, points, normals
-        self._tree = KDTree(points)
-        self.closed = openness(points, normals) < CLOSED
-        middles = cell_centres(_CELLS, dtype=torch.float64).numpy()
-        winding = winding_numbers(points, normals, middles)
-        far = np.asarray(self._tree.query(middles)[0]) > 2.0 / _CELLS
-        free = far & (winding < (0.25 if self.closed else -_SURE))
-        if sensor is not None:
-            free |= far & _crossed(points, sensor)
-            if not cropped:
-                free |= far & in_free_space(points, sensor, middles)
-        self._outside = _depth(free)
-        self._inside = _depth(far & (winding > (0.75 if self.closed else 1 - _SURE)) & ~free)
+    def __init__(self, prior: SDF, scan: Scan, *, closed: bool | None = None):
+        assert scan.normals is not None
+        self.prior, self._tree = prior, scan.tree
+        self.closed = scan.openness < CLOSED if closed is None else closed
+        centres = cell_centres(_CELLS, dtype=torch.float64).numpy()
+        winding = winding_numbers(scan.points, scan.normals, centres, scan.neighbour_distances)
+        far = np.asarray(self._tree.query(centres)[0]) > 2.0 * _WIDTH
+        free = far & (winding < (_CLOSED_MARGIN if self.closed else -_OPEN_MARGIN))
+        if scan.sensor is not None:
+            free |= far & _crossed_cells(scan.points, scan.sensor)
+            if not scan.cropped:
+                free |= far & in_free_space(scan.points, scan.sensor, centres)
+        solid = far & (winding > 1 - (_CLOSED_MARGIN if self.closed else _OPEN_MARGIN)) & ~free
+        self._outside, self._inside = _depth(free), _depth(solid)
 
     def __call__(self, points: Tensor) -> Tensor:
-        """The bounded distances (N,) at points (N, 3); without derivatives."""
-        places = points.detach().double().cpu().numpy()
-        reach = np.asarray(self._tree.query(places)[0])
-        cells = tuple(np.clip(((places + 1) * (_CELLS / 2)).astype(np.int64), 0, _CELLS - 1).T)
+        """Clamped distances (N,) at points (N, 3), without derivatives."""
+        queries = points.detach().double().cpu().numpy()
+        bound = np.asarray(self._tree.query(queries)[0])
+        cells = tuple(np.clip(((queries + 1) * (_CELLS / 2)).astype(np.int64), 0, _CELLS - 1).T)
         outside, inside = (
-            np.minimum(np.minimum(depth[cells], reach), 2 * _FAR) for depth in (self._outside, self._inside)
+            np.minimum(np.minimum(depth[cells], bound), 2 * _KEPT) for depth in (self._outside, self._inside)
         )
         prior = evaluate(self.prior, points).double().cpu().numpy()
-        value = np.clip(prior, -reach, reach)
+        value = np.clip(prior, -bound, bound)
         value = np.where(outside > 0, np.maximum(value, outside), value)
         value = np.where(inside > 0, np.minimum(value, -inside), value)
         size = np.minimum(np.abs(value), np.abs(prior))
-        spared = np.where(value * prior > 0, np.clip(size / _FAR - 1, 0, 1), 0.0)
-        value = value + spared * (prior - value)
+        kept = np.where(value * prior > 0, np.clip(size / _KEPT - 1, 0, 1), 0.0)
+        value = value + kept * (prior - value)
         return torch.from_numpy(value).to(points.device, points.dtype)
 
 
-def _depth(known: NDArray[np.bool_]) -> Array:
-    """How far known cells lie from those that are not, (C, C, C); at least half a cell in them and zero elsewhere."""
-    whole = known.reshape((_CELLS,) * 3)
-    if not whole.any():
-        return np.zeros(whole.shape)
-    distance = np.asarray(ndimage.distance_transform_edt(whole)) if not whole.all() else np.full(whole.shape, 1.0)
-    return np.where(whole, np.maximum(distance - 0.5, 0.5), 0.0) * (2.0 / _CELLS)
+def _depth(region: Mask) -> Array:
+    """Distance (C, C, C) of a region's cells from its border, at least half a cell; zero outside of it."""
+    cells = region.reshape((_CELLS,) * 3)
+    if not cells.any():
+        return np.zeros(cells.shape)
+    distance = np.asarray(ndimage.distance_transform_edt(cells)) if not cells.all() else np.full(cells.shape, 1.0)
+    return np.where(cells, np.maximum(distance - 0.5, 0.5), 0.0) * _WIDTH
 
 
-def _crossed(points: Array, sensor: Array) -> NDArray[np.bool_]:
-    """Cells that a ray from the sensor crosses more than two cells before it ends, (C^3,)."""
+def _crossed_cells(points: Array, sensor: Array) -> Mask:
+    """Cells (C^3,) that a ray from the sensor crosses more than two cells before it ends."""
     rows = np.random.default_rng(0).permutation(len(points))[:_RAYS]
-    chosen, width = points[rows], 2.0 / _CELLS
-    rays = np.broadcast_to(sensor, points.shape)[rows] - chosen
+    ends = points[rows]
+    rays = np.broadcast_to(sensor, points.shape)[rows] - ends
     length = np.linalg.norm(rays, axis=1, keepdims=True)
     rays = rays / np.maximum(length, np.finfo(np.float64).tiny)
-    free = np.zeros((_CELLS,) * 3, dtype=bool)
-    for step in np.arange(2.5, 2 * 3**0.5 * _CELLS / 2, 0.7):
-        places = chosen + step * width * rays
-        going = (np.abs(places) < 1).all(1) & (length[:, 0] > step * width)
-        if not going.any():
+    crossed = np.zeros((_CELLS,) * 3, dtype=bool)
+    for step in np.arange(2.5, 2 * 3**0.5 / _WIDTH, 0.7):
+        steps = ends + step * _WIDTH * rays
+        valid = (np.abs(steps) < 1).all(1) & (length[:, 0] > step * _WIDTH)
+        if not valid.any():
             break
-        free[tuple(((places[going] + 1) * (_CELLS / 2)).astype(np.int64).T)] = True
-    return free.reshape(-1)
+        crossed[tuple(((steps[valid] + 1) * (_CELLS / 2)).astype(np.int64).T)] = True
+    return crossed.reshape(-1)

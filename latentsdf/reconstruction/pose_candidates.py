@@ -1,4 +1,4 @@
-"""Where fits of scans start: codes of a space and poses, all pairs of them tried on a lattice."""
+"""Initial guesses of scan fits: pairs of a stored code and a pose, compared on a lattice."""
 
 from __future__ import annotations
 
@@ -8,58 +8,76 @@ from torch import Tensor
 
 from ..core.cube_rotations import cube_rotations, nearest_rotation
 from ..core.pose import FREEDOMS, Pose, PoseFreedom, spread_rotations
-from ..inference.candidates import CandidateFields, mean_and_some
+from ..inference.candidates import CANDIDATES, CandidateFields, mean_and_subset
 from ..inference.objective import Guess
 from ..inference.residuals import Residuals
 from ..space.space import LatentSpace
 
+TRUNCATION = 0.2
+"""Of the comparison on the lattice."""
+_PAIRS_PER_CODE = 2
+_STEP = 0.25
+"""Shrinkage (log scale) and shift, unit frame, of the additional poses of an open scan."""
 
-def candidate_fields_of_space(space: LatentSpace, candidates: int, seed: int) -> CandidateFields:
-    """The starts that scans are tried against; make it once for many scans of one space.
 
-    The mean code has the attitude that most of the space's shapes have.
+def candidate_fields(space: LatentSpace, seed: int = 0) -> CandidateFields:
+    """Fields of the mean code and of stored codes, for any number of scans of one space.
+
+    Args:
+        space: with its frames, by which the axes of each source mesh are known; the mean code has those of most.
+        seed: of the choice where the space holds more than `CANDIDATES` shapes.
     """
     codes = space.codes()
     device = next(space.decoder.parameters()).device
     if not len(codes):
         return CandidateFields(space.decoder, torch.zeros(1, space.code_size, device=device))
-    some, chosen = mean_and_some(codes, candidates, torch.Generator().manual_seed(seed))
+    subset, chosen = mean_and_subset(codes, CANDIDATES, torch.Generator().manual_seed(seed))
     rows = nearest_rotation(torch.from_numpy(np.stack([shape.frame.rotation for shape in space.values()])))
-    return CandidateFields(
-        space.decoder, some.to(device), attitudes=torch.cat([rows.mode().values[None], rows[chosen]])
-    )
+    rows = torch.cat([rows.mode().values[None], rows[chosen]])
+    return CandidateFields(space.decoder, subset.to(device), rotation_rows=rows)
 
 
-def rotations_for(pose: PoseFreedom, count: int, candidates: CandidateFields) -> tuple[Tensor, Tensor | None]:
-    """Rotations that are tried; where axes are alike, those of the stored shapes, and their rows in `attitudes()`."""
+def candidate_rotations(pose: PoseFreedom, count: int, candidates: CandidateFields) -> tuple[Tensor, Tensor | None]:
+    """Rotations (T, 3, 3) to compare.
+
+    Args:
+        pose: of the fit.
+        count: rotations of a free pose.
+        candidates: whose meshes' axes are taken where the pose has the axes of the meshes.
+
+    Returns:
+        The rotations, and the row of `cube_rotations` of each, None for a free pose.
+    """
     if pose == "free":
         return spread_rotations(count).to(candidates.codes), None
     rows = candidates.rotation_rows.unique()
     return cube_rotations()[rows].to(candidates.codes), rows
 
 
-def tried_poses(poses: Pose, whole: bool) -> Pose:
-    """Poses that are tried, all of them one or several times over.
-
-    Of an open scan, which shows less than the whole, also smaller ones beside the middle.
-    """
-    if whole:
-        return poses
-    steps = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(poses.shift) * 0.25
-    moves = torch.zeros(1 + len(steps), FREEDOMS).to(steps)
-    moves[1:, 3], moves[1:, 4:] = -0.25, steps
+def with_smaller_poses(poses: Pose) -> Pose:
+    """T poses, and 7 T more under which an open scan is smaller, centred or beside the centre: (8 T,), grouped by T."""
+    shifts = torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).to(poses.shift) * _STEP
+    moves = torch.zeros(1 + len(shifts), FREEDOMS).to(shifts)
+    moves[1:, 3], moves[1:, 4:] = -_STEP, shifts
     parts = [poses.retract(move.expand(len(poses.shift), -1)) for move in moves]
     return Pose(*(torch.cat(items) for items in zip(*parts, strict=True)))
 
 
 def best_pairs(
-    candidates: CandidateFields, poses: Pose, groups: list[Residuals], count: int, allowed: Tensor | None = None
+    candidates: CandidateFields, poses: Pose, groups: list[Residuals], count: int, rotation_rows: Tensor
 ) -> Guess:
-    """The pairs of code and pose of the lowest losses, of those allowed (P, K); no more than two of one code."""
-    losses = candidates.losses(poses, groups, 0.2)
-    if allowed is not None:
-        losses = losses.masked_fill(~allowed.to(losses.device), torch.inf)
-    low, rows = losses.topk(min(2, len(losses)), dim=0, largest=False)
-    order = low.reshape(-1).argsort()[: min(count, int(low.isfinite().sum()))]
-    pose_rows, code_rows = rows.reshape(-1)[order], order % len(candidates)
-    return Guess(candidates.codes[code_rows], poses.select(pose_rows))
+    """The pairs of code and pose of the lowest losses, at most two of one code.
+
+    Args:
+        candidates: K codes.
+        poses: P poses.
+        groups: residuals of the scan.
+        count: the most pairs.
+        rotation_rows: (P,) of the poses; only pairs of equal rotation are compared.
+    """
+    losses = candidates.losses(poses, groups, TRUNCATION)
+    allowed = rotation_rows[:, None] == candidates.rotation_rows
+    losses = losses.masked_fill(~allowed.to(losses.device), torch.inf)
+    lowest, rows = losses.topk(min(_PAIRS_PER_CODE, len(losses)), dim=0, largest=False)
+    order = lowest.reshape(-1).argsort()[: min(count, int(lowest.isfinite().sum()))]
+    return Guess(candidates.codes[order % len(candidates)], poses.select(rows.reshape(-1)[order]))

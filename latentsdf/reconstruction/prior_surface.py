@@ -1,4 +1,4 @@
-"""Where the surface of a prior lies, and which of it stays when points correct it."""
+"""Surface points of a prior, and those of them that a correction leaves in place."""
 
 from __future__ import annotations
 
@@ -6,60 +6,60 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from ..core.field import SDF, Jet, evaluate
 from ..core.lattice import cell_centres
 
 _CELLS = 48
-"""Cells an axis of the lattice that the surface is looked for with."""
-_NEIGHBORS = 16
-"""Points that say how far the prior is off at a place."""
+"""Cells per axis of the lattice whose centres are projected on the surface."""
+_NEIGHBOURS = 16
+"""Scan points whose median error is the prior's error at a surface point."""
 
 
 class PriorError(NamedTuple):
-    """How far a prior is off.
+    """Error of a prior at the points of a scan.
 
     Attributes:
-        points: (N, 3) of a scan.
-        off: (N,) from each to the prior's surface.
+        points: (N, 3).
+        distances: (N,) from each to the prior's surface.
     """
 
-    points: NDArray[np.float64]
-    off: NDArray[np.float64]
+    points: Array
+    distances: Array
 
 
-def surface_of(prior: SDF, held: SDF | None, width: float) -> NDArray[np.float64]:
-    """Places (K, 3) of a prior's surface in the cube.
+def surface_points(prior: SDF, constrained: SDF, width: float) -> Array:
+    """Points (K, 3) of a prior's surface in the cube, without those where its constraints move it.
 
     Args:
         prior: in the unit frame, with derivatives.
-        held: the prior as far as points let it be (`Bounded`): what it moves by half a width is left out.
-        width: places are on the surface to a tenth of it, in the unit frame.
+        constrained: the prior under the constraints of a scan (`ConstrainedPrior`); points at which it is half a width
+            or more from zero are left out.
+        width: of a cell; |prior| is at most a tenth of it at the points.
     """
-    places = cell_centres(_CELLS)
-    places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
+    points = cell_centres(_CELLS)
+    points = points[evaluate(prior, points).abs() < 2.0 / _CELLS]
     for _ in range(2):
-        places = torch.cat([Jet(prior, part).project().detach() for part in places.split(20_000)])
-    surface = places[(places.abs() <= 1).all(1) & (evaluate(prior, places).abs() < 0.1 * width)]
-    if held is not None:
-        surface = surface[evaluate(held, surface).abs() < 0.5 * width]
-    return surface.double().cpu().numpy()
+        points = torch.cat([Jet(prior, part).project().detach() for part in points.split(20_000)])
+    surface = points[(points.abs() <= 1).all(1) & (evaluate(prior, points).abs() < 0.1 * width)]
+    return surface[evaluate(constrained, surface).abs() < 0.5 * width].double().cpu().numpy()
 
 
-def fixed_surface(surface: NDArray[np.float64], known: PriorError, reach: float, width: float) -> NDArray[np.float64]:
-    """Places (K, 3) of a prior's surface that points do not speak of.
+def fixed_surface(surface: Array, error: PriorError, reach: float, width: float) -> Array:
+    """Surface points (K, 3) of a prior at which a correction is held to zero.
 
-    Where the prior is right at the points, what it says next to them is right as well; where it is off, the surface
-    must be free to follow them, three times as far as it is off and no farther than the reach.
+    A point is free within r = clip(3 e, 2 width, max(reach, 2 width)) of the scan, with e the median error of the prior
+    at the nearest scan points, and fixed beyond: where the prior is right at the scan it is right beside it, and where
+    it is not its surface must be free to follow the scan.
 
     Args:
-        surface: (N, 3), see `surface_of`.
-        known: how far the prior is off at the points.
-        reach: in the unit frame.
-        width: of a cell of the correction; closer than two of them to a point nothing is settled.
+        surface: (N, 3), from `surface_points`.
+        error: of the prior at the scan's points.
+        reach: the largest r, in the unit frame.
+        width: of a cell of the correction.
     """
-    distance, nearest = (np.asarray(part) for part in KDTree(known.points).query(surface, _NEIGHBORS))
-    free = np.clip(3.0 * np.median(known.off[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
-    return surface[distance[:, 0] > free]
+    distance, nearest = (np.asarray(part) for part in KDTree(error.points).query(surface, _NEIGHBOURS))
+    radius = np.clip(3.0 * np.median(error.distances[nearest], 1), 2.0 * width, max(reach, 2.0 * width))
+    return surface[distance[:, 0] > radius]

@@ -1,106 +1,95 @@
-"""The code and the frame that explain a scan: many starts tried on a lattice, the best of them fitted together."""
+"""Code and frame of a scan: stored codes in many poses, the best of them fitted together and pruned."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..core.pose import FREEDOMS, Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
-from ..inference.adam import adam
-from ..inference.candidates import CandidateFields
-from ..inference.levenberg_marquardt import FitResult, in_pairs, levenberg_marquardt
-from ..inference.objective import CodeObjective, Guess
+from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
+from ..inference.candidates import CandidateFields, LatticeFields
+from ..inference.levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
+from ..inference.objective import CodeObjective, Fields, Guess
 from ..inference.residuals import Residuals
-from ..scan.neighborhoods import noise_level
 from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
-from .pose_candidates import best_pairs, candidate_fields_of_space, rotations_for, tried_poses
-from .registration import lowest, register_candidates
-from .scan_residuals import ScanResiduals
+from .pose_candidates import best_pairs, candidate_fields, candidate_rotations, with_smaller_poses
+from .registration import POSE_ONLY, lowest_losses, register_candidates
+from .scan_residuals import ScanResiduals, with_normals
 
 LEAST_POINTS = 10
-"""Fewer distinct points than this say nothing about a shape."""
+"""Fewer distinct points than this determine no shape."""
+MOST_POINTS = 200_000
+"""Scan points kept; a larger scan is subsampled."""
+OUTLIER_DISTANCE = 3.0
+"""Of a scan with outliers, points are dropped where the neighbour of rank 8 is farther than this many medians."""
+TRUNCATION = 0.03
+"""Truncation at the end of the fit, unit frame."""
+COARSE_PRIOR = 3e-3
+"""Weight of the mean squared code offset while guesses are compared; larger trusts poses in which the scan is like the
+stored shapes."""
+POSE_WEIGHT_CLOSED, POSE_WEIGHT_OPEN = 1.0, 0.02
+"""Weights of the squared change of log scale and shift: the extent of a closed scan determines both, that of an open
+one does not."""
+LATTICE_GUESSES = 5
+"""Pairs that the lattice ranks first and the decoder compares, per pair that is fitted."""
+PAIRS_TRUNCATION = (0.1, 256, 128)
+"""Truncation and residuals of each kind by which the decoder compares pairs; residuals of a comparison by lattice."""
+COARSE_STAGES = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
+"""Pruning: guesses that go on, and truncation, residuals of each kind and iterations before."""
+EFFECTIVE_RESIDUALS = 200.0
+"""Residuals of neighbouring points are correlated; no scan counts as more independent ones than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanFitConfig:
-    """How the code and the frame of a scan are found."""
+    """Settings of the fit of a code and a frame to a scan.
+
+    Raises:
+        ValueError: a setting out of its range.
+    """
 
     pose: PoseFreedom = "placed"
-    """What of the frame is found. `known` needs the scan to lie as the meshes of the space did; `free` takes longer and
-    may find a wrong one where a shape looks alike from several sides."""
-    method: Literal["second-order", "adam"] = "second-order"
-    """`adam` is the reference: many more steps from the best start."""
-    steps: int | None = None
-    """Steps of the last fit; None takes 12 of second order, 400 of Adam. Larger fits closer, up to a point."""
+    """What of the frame is fitted. `known`: nothing; the scan lies as the meshes of the space did. `placed`: scale and
+    position. `free`: the rotation too; takes longer and may end in a wrong one where a shape is nearly symmetric."""
+    steps: int = 12
+    """Iterations of the last fit. Larger fits closer, up to a point."""
     points: int = 1024
-    """Points of each kind a step (from half to twice as many). Larger is smoother and slower."""
+    """Residuals of each kind per iteration, from half of this to twice as many. Larger is smoother and slower."""
     prior: float = 1e-2
-    """Weight of the mean squared way of the code from the stored one that it starts from. Larger stays nearer the
-    shapes of the space, smaller nearer the scan."""
-    likeness: float = 3e-3
-    """The same while starts are compared. Larger trusts poses in which the scan looks like the shapes of the space."""
-    place: float | None = None
-    """Weight of the squared change of scale (its logarithm) and place. Larger keeps them near the frame given, or,
-    where the pose is free, near that in which the turned points fill the unit sphere; smaller lets a partial scan move
-    farther. None takes 1 for a scan that is closed, whose extent says where it lies, and 0.02 for one that is open."""
-    truncation: float = 0.03
-    """Distances are compared within about this. Larger pulls from farther away, smaller cares for the surface."""
-    shortage: float | None = None
-    """Weight of a field nearer to zero than the scan is. Larger grows no surface where the scan shows none; None takes
-    a half for a scan that is closed and nothing for one that is open."""
-    candidates: int = 256
-    """Stored codes tried as starts, beside the mean code. Larger starts nearer and costs time."""
+    """Weight of the mean squared offset of the code from the stored one it starts from. Larger stays nearer the shapes
+    of the space, smaller nearer the scan."""
     rotations: int = 600
-    """Rotations tried where the pose is free. Larger misses fewer; 600 leave 25 degrees to the fit."""
+    """Rotations compared where the pose is free. Larger misses fewer; 600 leave at most 25 degrees to the fit."""
     starts: int = 24
-    """Pairs of a code and a pose that are fitted; the worse ones are given up on the way."""
-    outliers: float = 3.0
-    """Of a scan with strays, points are dropped where the neighbour of rank 8 is farther than this many times the
-    usual; 0 keeps them all."""
-    largest: int = 200_000
-    """Scan points kept; a larger scan is subsampled."""
+    """Pairs of a code and a pose that are fitted; most are pruned early. Larger misses fewer shapes, slower."""
     seed: int = 0
     """Seed of everything random."""
 
     def __post_init__(self):
         if self.pose not in ("known", "placed", "free"):
             raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
-        if self.method not in ("second-order", "adam"):
-            raise ValueError(f"method must be second-order or adam, got {self.method!r}")
-        if min(self.count, self.points, self.rotations, self.starts, self.largest) < 1 or self.candidates < 0:
-            raise ValueError("steps, points, rotations, starts and largest must be at least 1, candidates at least 0")
-        if (
-            not self.truncation > 0
-            or min(self.prior, self.likeness, self.place or 0.0, self.outliers, self.shortage or 0.0) < 0
-        ):
-            raise ValueError(
-                "truncation must be positive; prior, likeness, place, outliers and shortage must be at least 0"
-            )
-
-    @property
-    def count(self) -> int:
-        """Steps of the last fit."""
-        return self.steps if self.steps is not None else {"second-order": 12, "adam": 400}[self.method]
+        if min(self.steps, self.points, self.rotations, self.starts) < 1:
+            raise ValueError("steps, points, rotations and starts must be at least 1")
+        if not self.prior >= 0:
+            raise ValueError(f"prior must be at least 0, got {self.prior}")
 
 
 class ScanFit(NamedTuple):
-    """What was found for a scan.
+    """Result of a fit to a scan.
 
     Attributes:
         code: (D,).
         frame: the scan's units <-> unit frame.
-        covariance: (D, D) of the code, by the curvature at the end (Laplace); of its numbers as they are fitted.
-        scan: cleaned, in its own units.
-        openness: see `ScanEvidence`.
+        covariance: (D, D) of the code, by Laplace's approximation.
+        scan: cleaned, with normals where it has points enough, in its own units.
         error: mean truncated residual at the end, in the unit frame.
         stop: why the fit ended.
     """
@@ -109,15 +98,8 @@ class ScanFit(NamedTuple):
     frame: Frame
     covariance: Tensor
     scan: Scan
-    openness: float
     error: float
     stop: Stop
-
-
-def candidate_fields(space: LatentSpace, config: ScanFitConfig | None = None) -> CandidateFields:
-    """The starts that scans are tried against; make it once for many scans of one space."""
-    config = config or ScanFitConfig()
-    return candidate_fields_of_space(space, config.candidates, config.seed)
 
 
 def fit_scan(
@@ -129,113 +111,150 @@ def fit_scan(
     candidates: CandidateFields | None = None,
     on_step: OnStep | None = None,
 ) -> ScanFit:
-    """Find the code and the frame under which a shape of the space explains a scan.
+    """Fit the code and the frame under which a shape of the space explains a scan.
 
-    Every stored code is tried in every pose on a lattice (`CandidateFields`). The best pairs are fitted together by
-    damped Gauss-Newton steps on code, rotation, scale and place, first with codes held to be like the space's; the
-    worse ones are given up on the way, and the best one is fitted to the end, held to the stored code that it came
-    from, which says most about what was not seen (joint fit: DSP-SLAM, Wang et al. 2021, with many starts).
+    Every stored code is compared in every pose on a lattice (`CandidateFields`). The best pairs are fitted together by
+    Levenberg-Marquardt on code, rotation, scale and shift, and pruned; the best one is fitted to the end, with a prior
+    centred on the stored code that it came from. (Joint fit of DSP-SLAM, Wang et al. 2021, from many guesses.)
 
     Args:
-        space: whose decoder reads the code; inside and outside come from it where the scan has no normals.
-        scan: points in their own units.
-        config: how.
-        frame: to start from, or to keep where the pose is known; None is the scan's bounding sphere.
-        candidates: of this space, where there is one already.
-        on_step: called after every step of the last fit.
+        space: whose decoder reads the code.
+        scan: points in their own units; normals are estimated where it has none.
+        config: `ScanFitConfig()` if None.
+        frame: initial frame, or the frame itself where the pose is known; None is the scan's bounding sphere.
+        candidates: `candidate_fields(space)`, where there are some already.
+        on_step: called after every iteration of the last fit.
+
+    Returns:
+        The fit; interrupted in its last part, as far as it came.
 
     Raises:
         ValueError: too few distinct points.
-        KeyboardInterrupt: Ctrl-C before one start was chosen; after that the fit so far is returned.
+        KeyboardInterrupt: Ctrl-C before one guess was chosen.
     """
-    config = config or ScanFitConfig()
-    scan = remove_outliers(scan, config.largest, config.outliers, LEAST_POINTS, config.seed)
-    base = frame or scan.frame()
-    unit = scan.transformed(base)
-    evidence = ScanResiduals(unit, config.shortage, seed=config.seed)
-    closed = evidence.openness < CLOSED
-    candidates = candidates or candidate_fields(space, config)
-    decoder, size = space.decoder, space.code_size
-    free = torch.ones(size + FREEDOMS, dtype=torch.bool)
-    free[size:] = torch.tensor(active_freedoms(config.pose))
-    place = (1.0 if closed else 0.02) if config.place is None else config.place
-    by_extent = config.pose == "free" or (closed and config.pose == "placed" and frame is None)
-    home = bounding_sphere_pose(unit.points, noise_level(unit.points), candidates.codes) if by_extent else None
-
-    def draw(count: int) -> list[Residuals]:
-        return [group.to(candidates.codes.device) for group in evidence.sample(count)]
-
-    alike = CodeObjective(decoder, config.likeness / size, free, pose_weight=place, pose_prior=home)
-    turns, rows = rotations_for(config.pose, config.rotations, candidates)
-    turned = Pose.from_rotations(turns)
-    poses = tried_poses(turned if home is None else home(turned), closed or config.pose == "known")
-    if rows is None:
-        near = register_candidates(candidates, poses, len(turns), draw, place, home, SEEN * config.starts)
-        guess = lowest(alike, near, draw(256), 0.1, config.starts)
-    else:
-        allowed = rows.repeat(len(poses.shift) // len(rows))[:, None] == candidates.rotation_rows
-        guess = best_pairs(candidates, poses, draw(128), config.starts, allowed)
-    guess = guess._replace(origin=guess.codes)
-    for kept, truncation, points, steps in ROUNDS:
-        if len(guess.codes) > kept:
-            groups = draw(points)
-            found = levenberg_marquardt(alike, lambda _, t=truncation, g=groups: (t, g), guess, [steps])
-            if found.stop is Stop.INTERRUPTED:
-                raise KeyboardInterrupt
-            guess = found.guess.select(found.losses.topk(kept, largest=False).indices)
-    problem = CodeObjective(decoder, config.prior / size, free, pose_weight=place, pose_prior=home)
-    found = _fitted(problem, draw, guess, config, on_step)
-    groups, guess = draw(2 * config.points), found.guess
-    with torch.no_grad():
-        error = float(CodeObjective(decoder, 0.0).losses(guess, groups, config.truncation))
-    assert guess.pose is not None
-    return ScanFit(
-        guess.codes[0],
-        guess.pose.frame(0, base),
-        _covariance(problem, guess, groups, config.truncation, error),
-        scan,
-        evidence.openness,
-        error,
-        found.stop,
-    )
+    problem = ScanProblem(space, scan, config or ScanFitConfig(), frame, candidates)
+    return problem.summary(problem.fine_fit(problem.coarse_fit(), on_step))
 
 
-SEEN = 5
-"""Times as many pairs as are fitted are compared by the decoder, of those that a lattice ranks first."""
-ROUNDS = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
-"""How starts are given up: those kept, and the truncation, points of each kind and steps before."""
-EFFECTIVE = 200.0
-"""Residuals of neighbouring points go together; no scan counts as more than so many independent ones."""
+class ScanProblem:
+    """A cleaned scan with normals, its residuals, and the priors of its pose: the parts of `fit_scan`.
+
+    Args:
+        space, scan, config, frame, candidates: as `fit_scan` takes them.
+
+    Attributes:
+        scan: cleaned, in its own units.
+        base: frame that poses start from.
+        residuals: in the unit coordinates of `base`.
+        generator: of all draws of residuals, in the order of the parts.
+
+    Raises:
+        ValueError: too few distinct points.
+    """
+
+    def __init__(
+        self,
+        space: LatentSpace,
+        scan: Scan,
+        config: ScanFitConfig,
+        frame: Frame | None = None,
+        candidates: CandidateFields | None = None,
+    ):
+        scan = remove_outliers(scan, MOST_POINTS, OUTLIER_DISTANCE, LEAST_POINTS, config.seed)
+        self.scan, self.config, self.decoder = with_normals(scan, config.seed), config, space.decoder
+        self.closed = self.scan.openness < CLOSED
+        self.base = frame or scan.frame()
+        self.candidates = candidates or candidate_fields(space, config.seed)
+        unit, like = self.scan.transformed(self.base), self.candidates.codes
+        self.residuals = ScanResiduals(unit, config.seed).to(like.device)
+        self.generator = torch.Generator().manual_seed(config.seed + 1)
+        self.pose_prior: Callable[[Pose], Pose] | None = None
+        if config.pose == "free" or (self.closed and config.pose == "placed" and frame is None):
+            self.pose_prior = bounding_sphere_pose(unit.points, unit.noise, like)
+
+    def objective(self, prior: float) -> CodeObjective:
+        """Objective of codes and poses, with a weight of the mean squared code offset."""
+        active = [True] * self.decoder.code_size + active_freedoms(self.config.pose)
+        return self._objective(self.decoder, prior / self.decoder.code_size, active)
+
+    def coarse_fit(self) -> Guess:
+        """The best guess of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+        """
+        objective = self.objective(COARSE_PRIOR)
+        guess = self._initial_guesses(objective)
+        guess = guess._replace(origin=guess.codes)
+        for count, truncation, points, iterations in COARSE_STAGES:
+            if len(guess.codes) > count:
+                stage = FitStage(truncation, self._sample(points), iterations)
+                result = levenberg_marquardt(objective, guess, [stage])
+                if result.stop is Stop.INTERRUPTED:
+                    raise KeyboardInterrupt
+                guess = result.guess.select(result.losses.topk(count, largest=False).indices)
+        return guess
+
+    def fine_fit(self, guess: Guess, on_step: OnStep | None = None) -> FitResult:
+        """Fit one guess to the end, over stages of narrowing truncation and growing samples.
+
+        Args:
+            guess: one code and pose, and the origin of the code's prior.
+            on_step: called after every iteration; True pauses.
+        """
+        config, iterations = self.config, stage_iterations(self.config.steps)
+        initial = COARSE_STAGES[-1][1]
+
+        def stages() -> Iterator[FitStage]:
+            for number, count in enumerate(iterations):
+                progress = number / max(1, len(iterations) - 1)
+                narrowed = min(1.0, 2.0 * progress) if len(iterations) > 1 else 1.0
+                points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
+                yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
+
+        objective = self.objective(config.prior)
+        return levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+
+    def summary(self, result: FitResult) -> ScanFit:
+        """Error, covariance and frame of a fit of one guess."""
+        guess, groups = result.guess, self._sample(2 * self.config.points)
+        assert guess.pose is not None
+        with torch.no_grad():
+            error = float(CodeObjective(self.decoder, 0.0).losses(guess, groups, TRUNCATION))
+        covariance = _covariance(self.objective(self.config.prior), guess, groups, error)
+        return ScanFit(guess.codes[0], guess.pose.frame(0, self.base), covariance, self.scan, error, result.stop)
+
+    def _objective(self, fields: Fields, prior: float, active: list[bool]) -> CodeObjective:
+        weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
+        return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior)
+
+    def _sample(self, count: int) -> list[Residuals]:
+        return self.residuals.sample(count, self.generator)
+
+    def _initial_guesses(self, objective: CodeObjective) -> Guess:
+        """Pairs of a stored code and a pose, the best first."""
+        config, candidates = self.config, self.candidates
+        truncation, points, lattice_points = PAIRS_TRUNCATION
+        rotations, rows = candidate_rotations(config.pose, config.rotations, candidates)
+        poses = Pose.from_rotations(rotations)
+        poses = poses if self.pose_prior is None else self.pose_prior(poses)
+        poses = poses if self.closed or config.pose == "known" else with_smaller_poses(poses)
+        if rows is not None:
+            rows = rows.repeat(len(poses.shift) // len(rows))
+            return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rows)
+        registration = self._objective(LatticeFields(candidates), 0.0, POSE_ONLY)
+        count = LATTICE_GUESSES * config.starts
+        guess = register_candidates(
+            candidates, poses, len(rotations), registration, self.residuals, self.generator, count
+        )
+        return lowest_losses(objective, guess, self._sample(points), truncation, config.starts)
 
 
-def _covariance(
-    problem: CodeObjective, guess: Guess, groups: list[Residuals], truncation: float, error: float
-) -> Tensor:
-    """Covariance (D, D) of the code by Laplace's approximation, for absolute residuals of mean size `error`."""
-    curvature = problem.normal_equations(guess, groups, truncation).hessian
-    count = min(EFFECTIVE, float(sum(group.points.shape[1] for group in groups)))
-    eye = 1e-9 * torch.eye(curvature.shape[1], dtype=curvature.dtype, device=curvature.device)
-    whole = torch.linalg.inv((curvature[0] + eye).double()) * (max(error, 1e-4) / count)
+def _covariance(objective: CodeObjective, guess: Guess, groups: list[Residuals], error: float) -> Tensor:
+    """Covariance (D, D) of the code, (b / n) H^-1 of absolute residuals of mean size b (Laplace's approximation)."""
+    hessian = objective.normal_equations(guess, groups, TRUNCATION).hessian[0]
+    count = min(EFFECTIVE_RESIDUALS, float(sum(group.points.shape[1] for group in groups)))
+    damping = 1e-9 * torch.eye(len(hessian), dtype=hessian.dtype, device=hessian.device)
+    covariance = torch.linalg.inv((hessian + damping).double()) * (max(error, 1e-4) / count)
     size = guess.codes.shape[1]
-    return whole[:size, :size].to(curvature.dtype)
-
-
-def _fitted(
-    problem: CodeObjective,
-    draw: Callable[[int], list[Residuals]],
-    guess: Guess,
-    config: ScanFitConfig,
-    on_step: OnStep | None,
-) -> FitResult:
-    if config.method == "adam":
-        return adam(problem, lambda _: (config.truncation, draw(config.points)), guess, config.count, 2e-2, on_step)
-    stages = in_pairs(config.count)
-    first = max(ROUNDS[-1][1], config.truncation)
-
-    def at(stage: int) -> tuple[float, list[Residuals]]:
-        done = stage / max(1, len(stages) - 1)
-        reach = min(1.0, 2.0 * done) if len(stages) > 1 else 1.0
-        count = max(1, round(config.points * 4.0 ** (done - 0.5)))
-        return first * (config.truncation / first) ** reach, draw(count)
-
-    return levenberg_marquardt(problem, at, guess, stages, on_step)
+    return covariance[:size, :size].to(hessian.dtype)

@@ -1,111 +1,127 @@
-"""What a scan says about the field of its shape: where it is zero, how large it can be, where it is outside."""
+"""Residuals of a scan: zero at its points, bounds of the distance elsewhere, signs from normals and sensor rays."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from torch import Tensor
 
+from ..core.arrays import Array
 from ..inference.residuals import Kind, Residuals
-from ..scan.normals import outward_normals
 from ..scan.scan import Scan
 from ..scan.visibility import in_free_space
-from ..scan.winding import CLOSED, openness
+from ..scan.winding import CLOSED
 
+UNDER_WEIGHT = 0.5
+"""Weight of a field nearer to zero than a closed scan is; on an open scan, which may miss that surface, it is 0."""
+LEAST_FOR_NORMALS = 20
+"""Fewer points than this have no neighbourhoods for normals."""
+_POINTS = 20_000
 _QUERIES = 15_000
-_AROUND = 0.1
-_BESIDE = 0.02
-_RAY = 2.0
-_MOST = 20_000
-_LEAST = 20
+"""Scan points used, and queries of each kind; far more than a fit draws."""
+_SPREAD = 0.1
+"""Standard deviation of the unsigned queries around the points; as many are uniform in the cube."""
+_OFFSET = 0.02
+"""Standard deviation of the signed queries along the normals."""
+_RAY_LENGTH = 2.0
+"""Longest part of a sensor ray that queries are drawn on, the width of the cube."""
+
+
+def with_normals(scan: Scan, seed: int = 0) -> Scan:
+    """The scan with normals, estimated if it has none and enough points for them (`LEAST_FOR_NORMALS`).
+
+    Args:
+        scan: distinct points in any frame.
+        seed: of the orientation.
+    """
+    return scan.with_normals(seed) if len(scan) >= LEAST_FOR_NORMALS else scan
 
 
 class ScanResiduals:
-    """Residuals of a scan, in the frame its points are given in; a draw per stage is taken from each kind.
+    """Residuals of a scan, in the frame of its points.
 
-    The scan's points lie on the surface. Anywhere else the distance to the scan bounds the size of the field from
-    above; where the scan is closed it *is* that size (sign-agnostic learning, Atzmon and Lipman 2020), where it is open
-    there may be surface that it does not show, so nearer is no fault. Places beside the surface have a sign too, by the
-    normals; where there are none they are estimated and turned to the sensor, or outward (`orientation`). With a
-    sensor, all the way to it is outside, and unless the scan is cropped so is what it looked past.
+    - At the points the field is zero.
+    - Elsewhere the distance d to the nearest point bounds it, |f| <= d; on a closed scan |f| = d (sign-agnostic
+      learning, Atzmon and Lipman 2020).
+    - Beside the points the sign is that of the side of the normal, estimated where there are none.
+    - With a sensor the rays to the points are outside, and so is the free space beside them unless the scan is cropped.
 
     Args:
         scan: cleaned, about as large as the unit sphere.
-        shortage: weight of a field nearer to zero than the scan is; None takes a half for a closed scan, nothing for
-            an open one.
-        seed: of everything random.
+        seed: of the queries.
 
     Attributes:
-        openness: the share of the full sphere that the points miss of a closed surface (`sides.openness`): near 0 for a
-            closed scan, 1/2 for a flat patch. NaN where there are too few points to tell.
+        openness: of the scan (`Scan.openness`); NaN where it has too few points for normals.
     """
 
-    def __init__(self, scan: Scan, shortage: float | None = None, seed: int = 0):
-        random = np.random.default_rng(seed)
-        scan = _with_normals(scan.subsampled(_MOST, seed), seed)
-        points, normals = scan.points, scan.normals
-        self.openness = float("nan") if normals is None else openness(points, normals)
-        if shortage is None:
-            shortage = 0.5 if self.openness < CLOSED else 0.0
-        self._random = torch.Generator().manual_seed(seed + 1)
-        tree = KDTree(points)
-        self._parts: list[tuple[Kind, Tensor, Tensor, float]] = []
+    def __init__(self, scan: Scan, seed: int = 0):
+        generator = np.random.default_rng(seed)
+        scan = with_normals(scan, seed)
+        self.openness = scan.openness
+        scan = scan.subsampled(_POINTS, seed)
+        points = scan.points
+        self._groups: list[Residuals] = []
         self._add("signed", points, np.zeros(len(points)))
-        around = points[random.integers(len(points), size=_QUERIES)] + random.normal(0.0, _AROUND, (_QUERIES, 3))
-        free = np.concatenate([random.uniform(-1.0, 1.0, (_QUERIES, 3)), around])
-        self._add("size", free, np.asarray(tree.query(free)[0]), shortage)
-        if normals is not None:
-            self._add("signed", *_beside(points, normals, tree, random))
+        near = points[generator.integers(len(points), size=_QUERIES)] + generator.normal(0.0, _SPREAD, (_QUERIES, 3))
+        queries = np.concatenate([generator.uniform(-1.0, 1.0, (_QUERIES, 3)), near])
+        self._add("unsigned", queries, _distances(scan, queries), UNDER_WEIGHT if self.openness < CLOSED else 0.0)
+        if scan.normals is not None:
+            self._add("signed", *_signed_queries(scan, scan.normals, generator))
         if scan.sensor is not None:
-            way = _towards(points, scan.sensor, random)
-            self._add("outside", way, np.asarray(tree.query(way)[0]))
+            on_rays = _ray_queries(points, scan.sensor, generator)
+            self._add("outside", on_rays, _distances(scan, on_rays))
             if not scan.cropped:
-                past = free[in_free_space(points, scan.sensor, free)]
-                self._add("outside", past, np.asarray(tree.query(past)[0]))
+                free = queries[in_free_space(points, scan.sensor, queries)]
+                self._add("outside", free, _distances(scan, free))
 
-    def sample(self, count: int) -> list[Residuals]:
-        """At most `count` of each kind, in shape (1, N)."""
-        groups = []
-        for kind, points, targets, shortage in self._parts:
-            rows = torch.randint(len(points), (min(count, len(points)),), generator=self._random)
-            groups.append(Residuals(points[rows][None], targets[rows][None], kind, shortage))
-        return groups
+    def to(self, device: torch.device) -> ScanResiduals:
+        """These residuals, moved to a device."""
+        self._groups = [group.to(device) for group in self._groups]
+        return self
 
-    def _add(self, kind: Kind, points: NDArray, targets: NDArray, shortage: float = 1.0) -> None:
+    def sample(self, count: int, generator: torch.Generator) -> list[Residuals]:
+        """One group of at most `count` residuals (1, N) of each kind.
+
+        Args:
+            count: N, at least 1.
+            generator: of the choice.
+        """
+        drawn = []
+        for group in self._groups:
+            total = group.points.shape[1]
+            rows = torch.randint(total, (min(count, total),), generator=generator).to(group.points.device)
+            drawn.append(group._replace(points=group.points[:, rows], targets=group.targets[:, rows]))
+        return drawn
+
+    def _add(self, kind: Kind, points: Array, targets: Array, under_weight: float = 1.0) -> None:
         if len(points):
-            self._parts.append((kind, _tensor(points), _tensor(targets), shortage))
+            self._groups.append(Residuals(_tensor(points)[None], _tensor(targets)[None], kind, under_weight))
 
 
-def _with_normals(scan: Scan, seed: int) -> Scan:
-    """The scan with estimated normals where it has none: facing the sensor, else outward."""
-    if scan.normals is not None or len(scan) < _LEAST:
-        return scan
-    return replace(scan, normals=outward_normals(scan.points, scan.sensor, seed=seed))
+def _distances(scan: Scan, queries: Array) -> Array:
+    """Distances (N,) of queries (N, 3) to the nearest point."""
+    return np.asarray(scan.tree.query(queries)[0])
 
 
-def _beside(points: NDArray, normals: NDArray, tree: KDTree, random: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Places a little off the surface on both sides, with signed distances; those nearer to another part are left."""
-    rows = random.integers(len(points), size=_QUERIES)
-    offsets = random.normal(0.0, _BESIDE, _QUERIES)
-    places = points[rows] + offsets[:, None] * normals[rows]
-    nearest = np.asarray(tree.query(places)[0])
+def _signed_queries(scan: Scan, normals: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Queries on both sides of the surface with signed distances, without those nearer to another part of it."""
+    rows = generator.integers(len(scan), size=_QUERIES)
+    offsets = generator.normal(0.0, _OFFSET, _QUERIES)
+    queries = scan.points[rows] + offsets[:, None] * normals[rows]
+    nearest = _distances(scan, queries)
     own = nearest > 0.7 * np.abs(offsets)
-    return places[own], np.sign(offsets[own]) * np.minimum(nearest, np.abs(offsets))[own]
+    return queries[own], np.sign(offsets[own]) * np.minimum(nearest, np.abs(offsets))[own]
 
 
-def _towards(points: NDArray, sensor: NDArray, random: np.random.Generator) -> NDArray:
-    """Places on the way from points to the sensor, denser near the points, no farther than the cube reaches."""
-    rows = random.integers(len(points), size=_QUERIES)
-    ways = np.broadcast_to(sensor, points.shape)[rows] - points[rows]
-    length = np.linalg.norm(ways, axis=1, keepdims=True)
-    along = np.minimum(random.uniform(0.0, 1.0, (_QUERIES, 1)) ** 2 * length, _RAY)
-    places = points[rows] + along * ways / np.maximum(length, 1e-12)
-    return places[(np.abs(places) < 1.0).all(1)]
+def _ray_queries(points: Array, sensor: Array, generator: np.random.Generator) -> Array:
+    """Queries (N, 3) of the cube on the rays from points to the sensor, denser near the points."""
+    rows = generator.integers(len(points), size=_QUERIES)
+    rays = np.broadcast_to(sensor, points.shape)[rows] - points[rows]
+    length = np.linalg.norm(rays, axis=1, keepdims=True)
+    along = np.minimum(generator.uniform(0.0, 1.0, (_QUERIES, 1)) ** 2 * length, _RAY_LENGTH)
+    queries = points[rows] + along * rays / np.maximum(length, 1e-12)
+    return queries[(np.abs(queries) < 1.0).all(1)]
 
 
-def _tensor(array: NDArray) -> Tensor:
+def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

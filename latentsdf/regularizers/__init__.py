@@ -1,4 +1,4 @@
-"""What a field must satisfy beside the data: terms by name, presets by paper, and the objective that takes them."""
+"""Terms of an objective for signed distance functions, presets of published methods, and the weighted sum of terms."""
 
 import lazy_loader
 

@@ -13,8 +13,9 @@ from .gradient import level_set_alignment as level_set_alignment
 from .gradient import viscosity as viscosity
 from .objective import Objective as Objective
 from .presets import PRESETS as PRESETS
+from .presets import Terms as Terms
 from .presets import preset as preset
-from .presets import terms_of as terms_of
+from .presets import resolve_terms as resolve_terms
 from .pulling import disk_orthogonality as disk_orthogonality
 from .pulling import disk_tangency as disk_tangency
 from .pulling import disk_thinness as disk_thinness

@@ -1,6 +1,6 @@
-"""What the data say directly: zero on the points, not zero off them, the normals' direction, a probable code.
+"""Data terms: zero at the scan, non-zero off it, agreement with normals, and the prior of a code.
 
-Every function is pure and returns a mean.
+Every function is pure and returns a mean. u is the field.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch.linalg import vector_norm
 
 
 def surface(value: Tensor) -> Tensor:
-    """Size of the field at points of the surface.
+    """Absolute value of the field at points of the surface, mean |u|.
 
-    Source: IGR (Gropp et al. 2020), SIREN (Sitzmann et al. 2020).
+    Source: first term of IGR (Gropp et al. 2020, data loss of equation 2) and SIREN (Sitzmann et al. 2020, equation 6).
 
     Args:
         value: (M,) signed distances at scan points.
@@ -27,13 +27,13 @@ def surface(value: Tensor) -> Tensor:
 
 
 def off_surface(value: Tensor, *, alpha: float = 100.0) -> Tensor:
-    """Nearness to zero at points off the surface, so that no sheet appears where nothing was scanned.
+    """Penalty on small values off the surface, mean exp(-alpha |u|), against spurious sheets where nothing was scanned.
 
-    Source: SIREN (Sitzmann et al. 2020).
+    Source: SIREN (Sitzmann et al. 2020), last term of equation 6.
 
     Args:
-        value: (N,) signed distances at points of the box.
-        alpha: decay, in 1 / length; larger punishes a thinner layer about zero.
+        value: (N,) signed distances at points of the cube.
+        alpha: decay, in 1 / length; larger penalises a thinner layer around zero.
 
     Returns:
         Mean of exp(-alpha * |value|), a scalar.
@@ -49,18 +49,18 @@ def off_surface(value: Tensor, *, alpha: float = 100.0) -> Tensor:
 def normals(
     gradient: Tensor, normals: Tensor, *, form: Literal["cosine", "unsigned", "difference"] = "cosine"
 ) -> Tensor:
-    """Disagreement of the field's gradient with measured normals.
+    """Deviation of the field's gradient from measured normals n.
 
-    Source: SIREN (Sitzmann et al. 2020) for the cosines, IGR (Gropp et al. 2020) for the difference.
+    Source: SIREN (Sitzmann et al. 2020, equation 6), cosines; IGR (Gropp et al. 2020, equation 2), difference.
 
     Args:
         gradient: (M, 3) at scan points.
-        normals: (M, 3) unit normals, outward (any side for `unsigned`).
-        form: `cosine` is 1 - cos, `unsigned` 1 - |cos|, `difference` |gradient - normal|, which asks for unit slope
-            as well.
+        normals: (M, 3) unit normals, outward (of any sign for `unsigned`).
+        form: `cosine` is 1 - cos(grad u, n), `unsigned` 1 - |cos(grad u, n)|, `difference` |grad u - n|, which also
+            asks for unit slope.
 
     Returns:
-        Mean, a scalar.
+        Mean over the points, a scalar.
 
     Raises:
         ValueError: unknown form.
@@ -76,14 +76,14 @@ def normals(
 
 
 def code_prior(code: Tensor) -> Tensor:
-    """Mean squared entry of a code, or of several.
+    """Gaussian prior of a code z, mean z_d^2 over the entries of one code or of several.
 
-    Source: DeepSDF (Park et al. 2019), as in its released inference.
+    Source: DeepSDF (Park et al. 2019), second term of equation 10, with the mean of its released inference.
 
     Args:
         code: (D,) or (S, D).
 
     Returns:
-        A scalar.
+        Mean over all entries, a scalar.
     """
     return code.square().mean()

@@ -1,4 +1,4 @@
-"""Disks: flat Gaussians that say where a surface is and which way it lies, from a scan or from a splat file."""
+"""Disks: flat Gaussians along a surface, from a scan or from a splat file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import torch
 import trimesh
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.interrupt import delay_interrupt
-from ..scan.neighborhoods import local_pca
+from ..scan.neighbourhoods import local_pca
 from ..scan.scan import Scan
 
 SPLAT_PROPERTIES = ("x", "y", "z", *(f"scale_{i}" for i in range(3)), *(f"rot_{i}" for i in range(4)), "opacity")
-"""Properties of a vertex that a 3-D Gaussian splatting PLY holds; others are ignored."""
+"""Vertex properties of a 3-D Gaussian splatting PLY that are read; others are ignored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Disks:
         centers: (K, 3) in some frame.
         rotations: (K, 3, 3) orthonormal axes, as columns.
         scales: (K, 3) radii (standard deviations) along these axes, in the frame's unit of length; positive.
-        opacities: (K,) in [0, 1], how much each is there; 1 for disks of a scan.
+        opacities: (K,) in [0, 1]; 1 for disks of a scan.
 
     Raises:
         ValueError: shapes do not fit.
@@ -53,20 +54,20 @@ class Disks:
 
     @property
     def normals(self) -> Tensor:
-        """The unit axis of the smallest radius, (K, 3); which of its two sides is out is not known."""
+        """Unit axes of smallest radius, (K, 3); their signs are arbitrary."""
         column = self.scales.argmin(-1)[:, None, None].expand(-1, 3, 1)
         return self.rotations.gather(2, column)[..., 0]
 
     @staticmethod
-    def of_scan(scan: Scan, *, neighbors: int = 10, flatness: float = 0.1, noise: float = 0.0) -> Disks:
-        """One disk a point, by the scan's normals or else by principal components of the neighbours.
+    def from_scan(scan: Scan, *, neighbors: int = 10, flatness: float = 0.1, noise: float = 0.0) -> Disks:
+        """One disk for each point, along the scan's normals or else along local principal components.
 
         Args:
             scan: at least `neighbors` + 1 distinct points; repeated points make one disk.
             neighbors: the distance to the neighbour of this rank is the radius in the plane; larger closes gaps and
-                rounds detail. The neighbours also give the plane.
+                smooths detail. The neighbours also determine the plane.
             flatness: thickness over that radius.
-            noise: the least thickness, in the scan's units; about the noise of its points.
+            noise: lower bound of the thickness, in the scan's units; about the noise of its points.
 
         Returns:
             Disks in the scan's units, float64, opacities 1, in the order of their sorted points.
@@ -87,11 +88,11 @@ class Disks:
         distances, index = KDTree(points).query(points, neighbors + 1)
         axes = local_pca(points, np.asarray(index))[:, :, ::-1].copy()
         if scan.normals is not None:
-            axes = _around(scan.normals[first], axes)
+            axes = _axes_with_normal(scan.normals[first], axes)
         axes[:, :, 1] *= np.linalg.det(axes)[:, None]
         radius = np.asarray(distances)[:, -1]
         scales = np.stack([radius, radius, np.maximum(flatness * radius, noise)], 1)
-        return _tensors(points, axes, scales, np.ones(len(points)))
+        return _from_arrays(points, axes, scales, np.ones(len(points)))
 
     @staticmethod
     def load(path: str | PathLike[str], *, min_opacity: float = 0.0) -> Disks:
@@ -101,11 +102,11 @@ class Disks:
 
         Args:
             path: the file, binary or text.
-            min_opacity: splats below it are left out; GS-Pull's release prunes at 0.5.
+            min_opacity: splats below it are dropped; GS-Pull's release prunes at 0.5.
 
         Returns:
-            Disks in the file's units, float64. Splats with a number that is not finite, with a scale of zero or with
-            a zero quaternion are left out.
+            Disks in the file's units, float64, without splats that hold a number that is not finite, a scale of zero
+            or a zero quaternion.
 
         Raises:
             FileNotFoundError: no such file.
@@ -116,23 +117,23 @@ class Disks:
             raise FileNotFoundError(f"no splat file {path}; give a PLY of 3-D Gaussians")
         if path.suffix.lower() != ".ply":
             raise ValueError(f"{path.name}: {path.suffix or 'no ending'!r} is no splat ending, as .ply is")
-        table = _columns(path)
+        table = _read_splats(path)
         with np.errstate(over="ignore", invalid="ignore"):
             scales = np.exp(table[:, 3:6])
             opacities = 1 / (1 + np.exp(-table[:, 10]))
             lengths = np.linalg.norm(table[:, 6:10], axis=1)
             good = np.isfinite(table).all(1) & np.isfinite(scales).all(1) & (scales > 0).all(1) & (lengths > 0)
-        kept = good & (opacities >= min_opacity)
-        if not kept.any():
+        rows = good & (opacities >= min_opacity)
+        if not rows.any():
             raise ValueError(
                 f"{path.name}: none of its {len(table)} splats is usable ({int(good.sum())} are finite, 0 of them have "
                 f"an opacity of at least {min_opacity:g}); lower min_opacity or export the file again"
             )
-        rotations = _matrices(table[kept, 6:10] / lengths[kept, None])
-        return _tensors(table[kept, :3], rotations, scales[kept], opacities[kept])
+        rotations = Rotation.from_quat(table[rows][:, [7, 8, 9, 6]]).as_matrix()  # scipy: w last
+        return _from_arrays(table[rows, :3], rotations, scales[rows], opacities[rows])
 
     def nearest(self, points: Tensor) -> Tensor:
-        """Index (N,) of the disk whose center is nearest to each of the points (N, 3); no derivative."""
+        """Row (N,) of the disk whose center is nearest to each of the points (N, 3); not differentiable."""
         index = np.asarray(self._tree.query(points.detach().cpu().numpy())[1], dtype=np.int64)
         return torch.from_numpy(index).to(points.device)
 
@@ -141,36 +142,36 @@ class Disks:
         return KDTree(self.centers.detach().cpu().numpy())
 
     def __getitem__(self, rows: Tensor) -> Disks:
-        """The disks of some rows, by index (L,) or mask (K,)."""
+        """Some of the disks, by index (L,) or mask (K,)."""
         return Disks(self.centers[rows], self.rotations[rows], self.scales[rows], self.opacities[rows])
 
     def to(self, *target: torch.dtype | torch.device | str) -> Disks:
-        """These disks with another dtype or on another device, as `Tensor.to` takes them."""
+        """These disks with another dtype or on another device, as in `Tensor.to`."""
         parts = (self.centers, self.rotations, self.scales, self.opacities)
-        for place in target:
-            parts = tuple(part.to(place) for part in parts)
+        for dtype_or_device in target:
+            parts = tuple(part.to(dtype_or_device) for part in parts)
         return Disks(*parts)
 
     def transformed(self, frame: Frame) -> Disks:
         """These disks in the unit coordinates of a frame that is given in their units."""
-        turn = self.centers.new_tensor(frame.rotation)
-        centers = (self.centers - self.centers.new_tensor(frame.center)) @ turn.T / frame.scale
-        return replace(self, centers=centers, rotations=turn @ self.rotations, scales=self.scales / frame.scale)
+        rotation = self.centers.new_tensor(frame.rotation)
+        centers = (self.centers - self.centers.new_tensor(frame.center)) @ rotation.T / frame.scale
+        return replace(self, centers=centers, rotations=rotation @ self.rotations, scales=self.scales / frame.scale)
 
-    def scan(self, name: str = "") -> Scan:
-        """The centers as a scan, without normals because a disk has no side."""
+    def to_scan(self, name: str = "") -> Scan:
+        """The centers as a scan without normals, because the sign of a disk's axis is arbitrary."""
         return Scan(self.centers.detach().cpu().numpy(), name=name)
 
 
-def _tensors(*parts: NDArray) -> Disks:
+def _from_arrays(*parts: NDArray) -> Disks:
     return Disks(*(torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in parts))
 
 
-def _around(normals: NDArray, axes: NDArray) -> NDArray:
-    """Axes (K, 3, 3) whose last column is the normal and whose first is as near the old one as it can be."""
-    old = axes[:, :, 0]
-    first = old - (old * normals).sum(1, keepdims=True) * normals
-    # Where the old axis is nearly the normal, the coordinate axis least along the normal serves.
+def _axes_with_normal(normals: NDArray, axes: NDArray) -> NDArray:
+    """Axes (K, 3, 3): last the normal, first the given first axis projected on the plane of the disk."""
+    given = axes[:, :, 0]
+    first = given - (given * normals).sum(1, keepdims=True) * normals
+    # Where the given axis is nearly the normal, the coordinate axis least along the normal is projected instead.
     other = np.eye(3)[np.abs(normals).argmin(1)]
     other = other - (other * normals).sum(1, keepdims=True) * normals
     first = np.where((np.linalg.norm(first, axis=1) > 1e-3)[:, None], first, other)
@@ -178,18 +179,7 @@ def _around(normals: NDArray, axes: NDArray) -> NDArray:
     return np.stack([first, np.cross(normals, first), normals], 2)
 
 
-def _matrices(quaternions: NDArray) -> NDArray:
-    """Rotation matrices (K, 3, 3) of unit quaternions (K, 4), w first."""
-    w, x, y, z = quaternions.T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, -1) for row in rows], 1)
-
-
-def _columns(path: Path) -> NDArray[np.float64]:
+def _read_splats(path: Path) -> NDArray[np.float64]:
     """The splat properties of every vertex, (K, 11)."""
     try:
         with delay_interrupt():

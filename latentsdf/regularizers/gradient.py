@@ -1,7 +1,7 @@
-"""What the derivatives of a distance field must satisfy: unit slope, parallel level sets, little divergence, heat.
+"""Terms on derivatives of a field: unit slope, viscosity, divergence, screened heat and parallel level sets.
 
-Every function is pure: values at N points in, the mean over the points out. `foot_gradient` is the exception that
-asks the field once more.
+Every function is pure: values at N points in, the mean over the points out. u is the field. `foot_gradient`, an input
+of two terms, is the exception: it evaluates the field once more.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ..core.field import Jet
 
 
 def eikonal(gradient: Tensor, *, p: int = 1) -> Tensor:
-    """How far the slope is from one.
+    """Residual of the eikonal equation |grad u| = 1.
 
-    Source: IGR (Gropp et al. 2020), p = 2; SIREN (Sitzmann et al. 2020), p = 1.
+    Source: IGR (Gropp et al. 2020, equation 2), p = 2; SIREN (Sitzmann et al. 2020, equation 6), p = 1.
 
     Args:
-        gradient: (N, 3), without unit.
+        gradient: (N, 3), dimensionless.
         p: 1 takes absolute values, 2 squares.
 
     Returns:
-        Mean of | |gradient| - 1 |^p, a scalar.
+        Mean of | |grad u| - 1 |^p, a scalar.
 
     Raises:
         ValueError: p is neither 1 nor 2.
@@ -45,18 +45,17 @@ def viscosity(
 ) -> Tensor:
     """Residual of the viscous eikonal equation |grad u| = 1 + epsilon * Laplacian u, at points off the surface.
 
-    Source: ViscoReg (arXiv 2507.00412), L_veik without its second mean, which is `eikonal` on the surface points and
-    stays a term of its own. The released code replaces the two means by one over both sets when epsilon reaches 0,
-    which halves their weight; here epsilon = 0 gives `eikonal` at the same weight.
+    Source: ViscoReg (arXiv 2507.00412), the loss L_veik without its second mean, which is `eikonal` at the surface
+    points and stays a term of its own. The released code replaces the two means by one over both sets when epsilon
+    reaches 0, which halves their weight; here epsilon = 0 gives `eikonal` at the same weight.
 
     Args:
         value: (N,) signed distances; only their signs are used, and only by mode `signed`.
         gradient: (N, 3).
         laplacian: (N,), in 1 / length; None is allowed where epsilon is 0.
-        epsilon: viscosity, in units of length, so it means something in a frame of known size (the published
-            schedules assume max |coordinate| = 1).
-        mode: `plain` adds the same epsilon on both sides of the surface, as published. Its solutions are positive, so
-            inside it resists a negative field. `signed` takes epsilon * sign(u), which treats both sides alike.
+        epsilon: viscosity, in units of length; the published schedules assume a frame with max |coordinate| = 1.
+        mode: `plain` uses the same epsilon on both sides of the surface, as published. Its solutions are positive, so
+            inside it resists a negative field. `signed` uses epsilon * sign(u), which treats both sides equally.
         p: 1 takes absolute values (as released), 2 squares.
 
     Returns:
@@ -77,16 +76,16 @@ def viscosity(
 
 
 def divergence(laplacian: Tensor, *, low: float = 0.1, high: float = 50.0) -> Tensor:
-    """Size of the Laplacian, at points off the surface.
+    """Absolute divergence of the gradient, at points off the surface.
 
-    Source: DiGS (Ben-Shabat et al. 2022). Outside [low, high] the clamp leaves no gradient, as released.
+    Source: DiGS (Ben-Shabat et al. 2022), loss L_div. Outside [low, high] the clamp leaves no gradient, as released.
 
     Args:
         laplacian: (N,), in 1 / length.
-        low, high: limits of what counts.
+        low, high: bounds of the clamp, in 1 / length.
 
     Returns:
-        Mean of clamp(|laplacian|, low, high), a scalar.
+        Mean of clamp(|Laplacian u|, low, high), a scalar.
 
     Raises:
         ValueError: not 0 <= low < high.
@@ -96,34 +95,34 @@ def divergence(laplacian: Tensor, *, low: float = 0.1, high: float = 50.0) -> Te
     return laplacian.abs().clamp(low, high).mean()
 
 
-def directional_divergence(gradient: Tensor, bend: Tensor) -> Tensor:
-    """Size of the second derivative along the gradient, at points off the surface; 0 where the slope is constant.
+def directional_divergence(gradient: Tensor, second_along_gradient: Tensor) -> Tensor:
+    """Absolute second derivative along the gradient, at points off the surface; 0 where the slope is constant.
 
-    Source: StEik (Yang et al. 2023), with 1e-5 in the denominator as released.
+    Source: StEik (Yang et al. 2023), the directional divergence loss, with 1e-5 in the denominator as released.
 
     Args:
-        gradient: (N, 3).
-        bend: (N,), gradient . Hessian . gradient (`Jet.second_along_gradient`), in 1 / length.
+        gradient: (N, 3) g.
+        second_along_gradient: (N,), g^T H g with the Hessian H (`Jet.second_along_gradient`), in 1 / length.
 
     Returns:
-        Mean of |bend| / (|gradient|^2 + 1e-5), a scalar.
+        Mean of |g^T H g| / (|g|^2 + 1e-5), a scalar.
     """
-    return (bend.abs() / (gradient.square().sum(-1) + 1e-5)).mean()
+    return (second_along_gradient.abs() / (gradient.square().sum(-1) + 1e-5)).mean()
 
 
 def heat(value: Tensor, gradient: Tensor, *, sharpness: float = 10.0) -> Tensor:
-    """Energy of the screened heat exp(-sharpness * |u|), at points uniform in the box.
+    """Energy of the screened heat exp(-sharpness * |u|), at points uniform in the cube.
 
-    Source: HotSpot (Wang et al. 2025), with the integral taken as a mean over the points. No second derivative of the
-    field is needed.
+    Source: HotSpot (Wang et al. 2025), the loss L_heat, with the integral taken as a mean over the points. No second
+    derivative of the field is needed.
 
     Args:
         value: (N,) signed distances u.
         gradient: (N, 3).
-        sharpness: lambda, in 1 / length; the larger, the nearer is the minimiser to a distance.
+        sharpness: lambda, in 1 / length; the minimiser tends to a distance as it grows.
 
     Returns:
-        Mean of exp(-2 * sharpness * |u|) * (|gradient|^2 + 1) / 2, a scalar.
+        Mean of exp(-2 * sharpness * |u|) * (|grad u|^2 + 1) / 2, a scalar.
 
     Raises:
         ValueError: sharpness is not positive.
@@ -136,21 +135,21 @@ def heat(value: Tensor, gradient: Tensor, *, sharpness: float = 10.0) -> Tensor:
 def level_set_alignment(
     value: Tensor, gradient: Tensor, foot_gradient: Tensor, *, delta: float = 10.0, band: float = 0.1
 ) -> Tensor:
-    """One minus the cosine between the gradient at a point and that at its foot on the surface, more so near by.
+    """One minus the cosine between the gradients at a point and at its foot on the surface, weighted by nearness.
 
     Source: Level Set Alignment (Ma et al. 2023), equations 6, 7 and 9, without its weight alpha, which is the term's.
-    The foot is q - f(q) n(q). Equation 8 as printed (q - |f| n) and the released snippet (q + f n) miss the surface,
-    so they punish exact distances.
+    The foot is q - u(q) n(q) with the unit gradient n. Equation 8 as printed (q - |u| n) and the released snippet
+    (q + u n) miss the surface, so they penalise exact distances.
 
     Args:
         value: (N,) signed distances at the points; no derivative is taken through them.
         gradient: (N, 3) at the points.
-        foot_gradient: (N, 3) at their feet, from the function of this name.
+        foot_gradient: (N, 3) at their feet, from the function of that name.
         delta: decay of the weight exp(-delta * |value|), in 1 / length; the paper's best is 10.
-        band: points with |value| >= band count as 0, because far out a fitted field is no distance; in units of length.
+        band: points with |value| >= band contribute 0, as a fitted field is no distance far away; in units of length.
 
     Returns:
-        Sum over the band divided by N, a scalar.
+        Sum over the band of exp(-delta |u(q)|) (1 - cos(grad u(q), grad u(foot))), divided by N, a scalar.
 
     Raises:
         ValueError: delta is negative or band is not positive.
@@ -163,13 +162,13 @@ def level_set_alignment(
 
 
 def foot_gradient(jet: Jet, *, band: float = math.inf, detach_foot: bool = False) -> Tensor:
-    """The field's gradient at the feet of the points: one more evaluation of the field, within the band alone.
+    """Gradient at the feet q - u(q) n(q) of points: one more evaluation of the field, inside the band only.
 
     Args:
         jet: of the points.
-        band: the field is asked where |value| < band; elsewhere the answer is 0.
-        detach_foot: True takes the place of the feet as given, which saves a second-order path; False, as released,
-            lets them move with the field.
+        band: the field is evaluated where |value| < band; elsewhere the result is 0. In units of length.
+        detach_foot: True treats the feet as constants, which saves a second-order path; False, as released, also
+            differentiates through them.
 
     Returns:
         (N, 3), differentiable.
@@ -178,8 +177,8 @@ def foot_gradient(jet: Jet, *, band: float = math.inf, detach_foot: bool = False
     if not near.any():
         return torch.zeros_like(jet.points.detach())
     with torch.enable_grad():
-        found = Jet(jet.sdf, jet.project()[near], attached=not detach_foot).gradient
-        return found.new_zeros(jet.points.shape).index_put((near.nonzero()[:, 0],), found)
+        gradient = Jet(jet.sdf, jet.project()[near], attached=not detach_foot).gradient
+        return gradient.new_zeros(jet.points.shape).index_put((near.nonzero()[:, 0],), gradient)
 
 
 def _power(residual: Tensor, p: int) -> Tensor:

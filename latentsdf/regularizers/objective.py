@@ -1,4 +1,4 @@
-"""A table of terms, taken together: each set of points is differentiated once, whatever the terms."""
+"""Weighted sum of terms; the field is differentiated once at each set of points, whatever the terms."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .term import Term
 
 
 class Objective:
-    """The weighted terms of a field on a batch, by name.
+    """Weighted terms of a field on a batch, by name: loss = sum_k weight_k(progress) term_k(field, batch).
 
     Args:
-        terms: the rows; two rows of one term must be taken on different sets of points.
+        terms: the rows; two rows of one term need different sets of points.
 
     Raises:
         ValueError: no row, or two rows of one name.
@@ -37,55 +37,59 @@ class Objective:
             raise ValueError("an objective needs at least one term")
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
-            raise ValueError(f"two rows are named {twice[0]!r}; merge them or take them on different points")
+            raise ValueError(f"two rows are named {twice[0]!r}; merge them or give them different points")
 
     def active(self, progress: float) -> tuple[Term, ...]:
-        """The rows that weigh something at a moment of progress in [0, 1]."""
+        """The rows with a positive weight at a progress in [0, 1].
+
+        Raises:
+            ValueError: progress is outside of [0, 1].
+        """
         if not 0 <= progress <= 1:
             raise ValueError(f"progress must lie in [0, 1], got {progress}")
         return tuple(term for term in self.terms if term.weight_at(progress) > 0)
 
     def needs(self, progress: float | None = None) -> frozenset[str]:
-        """The fields of `Batch` that the rows take at a moment of progress, or at any (None)."""
+        """Fields of `Batch` that the rows need at a progress in [0, 1], or at any (None)."""
         rows = self.terms if progress is None else self.active(progress)
         return frozenset().union(*(term.needs() for term in rows))
 
     def __call__(self, sdf: SDF, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
-        """Take every row that is active.
+        """Evaluate every active row.
 
         Args:
             sdf: the field, in the frame of the batch.
-            batch: points and data.
-            progress: in [0, 1].
+            batch: points and measurements.
+            progress: of the fit, in [0, 1].
 
         Returns:
-            Label of the row -> weight times term, scalars; their sum is the loss. A term by itself is that over
-            `Term.weight_at(progress)`.
+            Label of the row -> weight times term, scalars; their sum is the loss. Divide by
+            `Term.weight_at(progress)` for the term alone.
 
         Raises:
-            ValueError: nothing is active, or a term needs what the batch or the field does not have.
+            ValueError: no row is active, or a term needs what the batch or the field does not have.
         """
         rows = self.active(progress)
         if not rows:
-            raise ValueError(f"no term weighs anything at progress {progress:g}")
-        reader = Reader(sdf, batch, frozenset().union(*(term.bent(progress) for term in rows)))
-        return {term.label: term.weight_at(progress) * _taken(term, reader, progress) for term in rows}
+            raise ValueError(f"no term has a weight at progress {progress:g}; change their start, stop or anneal")
+        reader = Reader(sdf, batch, frozenset().union(*(term.second_order_sets(progress) for term in rows)))
+        return {term.label: term.weight_at(progress) * _evaluate_term(term, reader, progress) for term in rows}
 
 
-def _taken(term: Term, reader: Reader, progress: float) -> Tensor:
-    """A term by itself, without its weight."""
+def _evaluate_term(term: Term, reader: Reader, progress: float) -> Tensor:
+    """A term without its weight."""
     knobs = term.knobs_at(progress)
     try:
-        inputs = [_joined(name, term.places, reader, knobs) for name in term.rule.inputs]
+        inputs = [_read_input(name, term.point_sets, reader, knobs) for name in term.rule.inputs]
         return term.rule.function(*inputs, **{name: knobs[name] for name in term.rule.options})
     except ValueError as error:
         raise ValueError(f"term {term.label!r}: {error}") from error
 
 
-def _joined(name: str, places: tuple[str, ...], reader: Reader, knobs: dict[str, Any]) -> Tensor | None:
-    """One input at all the points that a term is taken at."""
-    parts = [INPUTS[name].read(reader, place, knobs) for place in places]
-    whole = [part for part in parts if part is not None]
-    if len(whole) < len(parts):
+def _read_input(name: str, point_sets: tuple[str, ...], reader: Reader, knobs: dict[str, Any]) -> Tensor | None:
+    """One input at all points of a term, one set after the other."""
+    parts = [INPUTS[name].read(reader, at, knobs) for at in point_sets]
+    values = [part for part in parts if part is not None]
+    if len(values) < len(parts):
         return None
-    return whole[0] if len(whole) == 1 else torch.cat(whole)
+    return values[0] if len(values) == 1 else torch.cat(values)

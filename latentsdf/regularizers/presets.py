@@ -1,4 +1,4 @@
-"""The papers' objectives as tables of terms, in the papers' own weights."""
+"""Objectives of published methods as rows of terms, with the papers' own weights."""
 
 from __future__ import annotations
 
@@ -59,28 +59,31 @@ PRESETS: Mapping[str, tuple[Term, ...]] = {
         Term(name="disk_orthogonality", weight=0.1),
     ),
 }
-"""Preset name -> rows. What differs from the papers, and what our sources do not tell:
+"""Preset name -> rows. Deviations from the papers, and choices that the sources leave open:
 
-- `siren` (Sitzmann et al. 2020): the cosine of normals without its sign, as in the later code of the DiGS family.
+- `siren` (Sitzmann et al. 2020): the unsigned cosine of normals, as in the later code of the DiGS family.
 - `igr` (Gropp et al. 2020): the weights 1 and 0.1 of normals and eikonal are this library's reading; the eikonal term
-  is taken on points of space and on points near the surface.
+  is evaluated at points of space and at points near the surface.
 - `neural-pull` (Ma et al. 2021): the mean square of the paper; its release takes the mean distance (`p` = 1).
-- `neural-pull+lsa` (Ma et al. 2023): the foot q - f n, and no derivative through the weight; both differ from print and
+- `neural-pull+lsa` (Ma et al. 2023): the foot q - u n, and no derivative through the weight; both differ from print and
   release. No band, as published.
 - `digs` (Ben-Shabat et al. 2022): without normals.
 - `steik` (Yang et al. 2023): the surface weight of its SRB runs; 5000 for ShapeNet and scenes. Its quadratic neurons
-  are a matter of the network.
-- `viscoreg` (arXiv 2507.00412): SRB's schedule; others in `VISCOSITY`. The eikonal weight stays when epsilon is 0; the
-  release halves it.
+  belong to the network.
+- `viscoreg` (arXiv 2507.00412): the schedule of SRB; others are in `VISCOSITY`. The eikonal weight stays when epsilon
+  is 0; the release halves it.
 - `hotspot` (Wang et al. 2025): the weights and the schedule of the sharpness are this library's.
-- `gs-pull` (Zhang et al. 2024): the terms that need no image. Disks do not move and their radii are fixed, so the
-  centers are not pulled and thinness is left out. No eikonal term, on purpose of the paper. No term knows inside from
-  outside, so the field must start as a ball or come from a latent space.
+- `gs-pull` (Zhang et al. 2024): the terms that need no image. Disks and their radii are fixed, so the centers are not
+  pulled and thinness is left out. No eikonal term, as in the paper. No term distinguishes inside from outside, so the
+  field must be initialised as a ball or come from a latent space.
 """
+
+Terms = str | Mapping[str, float] | Sequence[Term]
+"""An objective as a user gives it: the name of a preset, weights by term name, or rows."""
 
 
 def preset(name: str, *, normals: bool = True) -> tuple[Term, ...]:
-    """The rows of a paper's objective.
+    """Rows of a published objective.
 
     Args:
         name: key of `PRESETS`.
@@ -94,18 +97,22 @@ def preset(name: str, *, normals: bool = True) -> tuple[Term, ...]:
     return tuple(term for term in PRESETS[name] if normals or "normals" not in term.needs())
 
 
-def terms_of(choice: str | Mapping[str, float] | Sequence[Term]) -> tuple[Term, ...]:
-    """Rows from what a user gives: a preset's name, weights by term name, or rows.
+def resolve_terms(terms: Terms, *, normals: bool = True) -> tuple[Term, ...]:
+    """Rows of an objective.
+
+    Args:
+        terms: the name of a preset, weights by term name, or rows.
+        normals: as for `preset`; weights and rows are taken as they are.
 
     Raises:
         ValueError: an unknown preset or term, or a weight out of its range.
-        TypeError: something else among the rows.
+        TypeError: a row that is not a `Term`.
     """
-    if isinstance(choice, str):
-        return preset(choice)
-    if isinstance(choice, Mapping):
-        return tuple(Term(name=name, weight=weight) for name, weight in choice.items())
-    rows = tuple(choice)
+    if isinstance(terms, str):
+        return preset(terms, normals=normals)
+    if isinstance(terms, Mapping):
+        return tuple(Term(name=name, weight=weight) for name, weight in terms.items())
+    rows = tuple(terms)
     for row in rows:
         if not isinstance(row, Term):
             raise TypeError(f"an objective is made of terms, got {row!r}")

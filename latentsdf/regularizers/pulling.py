@@ -1,7 +1,8 @@
-"""What pulls a field onto points and disks: foot points on the data, level sets tangent to disks.
+"""Pulling terms: feet of queries on scan points or disks, and level sets tangent to disks.
 
-Every function is pure: values at N queries (or K disks) in, the mean out. Cosines are taken without sign where disks
-are concerned, because a disk has no side; the sign of the field must then come from elsewhere.
+Every function is pure: values at N queries (or K disks) in, the mean out. The foot of a query q is q - u(q) n(q), with
+the field u and its unit gradient n. Cosines with disks are unsigned, because a disk has no side; the sign of the field
+must then come from elsewhere.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from torch.linalg import vector_norm
 
 
 def pull(foot: Tensor, nearest: Tensor, *, p: int = 2) -> Tensor:
-    """How far the foot of a query is from the scan point nearest to the query.
+    """Distance of the foot of a query from the scan point nearest to the query.
 
-    Source: Neural-Pull (Ma et al. 2021); the neighbour is that of the query itself, before it is pulled.
+    Source: Neural-Pull (Ma et al. 2021), equations 1 and 2; the neighbour is that of the query before it is pulled.
 
     Args:
-        foot: (N, 3) queries minus value times unit gradient (`Jet.project`), in units of length.
-        nearest: (N, 3) the nearest scan points.
+        foot: (N, 3) feet of the queries (`Jet.project`), in units of length.
+        nearest: (N, 3) scan points nearest to the queries.
         p: 2 is the mean square (paper), 1 the mean distance (the PyTorch release).
 
     Returns:
@@ -29,35 +30,29 @@ def pull(foot: Tensor, nearest: Tensor, *, p: int = 2) -> Tensor:
     """
     if p not in (1, 2):
         raise ValueError(f"p must be 1 (distance) or 2 (squared distance), got {p}")
-    miss = foot - nearest
-    return vector_norm(miss, dim=-1).mean() if p == 1 else miss.square().sum(-1).mean()
+    offset = foot - nearest
+    return vector_norm(offset, dim=-1).mean() if p == 1 else offset.square().sum(-1).mean()
 
 
 def pull_to_disks(
-    foot: Tensor,
-    centers: Tensor,
-    rotations: Tensor,
-    scales: Tensor,
-    *,
-    floor: float = 0.0,
-    normalized: bool = False,
+    foot: Tensor, centers: Tensor, rotations: Tensor, scales: Tensor, *, floor: float = 0.0, normalized: bool = False
 ) -> Tensor:
-    """Minus the logarithm of the nearest disk's Gaussian at the foot of a query.
+    """Negative logarithm of the nearest disk's Gaussian at the foot of a query.
 
     Source: GS-Pull (Zhang et al. 2024), equation 5, with the covariance of the disk itself; the release overwrites it
-    with one constant for all axes. Misses within a disk are cheap, misses off its plane are dear.
+    with one constant for all axes. Offsets within a disk cost little, offsets from its plane cost much.
 
     Args:
-        foot: (N, 3) queries minus value times unit gradient, in units of length.
+        foot: (N, 3) feet of the queries, in units of length.
         centers: (N, 3) of the disk nearest to each query before it is pulled.
-        rotations: (N, 3, 3) their axes, as columns.
+        rotations: (N, 3, 3) axes of these disks, as columns.
         scales: (N, 3) their radii along these axes, in units of length; positive.
-        floor: the least radius that counts, in units of length; raise it for splats that are thinner than the noise.
+        floor: lower bound of the radii, in units of length; raise it for splats that are thinner than the noise.
         normalized: True multiplies by the square of each disk's smallest radius, so that the loss is half a squared
-            distance off the plane and its weight means the same at any density. False is the paper's.
+            distance from the plane and its weight means the same at any density. False is the paper's.
 
     Returns:
-        Mean of d^T Sigma^-1 d / 2 with d = foot - center, a scalar.
+        Mean of d^T Sigma^-1 d / 2 with d = foot - center and the disk's covariance Sigma, a scalar.
 
     Raises:
         ValueError: floor is negative.
@@ -72,17 +67,17 @@ def pull_to_disks(
 
 
 def disk_tangency(foot_gradient: Tensor, disk_normals: Tensor) -> Tensor:
-    """One minus the unsigned cosine between the field's gradient at a pulled disk center and the disk's axis.
+    """One minus the unsigned cosine between the field's gradient at the foot of a disk's center and the disk's axis.
 
-    Source: GS-Pull (Zhang et al. 2024), equation 4. With disks that do not move it is a loss on the normals of the
-    field; with disks that learn it also straightens the disks.
+    Source: GS-Pull (Zhang et al. 2024), equation 4. With fixed disks it is a loss on the normals of the field; with
+    learned disks it also aligns the disks.
 
     Args:
         foot_gradient: (K, 3) at the feet of the disks' centers.
         disk_normals: (K, 3) the disks' unit axes of smallest radius.
 
     Returns:
-        Mean, a scalar in [0, 1].
+        Mean of 1 - |cos|, a scalar in [0, 1].
     """
     return (1 - torch.cosine_similarity(foot_gradient, disk_normals, dim=-1).abs()).mean()
 
@@ -97,13 +92,13 @@ def disk_orthogonality(gradient: Tensor, disk_normals: Tensor) -> Tensor:
         disk_normals: (N, 3) the unit axis of the disk nearest to each query.
 
     Returns:
-        Mean, a scalar in [0, 1].
+        Mean of 1 - |cos|, a scalar in [0, 1].
     """
     return (1 - torch.cosine_similarity(gradient, disk_normals, dim=-1).abs()).mean()
 
 
 def disk_thinness(scales: Tensor) -> Tensor:
-    """The disks' smallest radii, for disks whose radii are learned; it moves nothing where they are fixed.
+    """Smallest radius of each disk, for learned radii; it has no effect where they are fixed.
 
     Source: GS-Pull (Zhang et al. 2024), equation 3.
 
@@ -111,6 +106,6 @@ def disk_thinness(scales: Tensor) -> Tensor:
         scales: (K, 3) radii in units of length.
 
     Returns:
-        Mean of the smallest of the three, a scalar.
+        Mean over the disks of min(s_1, s_2, s_3), a scalar.
     """
     return scales.amin(-1).mean()

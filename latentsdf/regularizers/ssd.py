@@ -1,4 +1,4 @@
-"""The smooth signed distance energy, for fields that are fitted by descent; the same energy has a linear solver."""
+"""Smooth signed distance energy, for fields fitted by descent; `latentsdf.solver` minimises it by a linear solve."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def ssd_energy(
     position: float = 100.0,
     bending: float = 1e-3,
 ) -> Tensor:
-    """Misfit of normals and positions at the scan points, plus bending of the field in all of space.
+    """Misfit of normals and positions at the scan points, plus the squared Hessian in all of space.
 
-    Source: SSD (Calakli and Taubin 2011) in the arrangement of NeuralSSD (arXiv 2511.14283), whose weights are not
-    known; the defaults are this library's.
+    Source: SSD (Calakli and Taubin 2011) in the form of NeuralSSD (arXiv 2511.14283), whose weights are not published;
+    the defaults are this library's.
 
     Args:
         value: (M,) signed distances at scan points.
         gradient: (M, 3) at scan points.
         normals: (M, 3) unit normals, outward.
-        space_hessian: (N, 3, 3) at points uniform in the box, in 1 / length.
-        reliability: (M,) weights of the scan points' positions; None weighs all by 1.
+        space_hessian: (N, 3, 3) at points uniform in the cube, in 1 / length.
+        reliability: (M,) weights of the positions of the scan points; None weighs all by 1.
         position: weight of the squared values, in 1 / length^2.
         bending: weight of the squared Hessian, in length^2; larger is smoother.
 
     Returns:
-        mean |gradient - normal|^2 + position * mean(reliability * value^2) + bending * mean |Hessian|^2, a scalar.
+        mean |grad u - n|^2 + position * mean(reliability * u^2) + bending * mean |Hess u|^2, a scalar.
 
     Raises:
         ValueError: a negative weight.

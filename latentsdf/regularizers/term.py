@@ -1,4 +1,8 @@
-"""One row of an objective: which term, how heavy, from when to when, with which knobs."""
+"""Row of an objective: a term, its weight, schedule, knobs and sets of points.
+
+A term is a pure function whose positional parameters are read from field and batch by their NAMES (`inspect.signature`,
+`INPUTS`), and whose keyword-only parameters are its knobs.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +30,17 @@ VISCOSITY: Mapping[str, tuple[tuple[float, float], ...]] = {
     "scut": ((0.0, 1.0), (0.6, 0.0)),
     "room": ((0.0, 0.5), (0.5, 0.01), (0.6, 0.0)),
 }
-"""Schedules of epsilon of ViscoReg's released runs, by data set: (progress, epsilon), in frames with
-max |coordinate| = 1."""
+"""Schedules (progress, epsilon) of ViscoReg's released runs by data set, for frames with max |coordinate| = 1."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a term is taken unless its row says otherwise.
+    """Function of a term and its defaults.
 
     Attributes:
-        function: the pure function; its positional arguments are `INPUTS`, its keyword-only ones are knobs.
-        on: the sets of points it is taken at; more than one are taken together, as one mean.
-        knobs: values of knobs instead of the function's own defaults, and knobs of the reading of its inputs.
+        function: pure; its name is the term's, its positional parameters are `INPUTS`, its keyword-only ones knobs.
+        on: the sets of points at which it is evaluated; several make one mean.
+        knobs: values of knobs instead of the function's own defaults, and knobs of its inputs.
     """
 
     function: Callable[..., Tensor]
@@ -46,47 +49,50 @@ class Rule:
 
     @cached_property
     def inputs(self) -> dict[str, bool]:
-        """The function's positional arguments, and whether it can do without."""
-        found = inspect.signature(self.function).parameters.items()
-        return {name: item.default is not item.empty for name, item in found if item.kind is not item.KEYWORD_ONLY}
+        """The function's positional parameters, and whether each is optional."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {item.name: item.default is not item.empty for item in parameters if item.kind is not item.KEYWORD_ONLY}
 
     @cached_property
     def options(self) -> dict[str, Any]:
-        """The function's keyword-only arguments and their own defaults."""
-        found = inspect.signature(self.function).parameters.items()
-        return {name: item.default for name, item in found if item.kind is item.KEYWORD_ONLY}
+        """The function's keyword-only parameters and their defaults."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {item.name: item.default for item in parameters if item.kind is item.KEYWORD_ONLY}
 
     @cached_property
-    def places(self) -> tuple[str, ...]:
-        """The sets of points where every input is known."""
-        known = [INPUTS[name].known for name in self.inputs]
-        return tuple(place for place in known[0] if all(place in other for other in known))
+    def point_sets(self) -> tuple[str, ...]:
+        """The sets of points at which every input is defined."""
+        defined = [INPUTS[name].needs for name in self.inputs]
+        return tuple(at for at in defined[0] if all(at in other for other in defined))
 
 
 TERMS: Mapping[str, Rule] = {
-    "surface": Rule(surface, ("surface",)),
-    "off_surface": Rule(off_surface, ("space",)),
-    "normals": Rule(normals, ("surface",)),
-    "free_space": Rule(free_space, ("rays",)),
-    "eikonal": Rule(eikonal, ("space",)),
-    "viscosity": Rule(viscosity, ("space",), {"epsilon": VISCOSITY["srb"]}),
-    "level_set_alignment": Rule(level_set_alignment, ("near",), {"detach_foot": False}),
-    "divergence": Rule(divergence, ("space",)),
-    "directional_divergence": Rule(directional_divergence, ("space",)),
-    "heat": Rule(heat, ("space",)),
-    "pull": Rule(pull, ("near",)),
-    "pull_to_disks": Rule(pull_to_disks, ("near",)),
-    "disk_tangency": Rule(disk_tangency, ("disks",)),
-    "disk_orthogonality": Rule(disk_orthogonality, ("near",)),
-    "disk_thinness": Rule(disk_thinness, ("disks",)),
-    "ssd_energy": Rule(ssd_energy, ("surface",)),
-    "code_prior": Rule(code_prior, ("code",)),
+    rule.function.__name__: rule
+    for rule in (
+        Rule(surface, on=("surface",)),
+        Rule(off_surface, on=("space",)),
+        Rule(normals, on=("surface",)),
+        Rule(free_space, on=("rays",)),
+        Rule(eikonal, on=("space",)),
+        Rule(viscosity, on=("space",), knobs={"epsilon": VISCOSITY["srb"]}),
+        Rule(level_set_alignment, on=("near",), knobs={"detach_foot": False}),
+        Rule(divergence, on=("space",)),
+        Rule(directional_divergence, on=("space",)),
+        Rule(heat, on=("space",)),
+        Rule(pull, on=("near",)),
+        Rule(pull_to_disks, on=("near",)),
+        Rule(disk_tangency, on=("disks",)),
+        Rule(disk_orthogonality, on=("near",)),
+        Rule(disk_thinness, on=("disks",)),
+        Rule(ssd_energy, on=("surface",)),
+        Rule(code_prior, on=("code",)),
+    )
 }
 """Every term by name."""
 
 
 class Anneal(NamedTuple):
-    """A weight that goes linearly to another between two moments of progress, and stays there."""
+    """Linear change of a weight to another between two values of progress."""
 
     begin: float
     end: float
@@ -95,27 +101,27 @@ class Anneal(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """One row of an objective, as data. Progress runs from 0 to 1 over a fit.
+    """One row of an objective, as data; progress runs from 0 to 1 over a fit.
 
     Raises:
-        ValueError: an unknown term or knob (the message names the nearest), a set of points where the term cannot be
-            taken, or a number out of its range.
+        ValueError: an unknown term or knob (the message names the nearest), a set of points at which the term is not
+            defined, or a number out of its range.
     """
 
     name: str
     """Key of `TERMS`."""
     weight: float = 1.0
-    """Factor on the term. Larger obeys it more and the others less."""
+    """Factor of the term. Larger enforces it more, relative to the others."""
     start: float = 0.0
-    """Progress from which on it counts."""
+    """Progress at which it becomes active."""
     stop: float = 1.0
-    """Progress from which on it counts no more; 1 keeps it to the end."""
+    """Progress at which it becomes inactive; 1 keeps it to the end."""
     anneal: Anneal | None = None
-    """Where its weight goes over progress; None keeps it."""
+    """Change of its weight over progress; None keeps it constant."""
     knobs: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the term's function. A tuple of (progress, value) pairs is linear in between."""
+    """Keyword arguments of the term's function. (progress, value) pairs are interpolated linearly."""
     on: tuple[str, ...] = ()
-    """Sets of points it is taken at, together as one mean; empty takes those of `TERMS`."""
+    """Sets of points at which it is evaluated, together as one mean; empty takes those of `TERMS`."""
 
     def __post_init__(self):
         if self.name not in TERMS:
@@ -130,11 +136,9 @@ class Term:
         if not (math.isfinite(self.weight) and self.weight >= 0):
             raise ValueError(f"the weight of term {self.name!r} must be at least 0 and finite, got {self.weight}")
         if not 0 <= self.start < self.stop <= 1:
-            raise ValueError(
-                f"term {self.name!r} needs 0 <= start < stop <= 1, got start {self.start} and stop {self.stop}"
-            )
+            raise ValueError(f"term {self.name!r}: start {self.start} and stop {self.stop} must rise within [0, 1]")
         if self.anneal is not None:
-            object.__setattr__(self, "anneal", Anneal(*self.anneal))  # a stored one is a list
+            object.__setattr__(self, "anneal", Anneal(*self.anneal))  # JSON stores a list
             begin, end, weight = self.anneal
             if not (0 <= begin < end <= 1 and 0 <= weight < math.inf):
                 raise ValueError(
@@ -142,64 +146,66 @@ class Term:
                     f"{begin}, {end} and {weight}"
                 )
         object.__setattr__(self, "on", (self.on,) if isinstance(self.on, str) else tuple(self.on))
-        places = self.rule.places
-        for place in self.on:
-            if place not in places:
-                raise ValueError(f"term {self.name!r} cannot be taken on {place!r}, only on {', '.join(places)}")
+        defined = self.rule.point_sets
+        for at in self.on:
+            if at not in defined:
+                raise ValueError(f"term {self.name!r} cannot be taken on {at!r}, only on {', '.join(defined)}")
         if len(set(self.on)) != len(self.on):
             raise ValueError(f"term {self.name!r} names a set of points twice: {', '.join(self.on)}")
 
     @property
     def rule(self) -> Rule:
-        """Its function and where it is taken by default."""
+        """Its function and default sets of points."""
         return TERMS[self.name]
 
     @property
-    def places(self) -> tuple[str, ...]:
-        """The sets of points it is taken at."""
+    def point_sets(self) -> tuple[str, ...]:
+        """The sets of points at which it is evaluated."""
         return self.on or self.rule.on
 
     @property
     def label(self) -> str:
-        """Its name in logs: with the sets of points where these are not the usual ones."""
-        return self.name if self.places == self.rule.on else f"{self.name}@{'+'.join(self.places)}"
+        """Its name in logs, followed by its sets of points where these are not the default."""
+        return self.name if self.point_sets == self.rule.on else f"{self.name}@{'+'.join(self.point_sets)}"
 
     def weight_at(self, progress: float) -> float:
-        """The factor at a moment of progress; 0 outside [start, stop)."""
+        """Weight at a progress in [0, 1]; 0 outside [start, stop)."""
         if progress < self.start or (progress >= self.stop and self.stop < 1):
             return 0.0
         if self.anneal is None:
             return self.weight
         begin, end, weight = self.anneal
-        return _between(((begin, self.weight), (end, weight)), progress)
+        return _interpolate(((begin, self.weight), (end, weight)), progress)
 
     def knobs_at(self, progress: float) -> dict[str, Any]:
-        """Every knob's value at a moment of progress."""
+        """Value of every knob at a progress in [0, 1]."""
         values = {**self.rule.options, **self.rule.knobs, **self.knobs}
         return {
-            name: _between(value, progress) if isinstance(value, tuple | list) else value
+            name: _interpolate(value, progress) if isinstance(value, tuple | list) else value
             for name, value in values.items()
         }
 
-    def bent(self, progress: float) -> frozenset[str]:
-        """The sets of points where it asks for second derivatives."""
+    def second_order_sets(self, progress: float) -> frozenset[str]:
+        """The sets of points at which it needs second derivatives, at a progress in [0, 1]."""
         inputs = self.rule.inputs
         if "space_hessian" in inputs:
             return frozenset({"space"})
-        needed = "bend" in inputs or ("laplacian" in inputs and self.knobs_at(progress).get("epsilon") != 0)
-        return frozenset(self.places) if needed else frozenset()
+        viscous = self.knobs_at(progress).get("epsilon") != 0
+        needed = "second_along_gradient" in inputs or ("laplacian" in inputs and viscous)
+        return frozenset(self.point_sets) if needed else frozenset()
 
     def needs(self) -> frozenset[str]:
-        """The fields of a batch that it takes."""
-        taken = [name for name, optional in self.rule.inputs.items() if not optional]
-        return frozenset(self.places).union(*(INPUTS[name].known[place] for name in taken for place in self.places))
+        """The fields of a batch that it needs."""
+        required = [name for name, optional in self.rule.inputs.items() if not optional]
+        sets = self.point_sets
+        return frozenset(sets).union(*(INPUTS[name].needs[at] for name in required for at in sets))
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names, or all of them."""
+    """Hint for an unknown name: the most similar known name, or all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean {near[0]!r}? ({len(names)} known)" if near else f"known are {', '.join(names)}"
+    similar = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {similar[0]!r}? ({len(names)} known)" if similar else f"known are {', '.join(names)}"
 
 
 def _check_knots(term: str, knob: str, knots: Any) -> None:
@@ -207,15 +213,15 @@ def _check_knots(term: str, knob: str, knots: Any) -> None:
         pairs = [(float(at), float(value)) for at, value in knots]
     except (TypeError, ValueError):
         pairs = []
-    moments = [at for at, _ in pairs]
-    if not pairs or not all(0 <= at <= 1 for at in moments) or any(b <= a for a, b in pairwise(moments)):
+    times = [at for at, _ in pairs]
+    if not pairs or not all(0 <= at <= 1 for at in times) or any(b <= a for a, b in pairwise(times)):
         raise ValueError(
             f"a schedule of knob {knob!r} of term {term!r} is (progress, value) pairs with progress rising in [0, 1], "
             f"got {knots}"
         )
 
 
-def _between(knots: Iterable[tuple[float, float]], progress: float) -> float:
+def _interpolate(knots: Iterable[tuple[float, float]], progress: float) -> float:
     """Piecewise linear through (progress, value) pairs, constant before the first and after the last."""
     pairs = list(knots)
     if progress <= pairs[0][0]:

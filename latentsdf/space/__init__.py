@@ -1,4 +1,4 @@
-"""A decoder and its named shapes: kept in one file, searched, shown."""
+"""Latent spaces: a decoder and its named shapes, stored in one file, searched and shown."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Nearest shapes by their codes: exact search, derived from a space and never a second truth."""
+"""Nearest neighbours among codes: an exact Euclidean index over the shapes of a space."""
 
 from __future__ import annotations
 
@@ -16,31 +16,37 @@ class Coded(Protocol):
     """Anything with a code (D,), such as a `Shape`."""
 
     @property
-    def code(self) -> Tensor: ...
+    def code(self) -> Tensor:
+        """Code (D,)."""
+        ...
 
 
 class Codes(Protocol):
-    """What an index needs of a space: names, their codes in that order, and a shape by name."""
+    """The part of a space that an index reads: names, codes in the same order, and a shape by name."""
 
     @property
-    def names(self) -> Iterable[str]: ...
+    def names(self) -> Iterable[str]:
+        """Names, in the order of the codes."""
+        ...
 
-    def codes(self) -> Tensor: ...
+    def codes(self) -> Tensor:
+        """Codes (S, D)."""
+        ...
 
     def __getitem__(self, name: str, /) -> Coded: ...
 
 
 SHORTLIST = 20
-"""How many times more shapes than wanted the first stage of a search by prefix hands to the second."""
+"""Candidates per match that a search by prefix ranks by their whole codes."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A shape that was found.
+    """A result of a search.
 
     Attributes:
-        name: its name in the space.
-        distance: Euclidean distance between its code and the query's.
+        name: of the shape in the space.
+        distance: Euclidean distance between its code and that of the query.
     """
 
     name: str
@@ -50,12 +56,12 @@ class Match:
 class Index:
     """Exact nearest neighbours among the codes of a space (FAISS, flat Euclidean).
 
-    It holds the codes as they were when it was made: make a new one after shapes were added.
+    The codes are copied: build a new index after shapes were added.
 
     Args:
         space: names and codes; the codes are copied in single precision.
-        prefix: search the first so many numbers of the codes and rank the `SHORTLIST` times k best of them by the whole
-            code: faster in a large space of nested codes, and no longer exact. None searches the whole code.
+        prefix: search by the first `prefix` numbers of the codes and rank the `SHORTLIST` times k nearest by the whole
+            code: faster in a large space of nested (prefix) codes, and no longer exact. None searches whole codes.
 
     Raises:
         ValueError: the space holds no shapes, a code is not finite, or there is no such prefix.
@@ -76,7 +82,7 @@ class Index:
             raise ValueError(f"the space has {len(self.names)} names but codes of shape {codes.shape}")
         if not np.isfinite(codes).all():
             raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
-        # FAISS and torch each bring an OpenMP runtime: torch, imported above, has to come first.
+        # FAISS and torch each bring an OpenMP runtime, and torch's has to be loaded first.
         faiss: Any = importlib.import_module("faiss")
         self._codes = codes
         width = codes.shape[1] if prefix is None else prefix
@@ -89,15 +95,15 @@ class Index:
         return len(self.names)
 
     def search(self, query: str | Coded | Tensor, k: int = 5) -> list[Match]:
-        """The shapes nearest to a query, nearest first; a shape of the space finds itself at distance zero.
+        """The k nearest shapes, nearest first; a shape of the space is found at distance zero.
 
         Args:
             query: a name in the space, a shape (anything with a `code`), or a code (D,).
-            k: how many; more than there are gives all.
+            k: results; at most all shapes of the space.
 
         Raises:
-            KeyError: a name that the space does not hold; the space names a near one.
-            ValueError: k below 1, or a code of another size or that is not finite.
+            KeyError: a name that the space does not hold; the text suggests a similar one.
+            ValueError: k is below 1, or the code is of another size or not finite.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
@@ -108,8 +114,8 @@ class Index:
             raise ValueError(f"the query's code has shape {code.shape}, this space takes {self._codes.shape[1:]}")
         if not np.isfinite(code).all():
             raise ValueError("the query's code is not finite")
-        wanted = k if self.prefix is None else k * SHORTLIST
-        squared, rows = self._flat.search(np.ascontiguousarray(code[None, : self._flat.d]), min(wanted, len(self)))
+        count = k if self.prefix is None else k * SHORTLIST
+        squared, rows = self._flat.search(np.ascontiguousarray(code[None, : self._flat.d]), min(count, len(self)))
         squared, rows = np.maximum(squared[0], 0.0), rows[0]
         if self.prefix is not None:
             squared = np.square(self._codes[rows] - code).sum(1)

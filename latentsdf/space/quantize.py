@@ -1,4 +1,4 @@
-"""Numbers kept in eight bits: each row has a scale of its own, codes share a unit a dimension as well."""
+"""Eight-bit quantisation: one step per row, and for codes one unit per dimension as well."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 LEVELS = 127
-"""Largest magnitude of a quantised number; -128 is not used, so that the grid is symmetric."""
+"""Largest magnitude of a quantised number; -128 is not used, so that the levels are symmetric."""
 
 
 class Rows(NamedTuple):
-    """Rows of eight-bit numbers, and what one step of each row is worth.
+    """Quantised rows: number = value * step of the row.
 
     Attributes:
         values: (K, ...) int8.
-        steps: (K,) float32; the row's numbers are values * step.
+        steps: (K,) float32.
     """
 
     values: Tensor
@@ -24,13 +24,13 @@ class Rows(NamedTuple):
 
 
 def quantize_rows(rows: Tensor) -> Rows:
-    """The nearest eight-bit rows: round to the grid whose ends are the row's largest magnitude.
+    """Quantise rows to the nearest level: step = max |row| / 127, value = round(row / step).
 
     Args:
         rows: (K, ...), finite.
 
     Returns:
-        Values and steps; the error of a number is at most half its row's step.
+        Values and steps; the error of a number is at most half the step of its row.
     """
     flat = rows.detach().float().flatten(1)
     steps = flat.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / LEVELS
@@ -39,27 +39,27 @@ def quantize_rows(rows: Tensor) -> Rows:
 
 
 def restore_rows(rows: Rows) -> Tensor:
-    """The numbers (K, ...) float32 that quantised rows stand for."""
+    """Dequantise rows: values * step, (K, ...) float32."""
     return rows.values.float() * rows.steps.view(-1, *[1] * (rows.values.ndim - 1))
 
 
 def code_unit(codes: Tensor) -> Tensor:
-    """What the numbers of each dimension are divided by before codes are quantised: their root mean square (D,).
+    """Unit of each dimension of codes, (D,): the root mean square, at least a thousandth of the largest one.
 
     Args:
         codes: (S, D); S may be 0, then the unit is 1.
     """
     if len(codes) == 0:
         return torch.ones(codes.shape[1])
-    size = codes.detach().float().square().mean(0).sqrt()
-    return size.clamp_min(1e-3 * float(size.max().clamp_min(1e-12)))
+    unit = codes.detach().float().square().mean(0).sqrt()
+    return unit.clamp_min(1e-3 * float(unit.max().clamp_min(1e-12)))
 
 
 def quantize_codes(codes: Tensor, unit: Tensor) -> Rows:
-    """Codes (S, D) in eight bits a number, relative to the unit (D,) of their space."""
+    """Quantise codes (S, D) divided by the unit (D,) of their space."""
     return quantize_rows(codes.detach().float().cpu() / unit)
 
 
 def restore_codes(rows: Rows, unit: Tensor) -> Tensor:
-    """The codes (S, D) that `quantize_codes` kept."""
+    """Dequantise codes: values * step * unit, (S, D) float32."""
     return restore_rows(rows) * unit

@@ -1,4 +1,4 @@
-"""A shape of a latent space: one code, the decoder that reads it, and the frame that it lives in."""
+"""A shape of a latent space: a code, its decoder and its frame, together a signed distance function."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..core.field import SDF
 from ..core.frame import Frame
 from ..core.framed_field import FramedField
+from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
 from ..solver.correction import Corrected, Correction
@@ -19,15 +20,15 @@ from ..solver.correction import Corrected, Correction
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """A code, the decoder that reads it, and the frame it lives in: an SDF in the source mesh's own units.
+    """A code with its decoder and frame: a signed distance function in the units of the source mesh.
 
     Attributes:
-        name: its name in the space; the part before the first `/` is the class.
+        name: in the space; the part before the first `/` is the class.
         code: (D,).
         frame: source units <-> unit frame.
-        decoder: what turns the code into a field.
-        info: what was recorded about the source (audit, file, fit); plain JSON values.
-        correction: what tightening to data adds to the decoded field, unit frame; None where there is nothing.
+        decoder: from codes to fields.
+        metadata: of the source (audit, file, fit); plain JSON values.
+        correction: added to the decoded field by refinement to a scan, unit frame; None without one.
     """
 
     name: str
@@ -39,8 +40,8 @@ class Shape:
 
     @property
     def class_name(self) -> str:
-        """The class: the first folder of the name, or an empty string."""
-        return self.name.split("/", 1)[0] if "/" in self.name else ""
+        """First folder of the name, "" where it lies in none."""
+        return class_of(self.name)
 
     @property
     def sdf(self) -> SDF:
@@ -48,22 +49,28 @@ class Shape:
         return self.decoded() if self.correction is None else Corrected(self.decoded(), self.correction)
 
     def decoded(self, branch: str | None = None) -> Conditioned:
-        """What the code alone says: one branch of the decoder, in the unit frame; None is the one that users get."""
+        """The field of the code alone, without the correction, in the unit frame.
+
+        Args:
+            branch: of the decoder; None is its last.
+
+        Raises:
+            ValueError: the decoder has no such branch.
+        """
         return self.decoder.condition(self.code, branch)
 
     def without_correction(self) -> Shape:
-        """The same shape by its code alone."""
+        """The same shape without its correction."""
         return replace(self, correction=None)
 
     def truncated(self, size: int) -> Shape:
-        """The same shape by the first numbers of its code alone, the others being zero (nested codes).
+        """The same shape by a prefix of its code: the numbers after the first `size` become zero.
 
-        A correction belongs to the whole code and is dropped.
-
-        How much of the shape is left depends on training: `TrainConfig.nested` names the lengths that it cares for.
+        The correction is dropped, since it belongs to the whole code. The fidelity of a prefix depends on training:
+        `TrainConfig.nested` holds the lengths of the nested (prefix) codes that are trained.
 
         Args:
-            size: how many numbers are kept, from 1 to D.
+            size: of the prefix, from 1 to D.
 
         Raises:
             ValueError: size is out of range.
@@ -79,14 +86,14 @@ class Shape:
         return FramedField(self.sdf, self.frame, self.code.dtype)(points)
 
     def mesh(self, resolution: int = 256, branch: str | None = None) -> trimesh.Trimesh:
-        """The surface as a watertight triangle mesh in source units.
+        """Extract the surface as a watertight triangle mesh in source units.
 
         Args:
             resolution: lattice cells per axis; larger is finer, and slower about quadratically.
-            branch: which field of the decoder, without the correction; None is the one that users get, with it.
+            branch: of the decoder, without the correction; None is its last, with the correction.
 
         Raises:
-            ValueError: the field has no surface.
+            ValueError: the field has no surface, or the decoder has no such branch.
         """
         sdf = self.sdf if branch is None else self.decoded(branch)
         return extract_framed_mesh(FramedField(sdf, self.frame, self.code.dtype), resolution, like=self.code)

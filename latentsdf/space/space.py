@@ -1,8 +1,7 @@
-"""A latent space: one decoder and the shapes that it knows, by name."""
+"""A latent space: one decoder and its named shapes."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -12,15 +11,9 @@ from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
 from ..core.frame import Frame
+from ..core.names import UnknownShape
 from ..decoder.base import Decoder
 from .shape import Shape
-
-
-class UnknownShape(KeyError):
-    """No shape of that name; the text suggests the nearest one."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class LatentSpace(Mapping[str, Shape]):
@@ -28,8 +21,14 @@ class LatentSpace(Mapping[str, Shape]):
 
     Args:
         decoder: the shared decoder.
-        shapes: the shapes; names must be unique and codes of the decoder's size.
-        history: what training logged; plain JSON values.
+        shapes: with unique names and codes of the decoder's size.
+        history: log of training, plain JSON values.
+
+    Attributes:
+        source: the space's name in messages: its file, where it was loaded from one.
+
+    Raises:
+        ValueError: as `add`.
 
     Example:
         >>> chair = space["windsor"]
@@ -48,9 +47,7 @@ class LatentSpace(Mapping[str, Shape]):
         try:
             return self._shapes[name]
         except KeyError:
-            near = difflib.get_close_matches(str(name), self._shapes, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UnknownShape(f"no shape named {name!r} in {self.source}; {hint}({len(self)} shapes)") from None
+            raise UnknownShape(name, self._shapes, self.source) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._shapes)
@@ -63,27 +60,31 @@ class LatentSpace(Mapping[str, Shape]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names in the order of `codes`."""
+        """Names of the shapes, in the order of `codes`."""
         return tuple(self._shapes)
 
     @property
     def code_size(self) -> int:
-        """Numbers a shape."""
+        """Numbers of a code, D."""
         return self.decoder.code_size
 
     @property
     def prefix_sizes(self) -> tuple[int, ...]:
-        """Shorter code lengths that the space was trained to be read at."""
+        """Shorter code lengths that the space was trained for: nested (prefix) codes, read by their first numbers."""
         return tuple(self.history.get("config", {}).get("nested", ()))
 
     def codes(self) -> Tensor:
-        """All codes, (S, D)."""
+        """Codes of all shapes, (S, D)."""
         if not self._shapes:
             return torch.zeros(0, self.code_size)
         return torch.stack([shape.code for shape in self._shapes.values()])
 
     def add(self, shape: Shape, replace: bool = False) -> None:
-        """Take a shape in; the decoder does not change.
+        """Add an encoded shape; the decoder does not change.
+
+        Args:
+            shape: with a code of this space's size.
+            replace: overwrite a shape of the same name.
 
         Raises:
             ValueError: the name is taken and replace is False, or the code is not finite or not of this space's size.
@@ -101,7 +102,7 @@ class LatentSpace(Mapping[str, Shape]):
         self._shapes[shape.name] = shape
 
     def interpolate(self, a: str | Shape, b: str | Shape, t: float) -> Shape:
-        """The shape a fraction t of the way from a to b: codes linearly, frames by similarity, corrections left out.
+        """Interpolate two shapes: codes linearly, (1 - t) a + t b, frames by `between`; corrections are left out.
 
         Args:
             a, b: names or shapes.
@@ -117,7 +118,7 @@ class LatentSpace(Mapping[str, Shape]):
 
 
 def between(a: Frame, b: Frame, t: float) -> Frame:
-    """The frame a fraction t of the way from a to b: rotation by slerp, scale geometrically, center linearly."""
+    """Interpolate two frames: rotation by slerp (t clamped to [0, 1]), scale geometrically, center linearly."""
     if np.array_equal(a.rotation, b.rotation):
         rotation = a.rotation
     else:

@@ -1,7 +1,7 @@
-"""One HDF5 file = one consistent latent space. The format is written out in docs/format.md.
+"""Latent spaces in HDF5 files: written whole, read whole, and appended to. The format is docs/format.md.
 
-Every write goes to a temporary file beside the target, is flushed to the disk, and takes the target's place in one
-rename: whoever reads sees the old file or the new one, never something between.
+Every write goes to a temporary file beside the target, is flushed to the disk, and replaces the target in one rename,
+so that a reader sees the old file or the new one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -21,18 +21,15 @@ from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
 from ..solver.correction import Correction
+from .file_info import FORMAT, VERSION, check_finished, space_info
 from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
 from .shape import Shape
 from .space import LatentSpace
 
-FORMAT = "latentsdf-space"
-VERSION = 3
-"""The newest version read; a file is marked with the lowest one that reads all of it: 3 where a shape has a correction,
-else 2 where anything is in 8 bits, else 1."""
 Precision = Literal["float32", "float16", "int8"]
 CodePrecision = Literal["float32", "int8"]
 SMALL = 4096
-"""Tensors of fewer numbers, and vectors, stay in half precision where the rest is kept in 8 bits."""
+"""Tensors of fewer numbers, and vectors, stay in half precision where the rest is stored in 8 bits."""
 _ONE_CHUNK = 1 << 24
 _TEXT = h5py.string_dtype("utf-8")
 _BYTES = h5py.vlen_dtype(np.uint8)
@@ -40,7 +37,7 @@ _BYTES = h5py.vlen_dtype(np.uint8)
 
 @dataclass(frozen=True)
 class ResumeState:
-    """What a training run needs to go on: plain JSON values, and named tensors."""
+    """State of an unfinished training run: plain JSON values, and named tensors."""
 
     facts: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
@@ -54,15 +51,15 @@ def save(
     precision: Precision = "float32",
     codes: CodePrecision = "float32",
 ) -> None:
-    """Write a space to one file, replacing what was there in one step.
+    """Write a space to one file, replacing an earlier file in one step.
 
     Args:
-        space: what to write.
-        path: the file.
-        resume: state of an unfinished training run, kept beside the space.
+        space: decoder, shapes and history.
+        path: of the file.
+        resume: state of an unfinished training run, stored beside the space.
         precision: of the decoder's weights in the file: float16 halves it, int8 quarters it (one scale a row; small
             tensors stay float16).
-        codes: of the codes; int8 keeps one byte a number and four a shape.
+        codes: precision of the codes; int8 takes one byte a number and four a shape.
 
     Raises:
         OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
@@ -75,9 +72,9 @@ def save(
         file.attrs["history"] = json.dumps(space.history)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
-            _put(weights, name, tensor, precision)
-        _create_shapes(file, code_unit(space.codes()) if codes == "int8" else None, space.code_size)
-        _extend(file, space.values())
+            _write_tensor(weights, name, tensor, precision)
+        _create_columns(file, code_unit(space.codes()) if codes == "int8" else None, space.code_size)
+        _append_rows(file, space.values())
         if resume is not None:
             group = file.create_group("resume")
             group.attrs["facts"] = json.dumps(dict(resume.facts))
@@ -90,7 +87,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
 
     Args:
         path: a file that `save` wrote, by this or an earlier version.
-        device: where decoder and codes go.
+        device: of decoder and codes.
 
     Raises:
         FileNotFoundError: no such file.
@@ -99,7 +96,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
     with open_checked(path, FORMAT, VERSION) as file:
         try:
             decoder = build_decoder(decoder_from_dict(json.loads(file.attrs["decoder"])))
-            weights = {name: _get(file["decoder"][name]) for name in decoder.state_dict()}
+            weights = {name: _read_tensor(file["decoder"][name]) for name in decoder.state_dict()}
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
             space = LatentSpace(decoder, history=json.loads(file.attrs["history"]))
@@ -112,27 +109,27 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
 
 
 def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) -> None:
-    """Add encoded shapes to a space file; decoder and the shapes already there keep their bytes.
+    """Add encoded shapes to a space file; decoder and earlier shapes keep their bytes.
 
-    The file is copied as it is, the rows are added to the copy, and the copy takes the file's place.
+    The file is copied, the rows are added to the copy, and the copy replaces the file.
+
+    Args:
+        path: of the space file.
+        shapes: with codes of the space's size.
+        replace: overwrite the row of a name that is taken.
 
     Raises:
-        ValueError: a name is taken and replace is False, or a code is not of the space's size.
+        FileNotFoundError: no such file.
+        ValueError: a name is taken and replace is False, a code is not of the space's size, or the file is no space or
+            holds an unfinished training run.
         OSError: the disk refused; the file is untouched.
     """
-    shapes = list(shapes)
-    with open_checked(path, FORMAT, VERSION) as file:
-        taken = [name.decode() for name in file["shapes/name"][:]]
-        code_size = file["shapes/code"].shape[1]
-        if "resume" in file:
-            raise ValueError(
-                f"{path} is an unfinished training run, and its decoder may still change under new codes; finish it "
-                f"with --resume first"
-            )
-    rows = {name: row for row, name in enumerate(taken)}
+    shapes, info = list(shapes), space_info(path)
+    check_finished(path, info)
+    rows = {name: row for row, name in enumerate(info.names)}
     for shape in shapes:
-        if shape.code.shape != (code_size,):
-            raise ValueError(f"the code of {shape.name!r} has {len(shape.code)} numbers, {path} holds {code_size}")
+        if shape.code.shape != (info.code_size,):
+            raise ValueError(f"the code of {shape.name!r} has {len(shape.code)} numbers, {path} holds {info.code_size}")
         if shape.name in rows and not replace:
             raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
     fresh = [shape for shape in shapes if shape.name not in rows]
@@ -141,39 +138,15 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
             if shape.name in rows:
                 row = rows[shape.name]
                 _write_rows(file["shapes"], slice(row, row + 1), [shape])
-        _extend(file, fresh)
-
-
-class Sizes(NamedTuple):
-    """Bytes of a space as stored: of the decoder that all shapes share, of one shape's code, and of all corrections;
-    and how many shapes have a correction."""
-
-    decoder: int
-    code: int
-    corrections: int = 0
-    corrected: int = 0
-
-
-def stored_sizes(path: str | Path) -> Sizes:
-    """What the numbers of a space file take, names and frames apart."""
-    with open_checked(path, FORMAT, VERSION) as file:
-        decoder = 0
-        for item in file["decoder"].values():
-            decoder += item.id.get_storage_size() + sum(value.nbytes for value in item.attrs.values())
-        code = file["shapes/code"]
-        step = file["shapes/code_step"].dtype.itemsize if "code_step" in file["shapes"] else 0
-        unit = file["shapes/code_unit"].nbytes if "code_unit" in file["shapes"] else 0
-        lengths = [len(item) for item in file["shapes/correction"][:]] if "correction" in file["shapes"] else []
-        return Sizes(
-            decoder + unit,
-            code.shape[1] * code.dtype.itemsize + step,
-            sum(lengths),
-            sum(length > 0 for length in lengths),
-        )
+        _append_rows(file, fresh)
 
 
 def load_resume(path: str | Path) -> ResumeState | None:
-    """The state of an unfinished training run kept in a space file, or None when training was finished."""
+    """State of an unfinished training run in a space file; None where training is finished.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`.
+    """
     with open_checked(path, FORMAT, VERSION) as file:
         if "resume" not in file:
             return None
@@ -188,7 +161,7 @@ def load_resume(path: str | Path) -> ResumeState | None:
         return ResumeState(json.loads(group.attrs["facts"]), tensors)
 
 
-_ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
+_COLUMNS: dict[str, tuple[tuple[int, ...], Any]] = {
     "rotation": ((3, 3), "f8"),
     "scale": ((), "f8"),
     "center": ((3,), "f8"),
@@ -197,21 +170,21 @@ _ROWS: dict[str, tuple[tuple[int, ...], Any]] = {
 }
 
 
-def _create_shapes(file: Any, unit: Tensor | None, code_size: int) -> None:
+def _create_columns(file: Any, unit: Tensor | None, code_size: int) -> None:
     group = file.create_group("shapes")
     kind = "f4" if unit is None else "i1"
     group.create_dataset("code", (0, code_size), kind, maxshape=(None, code_size), chunks=(64, code_size))
     if unit is not None:
         group.create_dataset("code_unit", data=unit.cpu().numpy())
         group.create_dataset("code_step", (0,), "f4", maxshape=(None,), chunks=(64,))
-    for key, (item, kind) in _ROWS.items():
+    for key, (item, kind) in _COLUMNS.items():
         group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item))
 
 
-def _extend(file: Any, shapes: Iterable[Shape]) -> None:
+def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
     start = len(group["name"])
-    for key in ("code", *_ROWS, *(key for key in ("code_step", "correction") if key in group)):
+    for key in ("code", *_COLUMNS, *(key for key in ("code_step", "correction") if key in group)):
         group[key].resize(start + len(shapes), axis=0)
     if shapes:
         _write_rows(group, slice(start, None), shapes)
@@ -220,8 +193,8 @@ def _extend(file: Any, shapes: Iterable[Shape]) -> None:
 def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     codes = torch.stack([shape.code.detach().float().cpu() for shape in shapes])
     if "code_unit" in group:
-        kept = quantize_codes(codes, torch.from_numpy(group["code_unit"][:]))
-        group["code"][rows], group["code_step"][rows] = kept.values.numpy(), kept.steps.numpy()
+        quantized = quantize_codes(codes, torch.from_numpy(group["code_unit"][:]))
+        group["code"][rows], group["code_step"][rows] = quantized.values.numpy(), quantized.steps.numpy()
     else:
         group["code"][rows] = codes.numpy()
     group["rotation"][rows] = np.stack([shape.frame.rotation for shape in shapes])
@@ -233,7 +206,7 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
 
 
 def _write_corrections(group: Any, rows: slice, corrections: list[Correction | None]) -> None:
-    """The column of corrections, made when the first one comes; the file is then one for readers of version 3."""
+    """Write corrections; the first one adds their column and raises the file's version to 3."""
     if "correction" not in group:
         if not any(corrections):
             return
@@ -247,32 +220,32 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     group = file["shapes"]
     codes = torch.from_numpy(group["code"][:])
     if "code_unit" in group:
-        kept = Rows(codes, torch.from_numpy(group["code_step"][:]))
-        codes = restore_codes(kept, torch.from_numpy(group["code_unit"][:]))
+        quantized = Rows(codes, torch.from_numpy(group["code_step"][:]))
+        codes = restore_codes(quantized, torch.from_numpy(group["code_unit"][:]))
     codes = codes.to(device)
-    columns = {key: group[key][:] for key in _ROWS}
-    kept = group["correction"][:] if "correction" in group else ()
+    columns = {key: group[key][:] for key in _COLUMNS}
+    packed = group["correction"][:] if "correction" in group else [b""] * len(codes)
     for row, code in enumerate(codes):
         frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
-        info = json.loads(columns["info"][row].decode())
-        correction = Correction(kept[row].tobytes()) if row < len(kept) and len(kept[row]) else None
-        yield Shape(columns["name"][row].decode(), code, frame, decoder, info, correction)
+        metadata = json.loads(columns["info"][row].decode())
+        correction = Correction(bytes(packed[row])) if len(packed[row]) else None
+        yield Shape(columns["name"][row].decode(), code, frame, decoder, metadata, correction)
 
 
-def _put(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
+def _write_tensor(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
     tensor = tensor.detach().float().cpu()
     if precision == "int8" and tensor.ndim > 1 and tensor.numel() >= SMALL:
-        kept = quantize_rows(tensor)
-        values = kept.values.numpy()
+        quantized = quantize_rows(tensor)
+        values = quantized.values.numpy()
         chunks = values.shape if values.size <= _ONE_CHUNK else True
         item = group.create_dataset(name, data=values, chunks=chunks, compression="gzip", compression_opts=9)
-        item.attrs["steps"] = kept.steps.numpy()
+        item.attrs["steps"] = quantized.steps.numpy()
     else:
         kind = "float16" if precision == "int8" else precision
         group.create_dataset(name, data=tensor.numpy().astype(np.dtype(kind)))
 
 
-def _get(item: Any) -> Tensor:
+def _read_tensor(item: Any) -> Tensor:
     if "steps" in item.attrs:
         return restore_rows(Rows(torch.from_numpy(item[()]), torch.from_numpy(item.attrs["steps"])))
     return torch.from_numpy(np.asarray(item[()], dtype=np.float32))

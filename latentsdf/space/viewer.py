@@ -1,4 +1,4 @@
-"""A latent space in the browser: walk from one shape to another and see what lies near."""
+"""Browser viewer of a latent space: interpolations between two shapes, and their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .shape import Shape
 from .space import LatentSpace
 
 RESOLUTIONS = (32, 64, 96, 128, 192, 256)
-"""The lattice cells an axis that can be chosen."""
+"""Lattice cells per axis that the page offers."""
 
 _HOST = "127.0.0.1"
 _COLOR = (115, 158, 217)
@@ -34,15 +34,15 @@ def view(
     block: bool = True,
     on_ready: Callable[[str], None] | None = None,
 ) -> Any:
-    """Show a space in the browser, on this machine only.
+    """Serve a page that shows a space, on this machine only.
 
-    Shapes are drawn in the unit frame with z up. The surface follows the controls: two names, the fraction t of the
-    way between them, and the resolution of the mesh.
+    Shapes are drawn in the unit frame with z up. The surface follows the controls: two names, the fraction t between
+    them, and the resolution of the mesh.
 
     Args:
-        space: its shapes.
-        port: where the page is served; the next free one when it is taken.
-        block: True returns at Ctrl-C, and the page is then gone; False returns at once.
+        space: whose shapes are shown.
+        port: of the page; the next free one where it is taken.
+        block: True returns at Ctrl-C, when the page has ended; False returns at once.
         on_ready: called with a line that holds the address; the line is logged in any case.
 
     Returns:
@@ -93,39 +93,39 @@ class _Page:
             "resolution": server.gui.add_dropdown("resolution", [str(n) for n in RESOLUTIONS], initial_value="64"),
         }
         self.note = server.gui.add_markdown("")
-        self.shown: Any = None
-        self.asked = 0
+        self.surface: Any = None
+        self.requests = 0
         self.lock = threading.Lock()
         for control in self.controls.values():
             control.on_update(self.draw)
 
     def draw(self, event: Any = None) -> None:
-        """Show what the controls say; of several waiting draws only the last one is done."""
-        self.asked += 1
-        mine = self.asked
+        """Draw the state of the controls; of several waiting requests only the last one is drawn."""
+        self.requests += 1
+        request = self.requests
         with self.lock:
-            if mine != self.asked:
+            if request != self.requests:
                 return
-            chosen = {name: control.value for name, control in self.controls.items()}
-            shape, surface, lines = _look(self.space, chosen)
+            state = {name: control.value for name, control in self.controls.items()}
+            shape, surface, lines = _interpolated(self.space, state)
             lines += ["", "nearest by code:", ""]
             lines += [f"- `{match.name}` {match.distance:.4f}" for match in self.index.search(shape, k=_NEAREST)]
             if surface is None:
-                if self.shown is not None:
-                    self.shown.remove()
-                self.shown = None
+                if self.surface is not None:
+                    self.surface.remove()
+                self.surface = None
             else:
                 vertices = np.asarray(surface.vertices, dtype=np.float32)
                 faces = np.asarray(surface.faces, dtype=np.uint32)
-                self.shown = self.scene.add_mesh_simple("/shape", vertices, faces, color=_COLOR, side="double")
+                self.surface = self.scene.add_mesh_simple("/shape", vertices, faces, color=_COLOR, side="double")
             self.note.content = "\n".join(lines)
 
 
-def _look(space: LatentSpace, chosen: Mapping[str, Any]) -> tuple[Shape, trimesh.Trimesh | None, list[str]]:
-    """The shape between two names, its surface in the unit frame where it has one, and what to say of it."""
-    shape = space.interpolate(chosen["a"], chosen["b"], float(chosen["t"]))
+def _interpolated(space: LatentSpace, state: Mapping[str, Any]) -> tuple[Shape, trimesh.Trimesh | None, list[str]]:
+    """The shape between two names, its surface in the unit frame where it has one, and lines of text about it."""
+    shape = space.interpolate(state["a"], state["b"], float(state["t"]))
     try:
-        surface = extract_mesh(shape.sdf, int(chosen["resolution"]), like=shape.code)
+        surface = extract_mesh(shape.sdf, int(state["resolution"]), like=shape.code)
     except ValueError:
         return shape, None, ["no surface here"]
     return shape, surface, [f"{len(surface.faces):,} faces"]

@@ -1,4 +1,4 @@
-"""Which shapes a training step takes, and how much of their codes: a function of seed, stage and step alone."""
+"""Batch sampler: the shapes of a training step, and the prefixes of their codes, from seed, stage and step alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import TrainConfig
+from .config import NESTING, TrainConfig
 
 
 def mixed_seed(*numbers: int) -> int:
@@ -17,56 +17,56 @@ def mixed_seed(*numbers: int) -> int:
 
 
 class BatchSampler(NamedTuple):
-    """The draws of a run.
+    """Rows of the shapes of every step; stateless, so that a resumed run takes the same ones.
 
     Attributes:
         config: of the run.
         shapes: S, in the collection.
-        rehearsed: K, that the run's start can decode already; 0 where nothing is rehearsed.
+        stored: K, of the start space that are rehearsed; 0 where nothing is.
     """
 
     config: TrainConfig
     shapes: int
-    rehearsed: int
+    stored: int
 
     @property
     def batch(self) -> int:
         """Shapes of the collection in a step."""
-        room = self.config.shapes_per_batch
-        return min(room if not self.rehearsed else max(1, room - self.rehearsed_per_step), self.shapes)
+        size = self.config.shapes_per_batch
+        return min(size if not self.stored else max(1, size - self.rehearsed_per_step), self.shapes)
 
     @property
     def rehearsed_per_step(self) -> int:
-        """Shapes rehearsed in a step."""
-        return round(self.config.rehearsal * self.config.shapes_per_batch) if self.rehearsed else 0
+        """Stored shapes rehearsed in a step."""
+        return round(self.config.rehearsal * self.config.shapes_per_batch) if self.stored else 0
 
     def rows(self, stage: int, step: int) -> Tensor:
-        """Rows in the collection (batch,): a fresh random order every pass, the same whenever it is asked for."""
+        """Rows (B,) in the collection: every pass is a new random order of all shapes."""
         batch, count = self.batch, self.shapes
         first = step * batch
         rows, passes = [], {first // count, (first + batch - 1) // count}
         for number in sorted(passes):
-            random = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, number, 1))
-            order = torch.randperm(count, generator=random)
+            generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, number, 1))
+            order = torch.randperm(count, generator=generator)
             low = max(0, first - number * count)
             rows.append(order[low : min(count, first + batch - number * count)])
         return torch.cat(rows)
 
     def rehearsed_rows(self, stage: int, step: int) -> Tensor:
-        """Rows of the shapes rehearsed in a step, (again,)."""
-        if not self.rehearsed:
+        """Rows (K,) of the stored shapes rehearsed in a step, drawn with replacement."""
+        if not self.stored:
             return torch.arange(0)
-        random = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, step, 2, 0))
-        return torch.randint(self.rehearsed, (self.rehearsed_per_step,), generator=random)
+        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, step, 2, 0))
+        return torch.randint(self.stored, (self.rehearsed_per_step,), generator=generator)
 
-    def nested(self, codes: Tensor, random: torch.Generator) -> Tensor:
-        """Codes (S, D), some of them cut to one of the lengths that they are to be readable at."""
+    def truncate_codes(self, codes: Tensor, generator: torch.Generator) -> Tensor:
+        """Codes (S, D), a random part of them truncated to one of the prefix sizes that the space is trained for."""
         sizes = self.config.nested
         if not sizes:
             return codes
         size = codes.shape[1]
         lengths = torch.tensor([*sizes, size])
-        cut = torch.rand(len(codes), generator=random) < self.config.nesting
-        choice = torch.where(cut, torch.randint(len(sizes), (len(codes),), generator=random), len(sizes))
-        kept = torch.arange(size) < lengths[choice][:, None]
-        return codes * kept.to(codes)
+        truncated = torch.rand(len(codes), generator=generator) < NESTING
+        choice = torch.where(truncated, torch.randint(len(sizes), (len(codes),), generator=generator), len(sizes))
+        mask = torch.arange(size) < lengths[choice][:, None]
+        return codes * mask.to(codes)

@@ -29,8 +29,8 @@ class Stage:
 
 
 _NEAR = {"near": 0.8, "uniform": 0.2}
-PLACE = Stage(name="place", share=0.05, losses={"coarse": _NEAR}, rates={"codes": 2e-2})
-"""Where a run starts from a trained space: the codes alone find their places in it."""
+FIT_CODES = Stage(name="codes", share=0.05, losses={"coarse": _NEAR}, rates={"codes": 2e-2})
+"""First stage of a warm start: the codes alone, with the weights of the start space."""
 GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 3e-3, "codes": 5e-3})
 """First the codes and the coarse branch, over all shapes."""
 OVERFIT = Stage(

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with what a user gives: one line that says so, exit 2, and nothing lost."""
+"""Wrong input of every kind: one line on standard error, exit 2, and every file as it was."""
 
 from __future__ import annotations
 
@@ -134,6 +134,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Mixed:
     return Mixed(run, rows, Dataset(here / "set.h5"), {Path(name).stem: text for name, text in said.items()})
 
 
+@pytest.mark.slow
 def test_bad_meshes_are_skipped_with_a_reason_and_good_ones_kept(mixed: Mixed) -> None:
     assert mixed.run.returncode == 0, mixed.run.stderr
     assert "Traceback" not in mixed.run.stderr
@@ -146,8 +147,8 @@ def test_bad_meshes_are_skipped_with_a_reason_and_good_ones_kept(mixed: Mixed) -
 
 def signs_are_right(dataset: Dataset, name: str, truth: Callable[[np.ndarray], np.ndarray], margin: float) -> None:
     row = dataset.names.index(name)
-    counts = {group: int(dataset.group_sizes(group)[row]) for group in dataset.groups}
-    points, distances = dataset.draw([row], counts, torch.Generator().manual_seed(0))
+    counts = {"near": 2000, "uniform": 500, "band": 1500}
+    points, distances = dataset.sample([row], counts, torch.Generator().manual_seed(0))
     expected = truth(dataset.frames[row].to_source(points[0].numpy()))
     clear = np.abs(expected) > margin
     assert (expected[clear] < 0).sum() > 200
@@ -155,12 +156,14 @@ def signs_are_right(dataset: Dataset, name: str, truth: Callable[[np.ndarray], n
     np.testing.assert_array_equal(distances[0].numpy()[clear] < 0, expected[clear] < 0)
 
 
+@pytest.mark.slow
 def test_inside_stays_inside_when_all_normals_are_inverted(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "inverted", lambda p: np.linalg.norm(p, axis=1) - 1.0, 0.01)
     audit = mixed.rows["inverted"]["audit"]
     assert (audit["flipped_faces"], audit["volume"] > 4.0) == (5120, True)
 
 
+@pytest.mark.slow
 def test_signs_are_right_with_three_percent_of_the_faces_missing(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "torn", lambda p: np.linalg.norm(p, axis=1) - 1.0, 0.05)
     audit = mixed.rows["torn"]["audit"]
@@ -168,6 +171,7 @@ def test_signs_are_right_with_three_percent_of_the_faces_missing(mixed: Mixed) -
     assert audit["boundary_edges"] > 300
 
 
+@pytest.mark.slow
 def test_signs_are_right_in_each_of_ten_bodies(mixed: Mixed) -> None:
     def truth(points: np.ndarray) -> np.ndarray:
         return np.linalg.norm(points[:, None] - CENTERS, axis=-1).min(1) - 0.35
@@ -175,7 +179,7 @@ def test_signs_are_right_in_each_of_ten_bodies(mixed: Mixed) -> None:
     signs_are_right(mixed.dataset, "ten", truth, 0.02)
     assert mixed.rows["ten"]["audit"]["components"] == 10
     row = mixed.dataset.names.index("ten")
-    points, distances = mixed.dataset.draw([row], {"near": 2000}, torch.Generator())
+    points, distances = mixed.dataset.sample([row], {"near": 2000}, torch.Generator())
     inside = mixed.dataset.frames[row].to_source(points[0].numpy())[distances[0].numpy() < 0]
     reached = np.linalg.norm(inside[:, None] - CENTERS, axis=-1).argmin(1)
     assert np.bincount(reached, minlength=10).min() > 20
@@ -199,6 +203,7 @@ def test_a_hopeless_mesh_alone_is_refused_by_every_verb(capsys: Capture, space: 
     assert "nan.ply" in refused(capsys, "search", space, folder / "nan.ply")
 
 
+@pytest.mark.slow
 def test_folders_without_meshes(capsys: Capture, space: Path, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     for verb in (("prepare", tmp_path / "nothing", tmp_path / "set.h5"), ("evaluate", space, tmp_path / "nothing")):
@@ -225,6 +230,7 @@ def two_million_faces() -> trimesh.Trimesh:
     return trimesh.Trimesh(np.concatenate([flat.T, [[0, 0, 1], [0, 0, -1]]]), faces, process=False)
 
 
+@pytest.mark.slow
 def test_two_million_faces_are_prepared_or_stopped_at_a_limit(capsys: Capture, tmp_path: Path) -> None:
     mesh = two_million_faces()
     assert len(mesh.faces) == 2_000_000
@@ -247,7 +253,7 @@ def test_two_million_faces_are_prepared_or_stopped_at_a_limit(capsys: Capture, t
 
 
 def signs_are_right_few(dataset: Dataset) -> None:
-    points, distances = dataset.draw([0], {"near": 200, "uniform": 50}, torch.Generator())
+    points, distances = dataset.sample([0], {"near": 200, "uniform": 50}, torch.Generator())
     expected = np.linalg.norm(dataset.frames[0].to_source(points[0].numpy()), axis=1) - 1.0
     np.testing.assert_allclose(distances[0].numpy() * dataset.frames[0].scale, expected, atol=2e-3)
 
@@ -258,6 +264,7 @@ def write_exactly(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
+@pytest.mark.slow
 def test_a_mesh_far_away_and_huge_comes_back_at_its_place_and_size(capsys: Capture, tmp_path: Path) -> None:
     shapes = {"ring": trimesh.creation.torus(1.0, 0.35), "block": trimesh.creation.box((1.0, 0.8, 0.6))}
     found = {}
@@ -367,6 +374,7 @@ def test_a_dataset_is_no_space_and_a_space_no_dataset(
     assert "is a folder" in refused(capsys, "info", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_name_that_does_not_exist_brings_up_the_nearest(capsys: Capture, space: Path, tmp_path: Path) -> None:
     for verb in (
         ("mesh", space, "bal/1", "-o", tmp_path / "out"),
@@ -398,6 +406,7 @@ def filling_open(path: Any, mode: str = "r", buffering: int = -1) -> Any:
     return _Filling(path, mode.replace("b", "")) if "w" in mode else open(path, mode, buffering)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["os.replace", "os.fsync", "write"])
 @pytest.mark.parametrize("verb", ["train", "encode", "prepare"])
 def test_a_full_disk_leaves_the_old_file_as_it_was(
@@ -435,6 +444,7 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(
 
 if sys.platform != "win32":
 
+    @pytest.mark.slow
     def test_a_limit_of_the_system_on_the_size_of_files_is_no_crash(tmp_path: Path) -> None:
         """The same for real, in the workers too: HDF5 itself crashes where it cannot write."""
         script = (
@@ -482,6 +492,7 @@ def test_impossible_options_of_train(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_train_does_not_run_over_what_is_there(
     capsys: Capture, dataset_path: Path, space: Path, tmp_path: Path
 ) -> None:
@@ -532,6 +543,7 @@ def test_output_names_are_found_out_before_the_work(
     assert (tmp_path / "run_1.5" / "ball" / "0.ply").is_file()
 
 
+@pytest.mark.slow
 def test_a_scan_without_a_surface_leaves_no_trace(
     capsys: Capture, space: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

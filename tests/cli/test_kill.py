@@ -1,4 +1,4 @@
-"""Real processes killed at the worst moment, or stopped by Ctrl-C: what was there stays whole, the work goes on."""
+"""Real processes killed or interrupted: files stay whole, and the work can be continued."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.space.store import append, load, load_resume
 from latentsdf.training.config import config_to_dict
 
+pytestmark = pytest.mark.slow
+
 Process = subprocess.Popen[str]
 
 TRAINING = """
 import json, sys
-from latentsdf.schedule import config_from_dict
-from latentsdf.training import train
+from latentsdf.training import loop
+from latentsdf.training.config import config_from_dict
+loop.CHECKPOINT_SECONDS = 0.0
 dataset, space, config, resume = sys.argv[1:]
 config = None if resume == "resume" else config_from_dict(json.loads(config))
-train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
+loop.train(dataset, config, path=space, resume=resume == "resume", minutes=100.0)
 """
 
 APPENDING = """
 import sys
-from latentsdf.store import append, load
+from latentsdf.space.store import append, load
 shape = next(iter(load(sys.argv[1]).values()))
 while True:
     append(sys.argv[1], [shape], replace=True)
@@ -126,7 +129,7 @@ def test_prepare_stopped_keeps_the_old_dataset_and_goes_on(stop: str, target: Pa
 
 
 def test_training_killed_while_it_writes_goes_on_to_the_end(dataset_path: Path, space: Path, tmp_path: Path) -> None:
-    config = json.dumps(config_to_dict(replace(TINY, checkpoint_seconds=0.0)))
+    config = json.dumps(config_to_dict(TINY))
     used, before = [0.0], space.stat().st_mtime_ns
     for mode in ("fresh", "resume", "resume"):
         process = start("-c", TRAINING, dataset_path, space, config, mode)

@@ -1,4 +1,4 @@
-"""Every verb as a process-like call on the tiny space: files, printed lines, JSON."""
+"""Every verb on the tiny space: files, printed lines, JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import trimesh
 from conftest import primitive
 
 from latentsdf.cli import main
-from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.load import NotAMesh, load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.store import load
@@ -33,6 +33,7 @@ def run(tmp_path: Path, *arguments: object) -> dict:
     return json.loads(target.read_text())
 
 
+@pytest.mark.slow
 def test_the_main_job_as_processes(tmp_path: Path, mesh_dir: Path) -> None:
     def call(*arguments: object) -> str:
         command = [sys.executable, "-m", "latentsdf", *map(str, arguments)]
@@ -73,6 +74,7 @@ def test_interpolate_writes_the_steps(tmp_path: Path, space: Path) -> None:
     assert volumes[0] < volumes[1] < volumes[2]
 
 
+@pytest.mark.slow
 def test_search_by_name_mesh_and_points(tmp_path: Path, space: Path) -> None:
     by_name = run(tmp_path, "search", space, "ring/1", "-k", 3)["matches"]
     assert by_name[0] == {"name": "ring/1", "distance": 0.0}
@@ -82,9 +84,14 @@ def test_search_by_name_mesh_and_points(tmp_path: Path, space: Path) -> None:
     assert run(tmp_path, "search", space, tmp_path / "query.stl")["matches"][0]["name"].startswith("ring/")
     cloud = trimesh.PointCloud(mesh.sample(2000, seed=0))
     cloud.export(str(tmp_path / "scan.ply"))
-    assert run(tmp_path, "search", space, tmp_path / "scan.ply")["matches"][0]["name"].startswith("ring/")
+    np.savetxt(tmp_path / "scan.xyz", cloud.vertices)
+    for name in ("scan.ply", "scan.xyz"):
+        with pytest.raises(NotAMesh):
+            load_mesh(tmp_path / name)
+        assert run(tmp_path, "search", space, tmp_path / name)["matches"][0]["name"].startswith("ring/")
 
 
+@pytest.mark.slow
 def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "new" / "ring").mkdir(parents=True)
     primitive("ring", 1.1).export(str(tmp_path / "new" / "ring" / "x.obj"))
@@ -103,6 +110,7 @@ def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monke
     assert not (found.rotation == np.eye(3)).all()
 
 
+@pytest.mark.slow
 def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> None:
     folder = tmp_path / "unseen"
     for kind in ("ball", "ring"):
@@ -131,6 +139,7 @@ def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> Non
     assert found["retrieval"]["queries"] == 2
 
 
+@pytest.mark.slow
 def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path, space: Path) -> None:
     mesh = primitive("ring", 1.0)
     mesh.apply_scale(50.0)
@@ -146,8 +155,15 @@ def test_reconstruct_writes_a_watertight_mesh_in_the_scans_units(tmp_path: Path,
     header = out.read_bytes().split(b"end_header")[0]
     assert b"property float support" in header
     assert b"property float deviation" in header
+    for old, new in (
+        ("surprise", "code_zscore"),
+        ("deviation_mean", "stddev_mean"),
+        ("support_p90", "scan_distance_p90"),
+    ):
+        assert found[old] == found[new] > 0
 
 
+@pytest.mark.slow
 def test_a_scan_from_one_place_says_where_that_is(tmp_path: Path, space: Path) -> None:
     seen = virtual_scan(primitive("ring", 1.0), count=2000, views=1, seed=3)
     assert seen.sensor is not None
@@ -165,12 +181,14 @@ def test_a_scan_from_one_place_says_where_that_is(tmp_path: Path, space: Path) -
     assert found["matches"][0]["name"].startswith("ring/")
 
 
+@pytest.mark.slow
 def test_what_a_dozen_points_do_not_tell_is_null(tmp_path: Path, space: Path) -> None:
     trimesh.PointCloud(primitive("ring", 1.0).sample(12, seed=0)).export(str(tmp_path / "scan.ply"))
     options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 32)
     assert run(tmp_path, *options, "--code-only")["openness"] is None
 
 
+@pytest.mark.slow
 def test_a_reconstruction_is_kept_in_the_space_on_demand(tmp_path: Path, space: Path) -> None:
     trimesh.PointCloud(primitive("ring", 1.0).sample(3000, seed=0)).export(str(tmp_path / "scan.ply"))
     options = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--resolution", 48)
@@ -181,6 +199,7 @@ def test_a_reconstruction_is_kept_in_the_space_on_demand(tmp_path: Path, space: 
     assert run(tmp_path, *options, "--code-only")["correction_bytes"] == 0
 
 
+@pytest.mark.slow
 def test_train_and_resume_equal_one_run(tmp_path: Path, dataset_path: Path) -> None:
     run(tmp_path, "train", dataset_path, tmp_path / "a.h5", "--steps", 6, "--code-size", 4)
     run(tmp_path, "train", dataset_path, tmp_path / "b.h5", "--steps", 3, "--code-size", 4)
@@ -199,6 +218,7 @@ def test_the_committed_space_answers_every_verb(tmp_path: Path) -> None:
     run(tmp_path, "mesh", path, name, "-o", tmp_path / "x.ply", "--resolution", 48)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_in_small(tmp_path: Path) -> None:
     report = run(tmp_path, "demo", "--out", tmp_path / "demo", "--minutes", 0.1, "--shapes", 1)
     for name in ("contact_sheet.png", "morph_and_scan.png", "report.json", "space.h5", "scan_reconstructed.ply"):

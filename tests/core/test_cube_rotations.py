@@ -1,10 +1,10 @@
-"""The 24 attitudes: what a turn does to lattices, samples, frames and runs, and that shapes find a common one."""
+"""The 24 rotations of the cube group, applied to lattices, samples, frames and runs, and found for shapes."""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,12 +19,13 @@ from latentsdf.dataset.preparation import PrepareConfig, prepare
 from latentsdf.inference.code_fitting import EncodeConfig
 from latentsdf.inference.encoding import encode
 from latentsdf.mesh.metrics import compare
-from latentsdf.reconstruction.scan_fitting import ScanFitConfig, candidate_fields, fit_scan
+from latentsdf.reconstruction.pose_candidates import candidate_fields
+from latentsdf.reconstruction.scan_fitting import ScanFitConfig, fit_scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.store import load, save
-from latentsdf.training.alignment import common_rotations, nearest_rotations
+from latentsdf.training.alignment import nearest_rotations
 from latentsdf.training.loop import train
-from latentsdf.training.warm_start import aligned_rotations
+from latentsdf.training.warm_start import aligned_rotations, start_space
 
 
 def cube(size: int) -> torch.Tensor:
@@ -60,8 +61,8 @@ def test_a_turned_dataset_turns_all_that_it_holds(dataset: Dataset) -> None:
     rotations = cube_rotations()[torch.tensor([0, 5, 9, 13, 2, 23, 7, 1, 17])]
     view = dataset.rotated(rotations)
     counts, rows = {"near": 300, "uniform": 20}, [8, 1, 5]
-    points, distances = dataset.draw(rows, counts, torch.Generator().manual_seed(0))
-    after, same = view.draw(rows, counts, torch.Generator().manual_seed(0))
+    points, distances = dataset.sample(rows, counts, torch.Generator().manual_seed(0))
+    after, same = view.sample(rows, counts, torch.Generator().manual_seed(0))
     assert torch.equal(distances, same)
     torch.testing.assert_close(after, points @ rotations[rows].mT)
     for row in range(9):
@@ -81,8 +82,8 @@ def test_turns_add_up_and_subsets_keep_theirs(dataset: Dataset) -> None:
         (some, [0, 1]),
         (dataset.subset([4, 2]).rotated((second @ first)[[4, 2]]), [0, 1]),
     ):
-        drawn = view.draw(rows, {"near": 50}, torch.Generator().manual_seed(0))[0]
-        torch.testing.assert_close(drawn, once.draw([4, 2], {"near": 50}, torch.Generator().manual_seed(0))[0])
+        drawn = view.sample(rows, {"near": 50}, torch.Generator().manual_seed(0))[0]
+        torch.testing.assert_close(drawn, once.sample([4, 2], {"near": 50}, torch.Generator().manual_seed(0))[0])
         torch.testing.assert_close(view.lattices(rows), once.lattices([4, 2]))
         assert np.allclose(view.frames[rows[0]].rotation, once.frames[4].rotation)
 
@@ -102,7 +103,9 @@ def wedge(size: int, length: float) -> torch.Tensor:
     return torch.stack(fields).amin(0).clamp(-0.1, 0.1)
 
 
-def test_shapes_in_random_attitudes_find_a_common_one() -> None:
+def test_shapes_in_random_rotations_find_a_common_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    common_rotations = importlib.import_module("congealing").common_rotations
     random = torch.Generator().manual_seed(0)
     rows = torch.randint(24, (60,), generator=random)
     lengths = (0.5 + 0.2 * torch.rand(60, generator=random)).tolist()
@@ -140,13 +143,15 @@ def lying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path, tmp_path: Path) -> None:
     dataset, config = Dataset(lying), replace(TINY, start=str(space_path), schedule_steps=60, rehearsal=0.0)
-    rotations = aligned_rotations(config, dataset)
+    rotations = aligned_rotations(dataset, config, load(space_path))
     assert rotations is not None
     assert not torch.equal(rotations[1], torch.eye(3))
-    assert aligned_rotations(replace(config, align=False), dataset) is None
-    assert aligned_rotations(replace(config, start="random"), dataset) is None
+    assert aligned_rotations(dataset, replace(config, align=False), load(space_path)) is None
+    assert start_space(replace(config, start="random")) is None
+    assert aligned_rotations(dataset, config, None) is None
     whole = train(dataset, config, steps=60)
     kept = train(dataset, replace(config, align=False), steps=60)
     assert whole.history["log"][-1]["loss"] < kept.history["log"][-1]["loss"]
@@ -167,21 +172,18 @@ def test_a_shape_that_the_space_holds_is_set_as_it_is_there_if_it_looks_like_tha
     back = cube_rotations()[6]
     lying = dataset.rotated(back.T.repeat(9, 1, 1))
     assert dataset.names[3] == "box/0"
-    found = aligned_rotations(config, lying)
+    found = aligned_rotations(lying, config, space)
     assert found is not None
     assert torch.equal(found[3], back)
     other = replace(space["ring/0"], name="box/0", frame=space["box/0"].frame)
     space.add(other, replace=True)
     save(space, tmp_path / "names.h5")
-    found = aligned_rotations(replace(config, start=str(tmp_path / "names.h5")), lying)
+    found = aligned_rotations(lying, config, load(tmp_path / "names.h5"))
     assert found is not None
     assert not torch.equal(found[3], back)
 
 
-@pytest.mark.parametrize("method", ["second-order", "adam"])
-def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
-    method: Literal["second-order", "adam"], space_path: Path
-) -> None:
+def test_a_mesh_that_lies_otherwise_is_encoded_as_well(space_path: Path) -> None:
     space, mesh = load(space_path), primitive("ring", 1.05)
     turn = np.eye(4)
     angle = 0.15
@@ -190,7 +192,7 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     mesh.apply_transform(turn)
     mesh.apply_scale(200.0)
     mesh.apply_translation([10.0, -700.0, 3.0])
-    config = EncodeConfig(method=method, points=512, samples=8000, steps=None if method == "second-order" else 150)
+    config = EncodeConfig(points=512, samples=8000)
     free = encode(space, mesh, config=config)
     known = encode(space, mesh, config=replace(config, pose="known"))
     assert np.array_equal(known.frame.rotation, np.eye(3))
@@ -199,6 +201,7 @@ def test_a_mesh_that_lies_otherwise_is_encoded_as_well(
     assert closer < farther
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pose", ["known", "placed"])
 def test_scans_with_axes_alike_meet_each_stored_shape_as_its_mesh_lay(pose: PoseFreedom, space_path: Path) -> None:
     space = load(space_path)

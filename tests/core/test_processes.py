@@ -17,6 +17,7 @@ def test_every_task_is_answered_once():
     assert answers == {task: -task for task in range(7)}
 
 
+@pytest.mark.slow
 def test_a_task_over_the_time_limit_is_lost_and_the_others_go_on():
     answers: dict[float, Any] = dict(run_pool(time.sleep, [0.0, 60.0, 0.01], 1, Limits(time=0.5, memory=4.0)))
     assert answers[0.0] is None
@@ -31,6 +32,7 @@ def test_a_task_over_the_memory_limit_is_lost():
     assert "the limit is 0.01 GiB" in loss.reason
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_one_task():
     answers = dict(run_pool(_exit_unless_zero, [0, 3], 1, GENEROUS))
     assert answers[0] == "alive"

@@ -9,8 +9,9 @@ import pytest
 import torch
 import trimesh
 
+from latentsdf.core.names import class_of
 from latentsdf.dataset.dataset import Dataset
-from latentsdf.dataset.file import class_of, stored_shapes
+from latentsdf.dataset.file import stored_shapes
 from latentsdf.dataset.preparation import PrepareConfig, prepare
 from latentsdf.dataset.sampling import SamplingConfig
 
@@ -43,7 +44,6 @@ def test_facts_of_the_shapes(path: Path):
     assert dataset.config == SMALL
     assert dataset.truncation == 0.3
     assert dataset.groups == ("band", "near", "uniform")
-    assert dataset.group_sizes("near").tolist() == [3000] * 3
     assert dataset.audits[1].faces == 12
     np.testing.assert_allclose(dataset.frames[0].center, [1e3, 0, 0], atol=1e-3)
     assert dataset.frames[0].scale == pytest.approx(50 * 1.03, rel=1e-5)
@@ -51,8 +51,8 @@ def test_facts_of_the_shapes(path: Path):
 
 def test_distances_are_those_of_the_rounded_points(path: Path):
     dataset = Dataset(path)
-    counts = {group: int(dataset.group_sizes(group)[0]) for group in dataset.groups}
-    points, distances = dataset.draw([0, 1], counts, generator())
+    counts = {"band": 800, "near": 3000, "uniform": 500}
+    points, distances = dataset.sample([0, 1], counts, generator())
     ball, half = 1 / 1.03, 1 / 1.03 / 3**0.5
     q = points[1].abs() - half
     exact = torch.stack([points[0].norm(dim=-1) - ball, q.clamp_min(0).norm(dim=-1) + q.amax(-1).clamp_max(0)])
@@ -76,7 +76,7 @@ def test_lattices_are_clipped_distances(path: Path):
 @pytest.mark.parametrize("memory", [4.0, 0.0])
 def test_what_is_drawn_was_stored(path: Path, memory: float):
     dataset = Dataset(path, memory=memory)
-    points, distances = dataset.draw(torch.tensor([2, 0, 2]), COUNTS, generator(3))
+    points, distances = dataset.sample(torch.tensor([2, 0, 2]), COUNTS, generator(3))
     assert points.shape == (3, 147, 3)
     assert points.dtype == torch.float32
     assert distances.shape == (3, 147)
@@ -85,7 +85,7 @@ def test_what_is_drawn_was_stored(path: Path, memory: float):
         stored = {tuple(row) for row in file["shapes/00000002/band/points"][:].tolist()}  # type: ignore[index]
     assert all(tuple(row) in stored for row in points[2, :40].tolist())
     assert not torch.equal(points[0], points[2])
-    again = Dataset(path).draw([2, 0, 2], COUNTS, generator(3))
+    again = Dataset(path).sample([2, 0, 2], COUNTS, generator(3))
     assert torch.equal(points, again[0])
     assert torch.equal(distances, again[1])
     dataset.close()
@@ -93,8 +93,8 @@ def test_what_is_drawn_was_stored(path: Path, memory: float):
 
 def test_a_full_draw_is_everything_once_and_a_larger_one_repeats(path: Path):
     dataset = Dataset(path)
-    once, _ = dataset.draw([0], {"uniform": 500}, generator(1))
-    twice, _ = dataset.draw([0], {"uniform": 1000}, generator(1))
+    once, _ = dataset.sample([0], {"uniform": 500}, generator(1))
+    twice, _ = dataset.sample([0], {"uniform": 1000}, generator(1))
     assert torch.equal(torch.cat([once, once], dim=1), twice)
     with h5py.File(path) as file:
         stored = np.asarray(file["shapes/00000000/uniform/points"], dtype=np.float32)
@@ -106,14 +106,14 @@ def test_a_subset_is_a_view(path: Path):
     part = dataset.subset([2, 0]).subset([1])
     assert part.names == ("a/ball",)
     assert len(part) == 1
-    assert torch.equal(part.draw([0], COUNTS, generator(1))[0], dataset.draw([0], COUNTS, generator(1))[0])
+    assert torch.equal(part.sample([0], COUNTS, generator(1))[0], dataset.sample([0], COUNTS, generator(1))[0])
 
 
 def test_a_group_that_is_not_there(path: Path):
     dataset = Dataset(path)
     with pytest.raises(ValueError, match="no sample group 'far'; it has band, near, uniform"):
-        dataset.draw([0], {"far": 3}, generator())
-    points, distances = dataset.draw([0, 1], {"near": 0}, generator())
+        dataset.sample([0], {"far": 3}, generator())
+    points, distances = dataset.sample([0, 1], {"near": 0}, generator())
     assert (points.shape, distances.shape) == ((2, 0, 3), (2, 0))
 
 
@@ -151,11 +151,10 @@ def test_without_lattices_and_without_a_group(path: Path, tmp_path: Path):
         source.copy("shapes", file)
         del file["shapes/00000001/near"]
     dataset = Dataset(tmp_path / "thin.h5")
-    assert dataset.group_sizes("near").tolist() == [3000, 0, 3000]
     with pytest.raises(ValueError, match="without lattices"):
         dataset.lattices()
     with pytest.raises(ValueError, match="no 'near' samples"):
-        dataset.draw([1], {"near": 5}, generator())
+        dataset.sample([1], {"near": 5}, generator())
 
 
 def test_a_replaced_file_is_noticed(path: Path, tmp_path: Path):

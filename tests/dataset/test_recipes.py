@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import trimesh
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[2] / "datasets"
 
 

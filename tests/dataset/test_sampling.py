@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from latentsdf.dataset.band_lattice import band_vertices, truncated_lattice
+from latentsdf.dataset.band_lattice import Blocks, truncated_lattice
 from latentsdf.dataset.sampling import SamplingConfig, draw_samples, near_surface_points, round_points, uniform_points
 from latentsdf.mesh.distance import MeshSDF
 
@@ -24,6 +24,13 @@ def box_sdf(points):
 def lattice_points(resolution):
     axis = np.linspace(-1, 1, resolution)
     return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
+
+
+def band_vertices(distance, resolution, layers):
+    """Sorted indices of all lattice vertices within a number of layers of the surface."""
+    spacing = 2.0 / resolution
+    index, _ = Blocks(resolution + 1, spacing).near(distance, layers * spacing, smallest=1)
+    return index[np.lexsort(index.T[::-1])]
 
 
 def vertex_rule_band(vertices, resolution, layers):
@@ -121,14 +128,14 @@ def test_draws_repeat_with_the_seed_and_differ_without():
 
 
 def test_near_points_have_the_spread_asked_for_and_stay_in_the_cube():
-    rng = np.random.default_rng(0)
-    points = near_surface_points(np.zeros((100, 3)), (0.2, 0.02), 20_000, rng)
+    generator = np.random.default_rng(0)
+    points = near_surface_points(np.zeros((100, 3)), (0.2, 0.02), 20_000, generator)
     assert points[::2].std() == pytest.approx(0.2, rel=0.02)
     assert points[1::2].std() == pytest.approx(0.02, rel=0.02)
-    assert np.abs(near_surface_points(np.ones((10, 3)), (0.5,), 1000, rng)).max() == 1.0
-    assert np.abs(uniform_points(1000, rng)).max() <= 1.0
+    assert np.abs(near_surface_points(np.ones((10, 3)), (0.5,), 1000, generator)).max() == 1.0
+    assert np.abs(uniform_points(1000, generator)).max() <= 1.0
     with pytest.raises(ValueError, match="no surface point"):
-        near_surface_points(np.empty((0, 3)), (0.1,), 5, rng)
+        near_surface_points(np.empty((0, 3)), (0.1,), 5, generator)
 
 
 @pytest.mark.parametrize(

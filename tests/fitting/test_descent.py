@@ -18,8 +18,9 @@ import latentsdf.fitting.descent as fitting
 from latentsdf.cli import main
 from latentsdf.core.field import Jet
 from latentsdf.core.optimize import Stop
-from latentsdf.fitting.descent import PAPER_NETWORK, FitConfig, Fitted, fit
+from latentsdf.fitting.descent import PAPER_NETWORK, FitConfig, fit
 from latentsdf.fitting.fast_field import FastConfig
+from latentsdf.fitting.fitted_field import FitMethod, Fitted
 from latentsdf.fitting.networks import NETWORKS
 from latentsdf.fitting.paper_fields import BallConfig, SineConfig
 from latentsdf.mesh.distance import MeshSDF
@@ -31,7 +32,12 @@ from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.scan.winding import approximate_distance
 
-QUICK = FitConfig(steps=40, surface=512, near=512, space=256, pool=20_000)
+QUICK = FitConfig(steps=40, surface=512, near=512, space=256)
+
+
+@pytest.fixture(autouse=True)
+def small_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "POOL", 20_000)
 
 
 def two_boxes() -> trimesh.Trimesh:
@@ -55,6 +61,7 @@ def scanned(kind: str, normals: bool = False, count: int = 4000, **options) -> S
     return scan if normals else Scan(scan.points, name="bare")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOLIDS)
 @pytest.mark.parametrize("normals", [True, False])
 def test_known_solids_come_out(kind: str, normals: bool) -> None:
@@ -77,15 +84,15 @@ def test_the_field_is_about_a_distance_in_both_units() -> None:
     torch.testing.assert_close(found.sdf(unit).double() * found.frame.scale, found(50 * points + 7))
     assert (Jet(found.sdf, unit).gradient.norm(dim=-1) - 1).abs().mean() < 0.2
     assert set(found.trace[-1]) == {"progress", "seconds", "loss", "surface", "off_surface", "eikonal@surface+space"}
-    assert (found.preset, found.network, found.steps) == ("digs", "fast", 40)
+    assert (found.preset, found.network, found.steps, found.method) == ("digs", "fast", 40, FitMethod.DESCENT)
 
 
 def test_equal_seeds_give_equal_fields_and_others_do_not() -> None:
-    scan, config = scanned("torus", count=1000), FitConfig(steps=4, surface=64, near=64, space=64, pool=1000)
+    scan, config = scanned("torus", count=1000), FitConfig(steps=4, surface=64, near=64, space=64)
     points = torch.rand(50, 3) - 0.5
     one, two = fit(scan, "viscoreg", config).sdf(points), fit(scan, "viscoreg", config).sdf(points)
     assert torch.equal(one, two)
-    other = fit(scan, "viscoreg", FitConfig(steps=4, surface=64, near=64, space=64, pool=1000, seed=1)).sdf(points)
+    other = fit(scan, "viscoreg", FitConfig(steps=4, surface=64, near=64, space=64, seed=1)).sdf(points)
     assert not torch.equal(one, other)
 
 
@@ -98,7 +105,7 @@ def test_every_preset_runs_on_every_kind_of_network(name: str) -> None:
         "softplus": BallConfig(width=16, depth=3, skip=None),
     }
     for network in small.values():
-        config = FitConfig(steps=2, surface=64, near=64, space=64, pool=500, network=network)
+        config = FitConfig(steps=2, surface=64, near=64, space=64, network=network)
         found = fit(scan, name, config)
         assert found.stop is Stop.FINISHED
         assert all(np.isfinite(list(row.values())).all() for row in found.trace)
@@ -107,7 +114,7 @@ def test_every_preset_runs_on_every_kind_of_network(name: str) -> None:
 
 def test_papers_networks_are_taken_by_name_and_relu_refuses_second_order() -> None:
     scan = scanned("sphere", count=200)
-    config = FitConfig(steps=1, surface=8, near=8, space=8, pool=100, network="paper")
+    config = FitConfig(steps=1, surface=8, near=8, space=8, network="paper")
     assert fit(scan, "digs", config).network == "sine"
     assert fit(scan, "neural-pull", config).network == "relu"
     with pytest.raises(ValueError, match="no second derivatives"):
@@ -134,8 +141,8 @@ def test_rays_are_drawn_where_the_sensor_is_known() -> None:
 
 
 def test_a_field_of_the_wrong_sign_is_turned() -> None:
-    wrong = fitting._Flipped(NETWORKS["sine"].build(torch.Generator())).requires_grad_(False)
-    field, notes = fitting._outside_positive(wrong)
+    wrong = fitting._NegatedField(NETWORKS["sine"].build(torch.Generator())).requires_grad_(False)
+    field, notes = fitting._orient_field(wrong)
     assert float(field(torch.ones(1, 3))) > 0 > float(field(torch.zeros(1, 3)))
     assert "sign was changed" in notes[0]
 
@@ -170,6 +177,7 @@ def test_scans_that_bound_nothing_are_refused(points: np.ndarray, text: str) -> 
         fit(Scan(points), config=QUICK)
 
 
+@pytest.mark.slow
 def test_repeated_points_strays_and_too_many_points_are_dealt_with_and_said() -> None:
     scan = scanned("torus", count=10_000, outliers=0.1)
     found = fit(Scan(np.concatenate([scan.points, scan.points[:500]])), config=QUICK)
@@ -179,7 +187,7 @@ def test_repeated_points_strays_and_too_many_points_are_dealt_with_and_said() ->
     assert report.f_scores[0.01] > 0.9
     assert report.hausdorff < 0.1
     many = Scan(np.random.default_rng(0).normal(size=(300_000, 3)) * [1, 0.5, 0.4])
-    ready = fitting._prepared(many, FitConfig(points=20_000, outliers=0.0))
+    ready = fitting._prepare_scan(many, FitConfig(points=20_000, outliers=0.0))
     assert len(ready) == 20_000
     assert ready.notes == ("20,000 of 300,000 points drawn at random",)
 
@@ -189,7 +197,7 @@ def test_rows_of_nan_and_normals_of_no_length_are_dropped_and_said() -> None:
     assert scan.normals is not None
     points, normals = scan.points.copy(), scan.normals.copy()
     points[:5], normals[5:8] = np.nan, 0.0
-    found = fit(Scan(points, normals), config=FitConfig(steps=2, surface=64, near=64, space=64, pool=500))
+    found = fit(Scan(points, normals), config=FitConfig(steps=2, surface=64, near=64, space=64))
     assert found.notes[0].startswith("8 of 1000 points dropped")
 
 
@@ -223,6 +231,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return err
 
 
+@pytest.mark.slow
 def test_reconstruct_without_a_space_as_a_process(tmp_path: Path) -> None:
     scan = cloud(tmp_path / "scan.ply", 20 * scanned("torus").points + 100)
     out, about = tmp_path / "out.ply", tmp_path / "out.json"
@@ -249,6 +258,7 @@ def test_terms_of_ones_own(tmp_path: Path) -> None:
     assert set(json.loads(about.read_text())["terms"]) <= {"surface", "eikonal"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_the_mesh_of_what_there_is(tmp_path: Path) -> None:
     scan, out = cloud(tmp_path / "scan.ply", scanned("torus").points), tmp_path / "out.ply"
     command = [sys.executable, "-m", "latentsdf", "reconstruct", scan, "-o", out, "--minutes", 50, "--resolution", 32]

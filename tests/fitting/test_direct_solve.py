@@ -14,6 +14,7 @@ import trimesh
 
 from latentsdf.cli import main
 from latentsdf.fitting.direct_solve import fitting_resolution, solve_scan
+from latentsdf.fitting.fitted_field import FitMethod
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.scan.outliers import remove_outliers
@@ -31,6 +32,7 @@ def scanned(normals: bool, **arguments: object) -> Scan:
     return scan if normals else Scan(scan.points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normals", [True, False])
 def test_a_known_solid_comes_back_in_its_own_units(normals: bool) -> None:
     scan = scanned(normals)
@@ -46,8 +48,10 @@ def test_a_known_solid_comes_back_in_its_own_units(normals: bool) -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert found.steps > 0
+    assert (found.method, found.network, found.trace) == (FitMethod.SOLVE, "splines", ())
 
 
+@pytest.mark.slow
 def test_cells_follow_the_points_and_the_noise() -> None:
     few, many = (scanned(True, count=count) for count in (600, 40_000))
     noisy = scanned(True, count=40_000, noise=0.01)
@@ -58,9 +62,10 @@ def test_cells_follow_the_points_and_the_noise() -> None:
     assert solve_scan(many, config).notes[-1].startswith("64 cells")
 
 
+@pytest.mark.slow
 def test_strays_hardly_count_and_few_lone_points_do() -> None:
     found = solve_scan(scanned(False, outliers=0.1))
-    assert "look like strays" in found.notes[0]
+    assert "look like outliers" in found.notes[0]
     assert compare(found.mesh(96), torus()).f_scores[0.01] > 0.99
     scan = scanned(True)
     lone = np.flatnonzero((scan.points[:, 0] > 0.5) & (np.arange(len(scan)) % 40 > 0))  # one in forty of one end
@@ -70,7 +75,7 @@ def test_strays_hardly_count_and_few_lone_points_do() -> None:
     assert len(remove_outliers(part, 10_000, 3.0, 10)) == len(rows)
     assert len(remove_outliers(scanned(False, outliers=0.1), 10_000, 3.0, 10)) < 5000
     thinned = solve_scan(part)
-    assert not any("strays" in note for note in thinned.notes)
+    assert not any("outliers" in note for note in thinned.notes)
     assert compare(thinned.mesh(96), torus()).f_scores[0.01] > 0.8
 
 
@@ -99,6 +104,7 @@ def test_what_bounds_nothing_is_refused(points: np.ndarray, text: str) -> None:
         solve_scan(Scan(points))
 
 
+@pytest.mark.slow
 def test_the_command_line_solves_unless_told_to_descend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scan, out, about = tmp_path / "scan.ply", tmp_path / "out.ply", tmp_path / "out.json"
     trimesh.PointCloud(scanned(False).points).export(str(scan))

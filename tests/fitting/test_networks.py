@@ -1,4 +1,4 @@
-"""Networks of one shape: derivatives on the way forward, the C1 read, the balls they start as."""
+"""Networks of one shape: derivatives on the way forward, the C1 interpolation, the balls they are initialised as."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latentsdf.fitting.fast_field import FastConfig
 from latentsdf.fitting.fields import Field
 from latentsdf.fitting.networks import NETWORKS
 from latentsdf.fitting.paper_fields import BallConfig, SineConfig
-from latentsdf.fitting.spline_taps import Taps, read, tap_cells
+from latentsdf.fitting.spline_taps import Taps, interpolate, support_rows
 
 SMALL = {
     "fast": FastConfig(resolutions=(4, 8, 16), base=8, banded=16, channels=2, width=8),
@@ -40,7 +40,7 @@ def network(kind: str) -> Field:
 
 
 @pytest.mark.parametrize("kind", SMALL)
-@pytest.mark.parametrize("name", ["value", "gradient", "laplacian", "bend", "hessian"])
+@pytest.mark.parametrize("name", ["value", "gradient", "laplacian", "second_along_gradient", "hessian"])
 def test_derivatives_on_the_way_forward_are_those_of_reverse_mode(kind: str, name: str) -> None:
     field = network(kind)
     moved = [parameter for parameter in field.parameters() if parameter.requires_grad]
@@ -74,7 +74,7 @@ def test_the_read_is_continuous_with_its_first_derivatives() -> None:
 
     def rows(points: Tensor) -> Tensor:
         taps = Taps(points, 4)
-        return read(table, taps.index(4), taps.first(), False)
+        return interpolate(table, taps.index(4), taps.first(), False)
 
     step = 1e-5
     for at in (places(), torch.tensor([[0.5, -0.5, 0.0]], dtype=torch.float64)):  # on faces of cells too
@@ -103,8 +103,8 @@ def test_gradcheck_of_the_read() -> None:
     table = torch.randn(6**3, 1, dtype=torch.float64, generator=generator(), requires_grad=True)
     weight = taps.first().requires_grad_()
     index = taps.index(4)
-    assert torch.autograd.gradcheck(lambda *given: read(given[0], index, given[1], False), (table, weight))
-    assert torch.autograd.gradgradcheck(lambda *given: read(given[0], index, given[1], True), (table, weight))
+    assert torch.autograd.gradcheck(lambda *given: interpolate(given[0], index, given[1], False), (table, weight))
+    assert torch.autograd.gradgradcheck(lambda *given: interpolate(given[0], index, given[1], True), (table, weight))
     at = places(3).requires_grad_()
     assert torch.autograd.gradgradcheck(network("fast"), (at,))
 
@@ -113,7 +113,7 @@ def test_a_band_holds_what_counts_at_its_points_and_nothing_else() -> None:
     points = places().float()[:10]
     config = FastConfig(resolutions=(4, 16), base=4, banded=16)
     field = config.build(generator(), points)
-    assert len(field.tables[1]) == len(tap_cells(points, 16)) + 1 < 18**3
+    assert len(field.tables[1]) == len(support_rows(points, 16)) + 1 < 18**3
     with torch.no_grad():
         field.tables[0].zero_()
         field.tables[1] += 1.0
@@ -148,7 +148,7 @@ def test_a_relu_network_refuses_second_derivatives() -> None:
     ("config", "text"),
     [
         (lambda: FastConfig(base=5), "one of its whole lattices"),
-        (lambda: FastConfig(rate=0.0), "positive"),
+        (lambda: FastConfig(channels=0), "channels and width >= 1"),
         (lambda: FastConfig(depth=-1), "depth >= 0"),
         (lambda: SineConfig(depth=1), "depth >= 2"),
         (lambda: BallConfig(activation="tanh"), "'softplus' or 'relu'"),

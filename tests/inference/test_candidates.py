@@ -1,4 +1,4 @@
-"""Many codes in many poses on one lattice: as the decoder says, up to the lattice's cells."""
+"""Candidate fields: equal to the decoder on its lattice, and lowest losses at the true code and pose."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def linear() -> Decoder:
 def test_fields_are_the_decoders_where_the_lattices_agree(linear: Decoder) -> None:
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
     points = 2.0 * torch.rand(300, 3, generator=torch.Generator().manual_seed(2)) - 1.0
-    found = CandidateFields(linear, codes, resolution=9).fields(points)
+    fields = CandidateFields(linear, codes, resolution=9).fields(points)
     expected = linear(codes, points.expand(4, -1, -1)).T
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(fields, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_beyond_the_cube_fields_grow_as_the_distance_to_it(linear: Decoder) -> None:

@@ -95,6 +95,7 @@ def test_a_fourteenth_of_the_dense_evaluations_at_256():
     assert counting.count < 257**3 / 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", [100, 150])
 def test_resolutions_that_are_no_power_of_two(resolution):
     assert_same_surface(extract_mesh(torus, resolution, like=DOUBLE), *dense(torus, resolution))
@@ -121,6 +122,7 @@ def test_a_surface_that_leaves_the_cube_is_capped_at_its_border():
     assert half_space.volume == pytest.approx(2 * 2 * 1.25, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [0.1, 0.01])
 def test_truncated_fields_come_out_complete(width):
     def clamped(x):

@@ -199,6 +199,7 @@ def test_senseless_arguments_are_refused(make, words: str):
         make()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_members_fill_the_unit_sphere(name: str):
     family = FAMILIES[name]

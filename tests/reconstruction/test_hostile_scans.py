@@ -50,6 +50,7 @@ def reconstructed(space: Path, points: np.ndarray, folder: Path, *more: object) 
         return int(stop.code or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRANGE)
 def test_a_ring_comes_back_in_its_own_units(name: str, space_path: Path, tmp_path: Path) -> None:
     points = STRANGE[name]
@@ -75,6 +76,7 @@ def test_what_is_no_scan_is_refused_in_a_line(
     assert not (tmp_path / "out.ply").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "more"),
     [

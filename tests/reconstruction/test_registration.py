@@ -1,4 +1,4 @@
-"""Stored fields laid on a scan: they read as the candidates does, and end where the scan was made."""
+"""Registration of candidate fields: values as the candidates have them, and poses that made the scan."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 from latentsdf.core.pose import Pose, spread_rotations
 from latentsdf.decoder import build_decoder
 from latentsdf.decoder.linear import LinearConfig
-from latentsdf.inference.candidates import CandidateFields
+from latentsdf.inference.candidates import CandidateFields, LatticeFields
 from latentsdf.inference.objective import CodeObjective, Guess
-from latentsdf.inference.residuals import Residuals
-from latentsdf.reconstruction.registration import LatticeFields, local_minima, lowest, register_candidates
+from latentsdf.inference.residuals import Residuals, SignedSamples
+from latentsdf.reconstruction.registration import POSE_ONLY, local_minima, lowest_losses, register_candidates
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def surface(count: int) -> torch.Tensor:
     return points[plate_and_fin(points).abs() < 0.004][:count]
 
 
-def test_stored_fields_read_as_the_gallery_does() -> None:
+def test_lattice_fields_have_the_values_of_the_candidates() -> None:
     decoder = random_linear(5, 9)
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
     candidates = CandidateFields(decoder, codes, resolution=9)
@@ -70,17 +70,14 @@ def test_only_the_best_of_near_rotations_is_kept() -> None:
 
 
 @pytest.mark.parametrize("vector", [[0.3, -0.2, 0.25], [2.0, 1.0, -1.5], [0.0, 3.1, 0.4]])
-def test_a_turned_shape_is_laid_back(candidates: CandidateFields, vector: list[float]) -> None:
+def test_a_rotated_shape_is_registered(candidates: CandidateFields, vector: list[float]) -> None:
     truth = torch.from_numpy(Rotation.from_rotvec(vector).as_matrix()).float()
     points = surface(2000) @ truth  # truth takes them back
-    random = torch.Generator().manual_seed(3)
-
-    def draw(count: int) -> list[Residuals]:
-        rows = torch.randint(len(points), (count,), generator=random)
-        return [Residuals(points[rows][None], torch.zeros(1, count))]
-
+    samples, generator = SignedSamples(points[None], torch.zeros(1, len(points))), torch.Generator().manual_seed(3)
     turns = spread_rotations(150)
-    found = register_candidates(candidates, Pose.from_rotations(turns), len(turns), draw, 1.0, None, 3)
+    objective = CodeObjective(LatticeFields(candidates), 0.0, torch.tensor(POSE_ONLY), pose_weight=1.0)
+    poses = Pose.from_rotations(turns)
+    found = register_candidates(candidates, poses, len(turns), objective, samples, generator, 3)
     assert found.codes[0].tolist() == [1.0, 0.0]
     assert found.pose is not None
     off = Rotation.from_matrix((found.pose.rotation[0] @ truth.T).double().numpy()).magnitude()
@@ -95,7 +92,7 @@ def test_the_lowest_come_first(candidates: CandidateFields) -> None:
     poses = Pose.from_rotations(
         torch.from_numpy(Rotation.from_euler("z", [[60], [0], [20]], degrees=True).as_matrix()).float()
     )
-    guess = lowest(
+    guess = lowest_losses(
         CodeObjective(fields, 0.0),
         Guess(torch.zeros(3, 1), poses),
         [Residuals(points[None], torch.zeros(1, 200))],

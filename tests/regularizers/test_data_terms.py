@@ -63,9 +63,9 @@ def test_points_on_rays_lie_between_sensor_and_surface(distance: float) -> None:
     sensor = torch.tensor([distance, 0, 0], dtype=torch.float64)
     seen = on_sphere()
     seen = seen[seen[:, 0] > 0.25 / distance]
-    random = torch.Generator().manual_seed(0)
-    rays = ray_points(seen, sensor, count=500, reach=0.4, random=random)
-    each = ray_points(seen, sensor.expand_as(seen), count=500, reach=0.4, random=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    rays = ray_points(seen, sensor, count=500, reach=0.4, generator=generator)
+    each = ray_points(seen, sensor.expand_as(seen), count=500, reach=0.4, generator=torch.Generator().manual_seed(0))
     assert torch.equal(each.points, rays.points)
     assert rays.points.shape == (500, 3)
     assert number(rays.depth.min()) >= 0

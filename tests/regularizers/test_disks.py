@@ -27,7 +27,7 @@ def check_axes(disks: Disks) -> None:
 
 @pytest.mark.parametrize("normals", [None, np.tile([0.0, 0, -1], (81, 1))])
 def test_disks_of_a_plane(normals) -> None:
-    disks = Disks.of_scan(Scan(GRID, normals), neighbors=8)
+    disks = Disks.from_scan(Scan(GRID, normals), neighbors=8)
     check_axes(disks)
     torch.testing.assert_close(disks.normals.abs(), torch.tensor([[0.0, 0, 1]]).double().expand(81, 3))
     middle = int(disks.nearest(torch.tensor([[4.1, 4.2, 2.0]]).double())[0])
@@ -38,7 +38,7 @@ def test_disks_of_a_plane(normals) -> None:
 
 @pytest.mark.parametrize("known", [False, True])
 def test_disks_of_a_sphere_face_outward_or_inward(known: bool) -> None:
-    disks = Disks.of_scan(Scan(BALL, BALL if known else None))
+    disks = Disks.from_scan(Scan(BALL, BALL if known else None))
     check_axes(disks)
     cosine = (disks.normals * disks.centers).sum(-1).abs()
     assert float(cosine.min()) > (1 - 1e-12 if known else 0.98)
@@ -49,20 +49,20 @@ def test_disks_of_a_sphere_face_outward_or_inward(known: bool) -> None:
 
 
 def test_noise_repeats_and_sparse_scans() -> None:
-    thick = Disks.of_scan(Scan(BALL), noise=0.05)
+    thick = Disks.from_scan(Scan(BALL), noise=0.05)
     assert float(thick.scales.amin(-1).min()) == 0.05
-    assert len(Disks.of_scan(Scan(np.concatenate([GRID, GRID])))) == 81
+    assert len(Disks.from_scan(Scan(np.concatenate([GRID, GRID])))) == 81
     line = np.stack([np.arange(20.0), np.zeros(20), np.zeros(20)], 1)
-    check_axes(Disks.of_scan(Scan(line)))
-    check_axes(Disks.of_scan(Scan(line, np.tile([1.0, 0, 0], (20, 1)))))
+    check_axes(Disks.from_scan(Scan(line)))
+    check_axes(Disks.from_scan(Scan(line, np.tile([1.0, 0, 0], (20, 1)))))
     with pytest.raises(ValueError, match="8 distinct points are too few for disks of 10 neighbours"):
-        Disks.of_scan(Scan(np.repeat(GRID[:8], 5, 0)))
+        Disks.from_scan(Scan(np.repeat(GRID[:8], 5, 0)))
     with pytest.raises(ValueError, match="neighbors >= 3"):
-        Disks.of_scan(Scan(GRID), neighbors=2)
+        Disks.from_scan(Scan(GRID), neighbors=2)
 
 
 def test_disks_move_with_a_frame_and_are_chosen_by_rows() -> None:
-    disks = Disks.of_scan(Scan(BALL))
+    disks = Disks.from_scan(Scan(BALL))
     frame = Frame(Rotation.from_rotvec([0.1, 0.2, 0.3]).as_matrix(), 2.0, np.array([1.0, 2, 3]))
     moved = disks.transformed(frame)
     check_axes(moved)
@@ -77,7 +77,7 @@ def test_disks_move_with_a_frame_and_are_chosen_by_rows() -> None:
         torch.float32
     }
     np.testing.assert_array_equal(disks.nearest(disks.centers[[5, 7]]).numpy(), [5, 7])
-    assert len(disks.scan("ball")) == len(disks)
+    assert len(disks.to_scan("ball")) == len(disks)
     with pytest.raises(ValueError, match=r"\(K, 3, 3\)"):
         Disks(disks.centers, disks.scales, disks.scales, disks.opacities)
 

@@ -25,9 +25,9 @@ from latentsdf.regularizers import (
     eikonal,
     preset,
     ray_points,
-    terms_of,
+    resolve_terms,
 )
-from latentsdf.regularizers.batch import REMEDIES, SETS
+from latentsdf.regularizers.batch import POINT_SETS, REMEDIES
 from latentsdf.regularizers.inputs import INPUTS
 from latentsdf.scan.scan import Scan
 
@@ -93,9 +93,9 @@ def batch() -> Batch:
     normals = points / np.linalg.norm(points, axis=1, keepdims=True)
     surface = torch.from_numpy(0.5 * normals + 0.01 * rng.normal(size=(60, 3)))
     near = surface[:20] + 0.03 * torch.from_numpy(rng.normal(size=(20, 3)))
-    disks = Disks.of_scan(Scan(surface.numpy()))
+    disks = Disks.from_scan(Scan(surface.numpy()))
     rays = ray_points(
-        surface[:10], 3 * surface.new_tensor([1, 0, 0]), count=20, random=torch.Generator().manual_seed(0)
+        surface[:10], 3 * surface.new_tensor([1, 0, 0]), count=20, generator=torch.Generator().manual_seed(0)
     )
     return Batch(
         surface=surface,
@@ -237,7 +237,7 @@ def test_weights_and_knobs_follow_progress(batch: Batch) -> None:
     fixed = Objective([Term(name="heat", knobs={"sharpness": 20.0})])
     field = smooth_field(PARAMETERS)
     torch.testing.assert_close(Objective([moving])(field, batch, 0.3), fixed(field, batch))
-    with pytest.raises(ValueError, match="no term weighs anything at progress 0"):
+    with pytest.raises(ValueError, match="no term has a weight at progress 0"):
         Objective([term])(field, batch, 0.0)
     with pytest.raises(ValueError, match=r"\[0, 1\], got 1.5"):
         Objective([term])(field, batch, 1.5)
@@ -273,11 +273,11 @@ def test_first_order_terms_take_a_relu_field(batch: Batch) -> None:
     [
         ("normals", "normals", "the scan has no normals; estimate them"),
         ("pull", "nearest", "the scan points nearest to the queries"),
-        ("pull_to_disks", "disks", "make them with Disks.of_scan or Disks.load"),
-        ("disk_tangency", "disks", "make them with Disks.of_scan or Disks.load"),
+        ("pull_to_disks", "disks", "make them with Disks.from_scan or Disks.load"),
+        ("disk_tangency", "disks", "make them with Disks.from_scan or Disks.load"),
         ("disk_orthogonality", "near_disk", "Disks.nearest"),
-        ("free_space", "depth", "where its sensor's place is known"),
-        ("free_space", "rays", "where its sensor's place is known"),
+        ("free_space", "depth", "where the position of its sensor is known"),
+        ("free_space", "rays", "where the position of its sensor is known"),
         ("code_prior", "code", "a latent space decodes"),
         ("ssd_energy", "space", "no points in space"),
         ("surface", "surface", "no surface points"),
@@ -321,10 +321,10 @@ def test_objectives_and_presets_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="two rows are named 'heat'"):
         Objective([Term(name="heat"), Term(name="heat", weight=2)])
     with pytest.raises(TypeError, match="made of terms, got 'heat'"):
-        terms_of(["heat"])  # pyright: ignore[reportArgumentType]
-    assert terms_of("igr") == PRESETS["igr"]
-    assert terms_of({"eikonal": 0.1, "pull": 1.0}) == (Term(name="eikonal", weight=0.1), Term(name="pull"))
-    assert terms_of([Term(name="pull")]) == (Term(name="pull"),)
+        resolve_terms(["heat"])  # pyright: ignore[reportArgumentType]
+    assert resolve_terms("igr") == PRESETS["igr"]
+    assert resolve_terms({"eikonal": 0.1, "pull": 1.0}) == (Term(name="eikonal", weight=0.1), Term(name="pull"))
+    assert resolve_terms([Term(name="pull")]) == (Term(name="pull"),)
 
 
 def test_a_batch_checks_its_shapes() -> None:
@@ -342,11 +342,11 @@ def test_a_batch_checks_its_shapes() -> None:
 def test_the_tables_agree() -> None:
     names = {item.name for item in fields(Batch)}
     assert set(REMEDIES) == names
-    assert set(SETS) <= names
+    assert set(POINT_SETS) <= names
     for name, rule in TERMS.items():
         assert rule.function.__name__ == name
         assert set(rule.inputs) <= set(INPUTS)
-        assert set(rule.on) <= set(rule.places)
+        assert set(rule.on) <= set(rule.point_sets)
     for rows in PRESETS.values():
         assert all(isinstance(row, Term) for row in rows)
     for knots in VISCOSITY.values():

@@ -102,7 +102,7 @@ def test_double_points_do_no_harm_and_two_points_are_refused() -> None:
 def test_much_noise_takes_more_neighbours() -> None:
     points, normals = sampled(trimesh.creation.icosphere(subdivisions=4, radius=0.6))
     rough = points + np.random.default_rng(0).normal(0.0, 0.04, points.shape)
-    along = [np.einsum("nd,nd->n", outward_normals(rough, neighbors=count), normals).mean() for count in (None, 30, 13)]
-    assert along[0] == along[1] > along[2]
+    cosines = [np.einsum("nd,nd->n", outward_normals(rough, neighbours=k), normals).mean() for k in (None, 30, 13)]
+    assert cosines[0] == cosines[1] > cosines[2]
     little = points + np.random.default_rng(0).normal(0.0, 0.002, points.shape)
-    np.testing.assert_array_equal(outward_normals(little), outward_normals(little, neighbors=13))
+    np.testing.assert_array_equal(outward_normals(little), outward_normals(little, neighbours=13))

@@ -1,5 +1,6 @@
 """Point clouds: reading, cleaning, frames, and virtual scans of a sphere."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import trimesh
 
 from latentsdf.core.frame import UNIT_RADIUS, Frame
+from latentsdf.scan import neighbourhoods, normals, winding
+from latentsdf.scan import scan as scans
 from latentsdf.scan.outliers import remove_outliers
 from latentsdf.scan.scan import MESH_POINTS, Scan
 from latentsdf.scan.virtual import virtual_scan
@@ -153,8 +156,8 @@ def test_noise_and_outliers_have_their_size_and_share():
     sphere = trimesh.creation.icosphere(subdivisions=5)
     noisy = virtual_scan(sphere, count=20_000, noise=0.05, seed=1)
     assert (np.linalg.norm(noisy.points, axis=1) - 1).std() == pytest.approx(0.05, rel=0.05)
-    strays = virtual_scan(sphere, count=20_000, outliers=0.25, seed=1)
-    off = np.abs(np.linalg.norm(strays.points, axis=1) - 1) > 0.01
+    cloud = virtual_scan(sphere, count=20_000, outliers=0.25, seed=1)
+    off = np.abs(np.linalg.norm(cloud.points, axis=1) - 1) > 0.01
     assert 0.22 < off.mean() <= 0.25
 
 
@@ -197,3 +200,72 @@ def test_impossible_scans_are_refused():
     for wrong in wrongs:
         with pytest.raises(ValueError, match=next(iter(wrong))):
             virtual_scan(box, **wrong)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Calls of each estimate of a scan's geometry, under every name that the library calls it by."""
+    calls: dict[str, int] = {}
+
+    def wrap(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            calls[name] = calls.get(name, 0) + 1
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(module, name, counting)
+
+    for module in (neighbourhoods, normals, scans, winding):
+        for name in ("noise_level", "neighbour_distances", "openness", "outward_normals", "KDTree"):
+            if hasattr(module, name):
+                wrap(module, name)
+    return calls
+
+
+def noisy_sphere(noise: float = 0.02) -> Scan:
+    return virtual_scan(trimesh.creation.icosphere(subdivisions=5), count=4000, noise=noise, seed=3)
+
+
+def test_the_geometry_of_a_scan_is_estimated_once(monkeypatch):
+    calls = counted(monkeypatch)
+    bare = Scan(noisy_sphere().points, sensor=np.array([0.0, 0.0, 5.0]), name="ball")
+    scan = bare.with_normals()
+    frame = Frame(np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]), 2.5, np.array([1.0, 2.0, 3.0]))
+    for each in (scan, scan.with_normals(), bare):
+        assert each.noise == bare.noise
+        assert each.tree is bare.tree
+        np.testing.assert_array_equal(each.neighbour_distances, bare.neighbour_distances)
+    assert scan.openness == scan.openness
+    unit = scan.transformed(frame).with_normals()
+    assert (unit.noise, unit.openness) == (scan.noise / 2.5, scan.openness)
+    np.testing.assert_array_equal(unit.neighbour_distances, scan.neighbour_distances / 2.5)
+    assert calls == {"noise_level": 1, "neighbour_distances": 1, "openness": 1, "outward_normals": 1, "KDTree": 1}
+    assert scan.name == "ball"
+    assert np.isnan(bare.openness)
+
+
+def test_what_a_scan_hands_on_is_what_the_other_would_estimate():
+    scan = noisy_sphere()
+    frame = Frame(np.eye(3), 4.0, np.ones(3))
+    assert "noise" not in vars(scan.transformed(frame))
+    fresh = scan.transformed(frame)
+    assert scan.noise / 4.0 == pytest.approx(fresh.noise)
+    assert scan.openness == pytest.approx(fresh.openness, abs=1e-6)
+    np.testing.assert_allclose(scan.neighbour_distances / 4.0, fresh.neighbour_distances)
+    oriented = Scan(scan.points).with_normals(4).normals
+    assert oriented is not None
+    np.testing.assert_allclose(oriented, normals.outward_normals(scan.points, seed=4), atol=1e-12)
+    half = scan.select(np.arange(2000))
+    assert not {"tree", "noise", "openness", "neighbour_distances"} & set(vars(half))
+    assert not {"tree", "noise", "openness", "neighbour_distances"} & set(vars(replace(scan, name="other")))
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.02, 0.03])
+def test_the_noise_and_openness_of_a_sphere(noise):
+    scan = noisy_sphere(noise)
+    assert scan.noise == pytest.approx(noise, rel=0.15)
+    assert scan.openness < winding.CLOSED
+    assert scan.select(scan.points[:, 2] > 0.5).openness > winding.CLOSED
+    assert np.isnan(scan.select(np.arange(6)).openness)
+    with pytest.raises(ValueError, match="a plane needs 3 points"):
+        Scan(scan.points[:2]).with_normals()

@@ -1,4 +1,4 @@
-"""The index finds codes exactly, and as a search by hand does."""
+"""Exact nearest neighbours among codes, compared with a search by hand."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Eight bits a number: the error is half a step, the ends of a row are exact, zeros stay zero."""
+"""Eight-bit quantisation: errors of half a step, exact ends of rows, zeros kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shapes by name: units, interpolation, unknown names."""
+"""Named shapes: units, interpolation, corrections, unknown names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file, one consistent space: round trips, atomic replacement, and a pinned version 1."""
+"""Space files: round trips, atomic replacement, facts without PyTorch, and a committed file of version 1."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from latentsdf.core.hdf5 import format_of
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
+from latentsdf.space.file_info import space_info
 from latentsdf.space.index import Index
 from latentsdf.space.shape import Shape
-from latentsdf.space.store import append, load, load_resume, save, stored_sizes
+from latentsdf.space.store import append, load, load_resume, save
 from latentsdf.training.warm_start import base_space
 
 PINNED = Path(__file__).parents[1] / "data" / "space_v1.h5"
@@ -111,6 +113,7 @@ def test_files_that_are_not_ours_are_named_for_what_they_are(
         load(tmp_path / "other.h5")
     with pytest.raises(ValueError, match="it is a latentsdf-dataset"):
         load(dataset_path)
+    assert [format_of(path) for path in (tmp_path / "other.h5", dataset_path)] == ["", "latentsdf-dataset"]
     shutil.copy(space_path, tmp_path / "future.h5")
     with h5py.File(tmp_path / "future.h5", "r+") as file:
         file.attrs["version"] = 99
@@ -167,7 +170,7 @@ def test_weights_in_eight_bits_are_packed_without_loss(tmp_path: Path) -> None:
     space, path = base_space(), tmp_path / "packed.h5"
     save(space, path, precision="int8", codes="int8")
     numbers = sum(tensor.numel() for tensor in space.decoder.state_dict().values())
-    assert stored_sizes(path).decoder < 0.9 * numbers < path.stat().st_size
+    assert space_info(path).sizes.decoder < 0.9 * numbers < path.stat().st_size
     for kept, again in zip(space.decoder.state_dict().values(), load(path).decoder.state_dict().values(), strict=True):
         assert torch.equal(kept, again)
 
@@ -198,16 +201,16 @@ def test_corrections_are_kept_beside_the_codes(space_path: Path, tmp_path: Path)
     assert [again[name].correction is None for name in names] == [name != tight.name for name in names]
     assert torch.equal(again[tight.name].sdf(points), tight.sdf(points))
     assert tight.correction is not None
-    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+    assert space_info(path).sizes[2:] == (tight.correction.nbytes, 1)
     append(path, [replace(tight, name="new/tight"), replace(tight, name="new/loose", correction=None)])
     again = load(path)
     assert torch.equal(again["new/tight"].sdf(points), tight.sdf(points))
     assert again["new/loose"].correction is None
     assert again[tight.name].correction is not None
-    assert stored_sizes(path).corrected == 2
+    assert space_info(path).sizes.corrected == 2
     append(path, [tight.without_correction()], replace=True)
     assert load(path)[tight.name].correction is None
-    assert stored_sizes(path)[2:] == (tight.correction.nbytes, 1)
+    assert space_info(path).sizes[2:] == (tight.correction.nbytes, 1)
 
 
 def test_the_first_correction_raises_a_file_s_version(space_path: Path, tmp_path: Path) -> None:
@@ -223,6 +226,25 @@ def test_the_first_correction_raises_a_file_s_version(space_path: Path, tmp_path
     again = load(path)
     assert again.names == ("ball/0", "ball/1", "box/0", "loose")
     assert [again[name].correction is None for name in again] == [False, True, True, True]
+
+
+def test_the_facts_of_a_file_are_those_of_the_space(space_path: Path) -> None:
+    for path in (space_path, PINNED):
+        space, info = load(path), space_info(path)
+        assert info.names == space.names
+        assert (info.decoder, info.code_size) == (space.decoder.kind, space.code_size)
+        assert info.parameters == space.decoder.parameter_count()
+        assert (info.history, info.prefix_sizes) == (space.history, space.prefix_sizes)
+        assert not info.unfinished
+
+
+def test_damage_is_named_without_loading(space_path: Path, tmp_path: Path) -> None:
+    for name in ("shapes/name", "shapes/code", "decoder"):
+        path = Path(shutil.copy(space_path, tmp_path / "damaged.h5"))
+        with h5py.File(path, "r+") as file:
+            del file[name]
+        with pytest.raises(ValueError, match=r"damaged\.h5 is a damaged latentsdf space"):
+            space_info(path)
 
 
 def test_retrieval_is_by_codes_alone(space_path: Path) -> None:

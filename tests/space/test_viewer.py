@@ -1,4 +1,4 @@
-"""The viewer over a stand-in for viser: what the page shows, and how it begins and ends."""
+"""The viewer with a stand-in for viser: contents of the page, its start and its end."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Server:
 
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
-    """The servers made while viser is played by `Server`."""
+    """The servers started while `Server` stands in for viser."""
     fake: Any = ModuleType("viser")
     fake.ViserServer = Server
     monkeypatch.setitem(sys.modules, "viser", fake)
@@ -104,7 +104,7 @@ def test_the_page_follows_its_controls(servers: list[Server], space_path: Path) 
     assert not server.stopped
 
 
-def test_a_field_without_a_surface_is_said_so(
+def test_a_field_without_a_surface_leaves_a_note(
     servers: list[Server], space_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = view(load(space_path), block=False)
@@ -117,7 +117,7 @@ def test_a_field_without_a_surface_is_said_so(
     server.controls["t"].choose(0.6)
 
 
-def test_ctrl_c_ends_it_well(
+def test_ctrl_c_stops_the_server(
     servers: list[Server], space_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(time, "sleep", ctrl_c)

@@ -22,7 +22,7 @@ def base() -> LatentSpace:
 
 
 def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
-    assert len(files("latentsdf").joinpath(BASE).read_bytes()) < 2_000_000
+    assert len(files("latentsdf.training").joinpath(BASE).read_bytes()) < 2_000_000
     assert base.decoder.config == named_config("dual", 64).decoder
     assert base.prefix_sizes == NESTED
     assert len(base) == 1000
@@ -35,6 +35,7 @@ def test_its_codes_are_whole_shapes(base: LatentSpace) -> None:
         assert base[name].truncated(16).mesh(32).volume > 0, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 80])
 def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, base: LatentSpace) -> None:
     config = replace(named_config("dual", size), shapes_per_batch=2, points_per_shape=64)
@@ -43,9 +44,9 @@ def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, b
     assert space.code_size == size
     assert space.history["config"] == config_to_dict(config)
     kept = min(size, 64)
-    turns = aligned_rotations(config, dataset)
-    assert turns is not None
-    expected = nearest_codes(base, dataset.rotated(turns))[:, :kept]
+    rotations = aligned_rotations(dataset, config, base)
+    assert rotations is not None
+    expected = nearest_codes(base, dataset.rotated(rotations))[:, :kept]
     assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
 
 
@@ -55,6 +56,7 @@ def test_other_decoders_start_from_nothing() -> None:
         assert named_config(name, 64).start in ("components", "random")
 
 
+@pytest.mark.slow
 def test_the_base_beats_a_fresh_start(dataset: Dataset) -> None:
     losses = {}
     for start in ("base", "components"):

@@ -101,6 +101,14 @@ def test_joint_and_other_decoders_train(dataset: Dataset) -> None:
     assert train(dataset, deep, steps=5).decoder.kind == "deepsdf"
 
 
+def test_a_linear_space_is_computed_and_refuses_a_budget(dataset: Dataset, tmp_path: Path) -> None:
+    config = TrainConfig(decoder=LinearConfig(code_size=4, resolution=9))
+    with pytest.raises(ValueError, match="not trained; leave resume and steps and minutes out"):
+        train(dataset, config, path=tmp_path / "space.h5", resume=True, steps=3, minutes=1.0)
+    space = train(dataset, config, path=tmp_path / "space.h5", on_event=lambda _: pytest.fail("no step was taken"))
+    assert same(space, load(tmp_path / "space.h5"))
+
+
 def test_the_linear_space_reproduces_lattices_it_spans(dataset: Dataset) -> None:
     space = train(dataset, TrainConfig(decoder=LinearConfig(code_size=8, resolution=32)))
     lattices = dataset.lattices()
@@ -131,9 +139,16 @@ def test_a_config_survives_its_dictionary_and_refuses_unknown_fields() -> None:
         config_from_dict({**config_to_dict(config), "batchsize": 3})
 
 
+def test_fields_of_earlier_versions_are_read_where_their_value_is_the_constant() -> None:
+    old = {"truncation": 0.1, "code_prior": 1e-4, "nesting": 0.25, "checkpoint_seconds": 5.0}
+    assert config_from_dict({**config_to_dict(TINY), **old}) == TINY
+    with pytest.raises(ValueError, match=r"begun with truncation 0.2, this version trains with 0.1; train afresh"):
+        config_from_dict({**config_to_dict(TINY), **old, "truncation": 0.2})
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
-    [({"minutes": 0.0}, "minutes"), ({"truncation": -1.0}, "truncation"), ({"shapes_per_batch": 0}, "at least 1")],
+    [({"minutes": 0.0}, "minutes"), ({"far_weight": -1.0}, "far_weight"), ({"shapes_per_batch": 0}, "at least 1")],
 )
 def test_impossible_settings_are_refused(change: dict, text: str) -> None:
     with pytest.raises(ValueError, match=text):

@@ -17,20 +17,22 @@ from latentsdf.space.store import load
 from latentsdf.training.config import config_from_dict, config_to_dict
 from latentsdf.training.loop import train
 
-NESTED = replace(TINY, nested=(2, 4), nesting=0.5)
+NESTED = replace(TINY, nested=(2, 4))
 
 
 @pytest.fixture(scope="module")
 def nested_path(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("nested") / "nested.h5"
-    train(dataset, NESTED, path=path, steps=500)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("latentsdf.training.batch_sampler.NESTING", 0.5)
+        train(dataset, NESTED, path=path, steps=500)
     return path
 
 
 def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
     """Mean distance error of all shapes, read by the first numbers of their codes."""
     random = torch.Generator().manual_seed(0)
-    points, distances = dataset.draw(range(len(dataset)), {"near": 1000}, random)
+    points, distances = dataset.sample(range(len(dataset)), {"near": 1000}, random)
     errors = [
         (space[name].truncated(size).sdf(p) - d).abs().mean()
         for name, p, d in zip(dataset.names, points, distances, strict=True)
@@ -38,6 +40,7 @@ def error(space: LatentSpace, dataset: Dataset, size: int) -> float:
     return float(torch.stack(errors).mean())
 
 
+@pytest.mark.slow
 def test_prefixes_are_ordered_and_worth_their_training(nested_path: Path, space_path: Path, dataset: Dataset) -> None:
     nested, plain = load(nested_path), load(space_path)
     assert nested.prefix_sizes == (2, 4)
@@ -54,10 +57,11 @@ def test_the_setting_is_checked_and_stored() -> None:
     for wrong in ((8,), (0,)):
         with pytest.raises(ValueError, match="between 0 and the code size 8"):
             replace(TINY, nested=wrong)
-    old = {name: value for name, value in config_to_dict(TINY).items() if name not in ("nested", "nesting")}
+    old = {name: value for name, value in config_to_dict(TINY).items() if name != "nested"}
     assert config_from_dict(old).nested == ()
 
 
+@pytest.mark.slow
 def test_a_shortened_shape_is_the_shape_with_a_zero_tail(nested_path: Path) -> None:
     shape = next(iter(load(nested_path).values()))
     short = shape.truncated(3)
@@ -67,6 +71,7 @@ def test_a_shortened_shape_is_the_shape_with_a_zero_tail(nested_path: Path) -> N
         shape.truncated(9)
 
 
+@pytest.mark.slow
 def test_the_command_line_reads_short_codes(
     nested_path: Path, space_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +88,7 @@ def test_the_command_line_reads_short_codes(
     assert "it can be at 8" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_by_prefix_ranks_by_the_whole_code(nested_path: Path) -> None:
     space = load(nested_path)
     for name in space:

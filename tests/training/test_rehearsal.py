@@ -24,7 +24,7 @@ def space(space_path: Path) -> LatentSpace:
 def test_samples_are_the_decoders_own_field_mostly_near_the_surface(space: LatentSpace) -> None:
     rehearsal = Rehearsal(space.decoder, space.codes(), points=1000)
     rows = torch.tensor([4, 0, 4])
-    points, distances = rehearsal.draw(rows, 700, torch.Generator().manual_seed(0))
+    points, distances = rehearsal.sample(rows, 700, torch.Generator().manual_seed(0))
     assert points.shape == (3, 700, 3)
     assert float(points.abs().max()) <= 1.0
     with torch.no_grad():
@@ -38,19 +38,20 @@ def test_samples_are_the_decoders_own_field_mostly_near_the_surface(space: Laten
 def test_samples_of_a_shape_depend_on_seed_and_row_alone(space: LatentSpace) -> None:
     def drawn(first: int, seed: int) -> torch.Tensor:
         rehearsal = Rehearsal(space.decoder, space.codes(), points=64, seed=seed)
-        rehearsal.draw(torch.tensor([first]), 8, torch.Generator().manual_seed(1))
-        return rehearsal.draw(torch.tensor([2]), 8, torch.Generator().manual_seed(0))[0]
+        rehearsal.sample(torch.tensor([first]), 8, torch.Generator().manual_seed(1))
+        return rehearsal.sample(torch.tensor([2]), 8, torch.Generator().manual_seed(0))[0]
 
     assert torch.equal(drawn(0, 0), drawn(5, 0))
     assert not torch.equal(drawn(0, 0), drawn(0, 1))
 
 
+@pytest.mark.slow
 def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     dataset: Dataset, space: LatentSpace, space_path: Path
 ) -> None:
     rows = [row for row, name in enumerate(dataset.names) if not name.startswith("ring")]
     known = Rehearsal(space.decoder, space.codes())
-    points, distances = known.draw(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
+    points, distances = known.sample(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
     errors = {}
     for part in (0.0, 0.5):
         config = replace(TINY, start=str(space_path), rehearsal=part, schedule_steps=150, shapes_per_batch=4)
@@ -60,6 +61,7 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     assert errors[0.5] < 0.5 * errors[0.0]
 
 
+@pytest.mark.slow
 def test_runs_with_rehearsal_resume_to_the_bit_and_refuse_another_start(
     dataset: Dataset, space: LatentSpace, tmp_path: Path
 ) -> None:

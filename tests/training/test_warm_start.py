@@ -11,9 +11,12 @@ from conftest import TINY, TINY_DECODER
 
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.decoder import build_decoder
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, save
+from latentsdf.training.initialization import initial_state
 from latentsdf.training.loop import train
-from latentsdf.training.warm_start import copy_weights, initial_state, nearest_codes
+from latentsdf.training.presets import named_config
+from latentsdf.training.warm_start import BASE, copy_weights, nearest_codes
 
 
 def test_every_shape_finds_a_code_of_its_class(dataset: Dataset, space_path: Path) -> None:
@@ -39,17 +42,18 @@ def test_a_shape_that_the_space_holds_begins_at_its_own_code_if_it_still_fits(
 
 def test_a_run_starts_with_the_weights_it_was_given(dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
-    decoder, codes = initial_state(dataset, replace(TINY, start=str(space_path)), torch.device("cpu"))
+    decoder, codes = initial_state(dataset, replace(TINY, start=str(space_path)), space, torch.device("cpu"))
     for name, weights in space.decoder.state_dict().items():
         assert torch.equal(decoder.state_dict()[name], weights), name
     assert torch.equal(codes.weight, nearest_codes(space, dataset))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [3, 12])
 def test_another_code_size_keeps_the_first_numbers(size: int, dataset: Dataset, space_path: Path) -> None:
     space = load(space_path)
     config = replace(TINY, decoder=replace(TINY_DECODER, code_size=size), start=str(space_path))
-    decoder, codes = initial_state(dataset, config, torch.device("cpu"))
+    decoder, codes = initial_state(dataset, config, space, torch.device("cpu"))
     points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
     kept = min(size, 8)
     first = replace(space[dataset.names[0]], code=nearest_codes(space, dataset)[0])
@@ -63,6 +67,7 @@ def test_another_form_is_refused(space_path: Path) -> None:
         copy_weights(other, load(space_path).decoder)
 
 
+@pytest.mark.slow
 def test_a_start_gives_a_better_field_in_the_same_few_steps(dataset: Dataset, space_path: Path) -> None:
     losses = []
     for start in (str(space_path), "random"):
@@ -78,3 +83,26 @@ def test_an_empty_space_or_a_missing_file_is_no_start(dataset: Dataset, space_pa
     save(type(space)(space.decoder), tmp_path / "empty.h5")
     with pytest.raises(ValueError, match="holds no shapes to start from"):
         train(dataset, replace(TINY, start=str(tmp_path / "empty.h5")), steps=1)
+
+
+@pytest.mark.parametrize("start", ["base", "file"])
+def test_the_start_space_is_read_once(
+    start: str, dataset: Dataset, space_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = []
+
+    def counted(path: Path) -> LatentSpace:
+        loaded.append(Path(path).name)
+        return load(path)
+
+    monkeypatch.setattr("latentsdf.training.warm_start.load", counted)
+    config = replace(TINY, start=str(space_path), shapes_per_batch=8, points_per_shape=64)
+    if start == "base":
+        config = replace(named_config("dual", 8), shapes_per_batch=8, points_per_shape=64)
+    assert config.align
+    assert config.rehearsal > 0
+    path = tmp_path / "space.h5"
+    train(dataset, config, path=path, steps=1)
+    assert loaded == [BASE if start == "base" else space_path.name]
+    train(dataset, path=path, resume=True, steps=1)
+    assert len(loaded) == 2

@@ -1,0 +1,101 @@
+"""Facts of a space file by h5py alone: names and sizes are known without loading PyTorch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..core.hdf5 import one_line, open_checked
+
+FORMAT = "latentsdf-space"
+VERSION = 3
+"""The newest version read; a file is marked with the lowest one that reads all of it: 3 where a shape has a correction,
+else 2 where anything is in 8 bits, else 1."""
+
+
+class Sizes(NamedTuple):
+    """Bytes of the numbers of a space as stored, names and frames apart.
+
+    Attributes:
+        decoder: of the weights that all shapes share, and of the unit of quantised codes.
+        code: of one code.
+        corrections: of all corrections.
+        corrected: shapes with a correction.
+    """
+
+    decoder: int
+    code: int
+    corrections: int = 0
+    corrected: int = 0
+
+
+class SpaceInfo(NamedTuple):
+    """Facts of a space file.
+
+    Attributes:
+        names: of the shapes, in the order of their codes.
+        decoder: its kind.
+        code_size: D.
+        parameters: numbers in the decoder, buffers counted.
+        sizes: bytes as stored.
+        history: log of training, plain JSON values.
+        unfinished: whether the file holds a training run that is not at its end.
+    """
+
+    names: tuple[str, ...]
+    decoder: str
+    code_size: int
+    parameters: int
+    sizes: Sizes
+    history: Mapping[str, Any]
+    unfinished: bool
+
+    @property
+    def prefix_sizes(self) -> tuple[int, ...]:
+        """Shorter code lengths that the space was trained for; see `LatentSpace.prefix_sizes`."""
+        return tuple(self.history.get("config", {}).get("nested", ()))
+
+
+def space_info(path: str | Path) -> SpaceInfo:
+    """Read the facts of a space file; weights and codes are not read.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`; damage to weights and codes is not noticed.
+    """
+    with open_checked(path, FORMAT, VERSION) as file:
+        try:
+            shapes = file["shapes"]
+            return SpaceInfo(
+                names=tuple(name.decode() for name in shapes["name"][:]),
+                decoder=json.loads(file.attrs["decoder"])["kind"],
+                code_size=shapes["code"].shape[1],
+                parameters=sum(item.size for item in file["decoder"].values()),
+                sizes=_sizes(file),
+                history=json.loads(file.attrs["history"]),
+                unfinished="resume" in file,
+            )
+        except (KeyError, IndexError, TypeError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
+
+
+def check_finished(path: str | Path, info: SpaceInfo) -> None:
+    """Refuse a space file that takes no shapes since its training is not at its end, with a ValueError."""
+    if info.unfinished:
+        text = "is an unfinished training run, and its decoder may still change under new codes"
+        raise ValueError(f"{path} {text}; finish it with `latentsdf train ... --resume` first")
+
+
+def _sizes(file: Any) -> Sizes:
+    decoder = sum(
+        item.id.get_storage_size() + sum(value.nbytes for value in item.attrs.values())
+        for item in file["decoder"].values()
+    )
+    shapes = file["shapes"]
+    code = shapes["code"]
+    step = shapes["code_step"].dtype.itemsize if "code_step" in shapes else 0
+    unit = shapes["code_unit"].nbytes if "code_unit" in shapes else 0
+    lengths = [len(item) for item in shapes["correction"][:]] if "correction" in shapes else []
+    row = code.shape[1] * code.dtype.itemsize + step
+    return Sizes(decoder + unit, row, sum(lengths), sum(length > 0 for length in lengths))

@@ -1,0 +1,103 @@
+"""Objective of a training stage: the loss terms of a step, the gradients of parts of its batch taken in threads."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ..core.threads import terms_of_parts
+from ..decoder.base import Decoder
+from .batch_sampler import BatchSampler, mixed_seed
+from .config import CODE_PRIOR
+from .loss import distance_loss
+from .rehearsal import Rehearsal
+from .stages import Stage
+from .state import TrainState
+
+
+class StageObjective:
+    """Terms of a step, a function of the step's number and the parameters alone.
+
+    Args:
+        state: decoder, codes and dataset of the run.
+        stage: branches that are fitted, sample groups and learning rates.
+        rehearsal: of a start space; None without.
+        count, pool: threads that a batch is split over, and `core.threads.workers` of them.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        stage: Stage,
+        rehearsal: Rehearsal | None,
+        count: int = 1,
+        pool: ThreadPoolExecutor | None = None,
+    ):
+        self._state, self._stage, self._index = state, stage, state.stage
+        # Where the codes alone are trained the decoder cannot forget.
+        self._rehearsal = rehearsal if set(stage.rates) != {"codes"} else None
+        self._count, self._pool = count, pool
+        stored = 0 if rehearsal is None else len(rehearsal.codes)
+        self._sampler = BatchSampler(state.config, len(state.dataset), stored)
+        self._counts = {
+            branch: {group: round(part * state.config.points_per_shape) for group, part in groups.items()}
+            for branch, groups in stage.losses.items()
+        }
+        groups = state.decoder.groups()
+        self._weights = [tensor for name, tensors in groups.items() if name in stage.rates for tensor in tensors]
+
+    @property
+    def samples_per_step(self) -> int:
+        """Points through the network in a step, all branches together."""
+        shapes = self._sampler.batch + (self._sampler.rehearsed_per_step if self._rehearsal is not None else 0)
+        return shapes * self._state.config.points_per_shape * len(self._stage.losses)
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        """Loss terms of a step: a scalar for each branch, and one for the prior of the codes."""
+        seed, table = self._state.config.seed, self._state.codes
+        device = table.weight.device
+        rows = self._sampler.rows(self._index, step)
+        codes = table(rows.to(device))
+        count = min(self._count, len(rows))
+        rehearsed = self._sampler.rehearsed_rows(self._index, step) if self._rehearsal is not None else torch.arange(0)
+        pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(rehearsed, count), strict=True)
+        parts = [
+            partial(self._part, *piece, mixed_seed(seed, self._index, step, number))
+            for number, piece in enumerate(pieces)
+        ]
+        if self._pool is not None and len(parts) > 1:
+            terms = terms_of_parts(parts, codes, self._weights, self._pool)
+        else:
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                torch.manual_seed(mixed_seed(seed, self._index, step))
+                terms = parts[0](codes)
+        if "codes" in self._stage.rates:
+            terms["prior"] = CODE_PRIOR * codes.square().mean()
+        return terms
+
+    def _part(self, rows: Tensor, rehearsed: Tensor, seed: int, codes: Tensor) -> dict[str, Tensor]:
+        """Terms of a part of the batch: rows (S,) of the collection with their codes (S, D), and rehearsed ones."""
+        generator = torch.Generator().manual_seed(seed)
+        state, device = self._state, codes.device
+        rehearsal = self._rehearsal if len(rehearsed) else None
+        if rehearsal is not None:
+            codes = torch.cat([codes, rehearsal.codes[rehearsed.to(device)]])
+        prepared = state.decoder.prepare(self._sampler.truncate_codes(codes, generator))
+        terms = {}
+        for branch, counts in self._counts.items():
+            points, distances = state.dataset.sample(rows, counts, generator)
+            if rehearsal is not None:
+                more = rehearsal.sample(rehearsed, points.shape[1], generator)
+                points, distances = torch.cat([points, more[0]]), torch.cat([distances, more[1]])
+            predicted = state.decoder.query(prepared, points.to(device), branch)
+            terms[branch] = distance_loss(predicted, distances.to(device), state.config)
+        return terms
+
+
+def thread_count(decoder: Decoder, device: torch.device) -> int:
+    """Threads that a step is spread over: torch's own count on a CPU; one where dropout shares a random state."""
+    drops = any(isinstance(module, nn.Dropout) and module.p > 0 for module in decoder.modules())
+    return 1 if drops or device.type != "cpu" else torch.get_num_threads()
