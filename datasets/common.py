@@ -1,4 +1,4 @@
-"""What the recipes share: their options, the names to leave out, and meshes written only when they are closed."""
+"""Shared parts of the recipes: options, names to leave out, and writing of closed meshes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trimesh
 
 
 def options_parser(doc: str | None, count: int | None, what: str) -> argparse.ArgumentParser:
-    """Options that every recipe has; `count` is the default number of meshes, None for all there are."""
+    """Parser of the options of every recipe; `count` is the default number of meshes, None for all."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out_dir", metavar="OUT_DIR", help=f"gets {what}")
     shown = "all there are" if count is None else str(count)
@@ -33,7 +33,7 @@ def leave(name: str, message: object) -> NoReturn:
 
 
 def need(recipe: str, module: str, install: str) -> Any:
-    """The module, or one line that says how to install it."""
+    """Import a module, or end with one line that says how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -41,19 +41,19 @@ def need(recipe: str, module: str, install: str) -> Any:
 
 
 def names_in(path: str | None) -> set[str]:
-    """Names of a text file, one a line; empty without a file."""
+    """Read the names of a text file, one per line; none without a file."""
     if path is None:
         return set()
     return {line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()}
 
 
 def is_closed(mesh: trimesh.Trimesh) -> bool:
-    """Whether the mesh bounds a solid: closed, wound one way, of positive volume."""
+    """Whether a mesh bounds a solid: watertight, consistently wound, of positive volume."""
     return len(mesh.faces) > 3 and bool(mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0)
 
 
 def union(parts: list[trimesh.Trimesh], faces: int = 10_000) -> trimesh.Trimesh:
-    """The union of closed parts, by manifold3d, simplified by as little as brings it below the number of faces.
+    """Boolean union of closed parts by manifold3d, simplified until it has fewer than `faces` faces.
 
     Raises:
         ValueError: a part is not closed.
@@ -78,7 +78,7 @@ def union(parts: list[trimesh.Trimesh], faces: int = 10_000) -> trimesh.Trimesh:
 
 
 def write_mesh(mesh: trimesh.Trimesh, path: Path) -> bool:
-    """Write a binary PLY of the geometry alone, in one step; False, and no file, when the mesh is not closed."""
+    """Write the geometry of a closed mesh as binary PLY, atomically; return False and write nothing if it is open."""
     bare = trimesh.Trimesh(np.asarray(mesh.vertices, np.float32), mesh.faces, process=True)
     if not is_closed(bare):
         return False
@@ -90,7 +90,7 @@ def write_mesh(mesh: trimesh.Trimesh, path: Path) -> bool:
 
 
 def write_table(rows: list[dict[str, str]], path: Path) -> None:
-    """Write rows of the same keys as CSV."""
+    """Write rows with equal keys as CSV."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else ["file"])
@@ -99,7 +99,7 @@ def write_table(rows: list[dict[str, str]], path: Path) -> None:
 
 
 def show(done: int, total: int, name: str) -> None:
-    """Progress on one line of standard error, on a terminal."""
+    """Show the progress on one line of standard error, if it is a terminal."""
     if sys.stderr.isatty():
         print(f"\r{done}/{total} {name:<60.60}", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
@@ -107,13 +107,13 @@ def show(done: int, total: int, name: str) -> None:
 def write_kinds(
     doc: str | None, kinds: Iterable[str], count: int, make: Callable[[str, int, int], trimesh.Trimesh]
 ) -> int:
-    """The whole of a recipe that makes shapes of several kinds in turn; files that are there are left alone.
+    """Run a recipe that generates shapes of several kinds in turn; existing files are kept.
 
     Args:
-        doc: of the recipe, for --help.
-        kinds: names of its kinds; each gets a folder.
+        doc: docstring of the recipe, for --help.
+        kinds: names of its kinds; each has a folder.
         count: default number of shapes of all kinds together.
-        make: makes one.
+        make: (kind, seed, index) -> mesh.
 
     Returns:
         The exit status.

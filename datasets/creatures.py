@@ -1,10 +1,10 @@
-"""Write soft bodies made of limbs: animals, hands, people, aircraft, spectacles, in poses and attitudes of chance.
+"""Write smooth bodies made of limbs: animals, hands, people, aircraft, spectacles, in random poses and orientations.
 
     python datasets/creatures.py OUT_DIR [--count 600] [--seed 0] [--kinds quadruped hand ...]
 
 Each is a skeleton of tapering limbs, some of them flattened (wings, fins, palms), blended where they meet. Two of three
-stand along the axes, any of the 24 ways round; the others are turned at random, as meshes of many sources are. A shape
-depends on kind, seed and index alone.
+are aligned with the axes by one of the 24 rotations of the cube; the others have random rotations, as meshes of many
+sources do. A shape depends on kind, seed and index alone.
 
 Needs nothing but latentsdf. Licence: the shapes are this project's own.
 Writes: OUT_DIR/<kind>/<index>.ply.
@@ -29,12 +29,12 @@ from latentsdf.mesh.isosurface import extract_mesh
 
 Vector = NDArray[np.float64]
 THINNEST = 0.016
-"""Least radius of a limb, in the unit frame."""
+"""Smallest radius of a limb, in the unit frame."""
 
 
 @dataclass(frozen=True)
 class Limb:
-    """A tapering limb between two points: radius at each, and how flat it is along an axis across it."""
+    """A tapering limb between two points: the radius at each, and its flatness along an axis across it."""
 
     start: Vector
     end: Vector
@@ -46,7 +46,7 @@ class Limb:
 
 @dataclass
 class Draw:
-    """Random numbers of one body, by short names."""
+    """Random numbers of one body."""
 
     rng: np.random.Generator
 
@@ -54,7 +54,7 @@ class Draw:
         return float(self.rng.uniform(low, high))
 
     def whole(self, low: int, high: int) -> int:
-        """An integer, both ends included."""
+        """A random integer, both ends included."""
         return int(self.rng.integers(low, high + 1))
 
     def jitter(self, size: float) -> Vector:
@@ -68,12 +68,12 @@ def at(*numbers: float) -> Vector:
 
 
 def turned(direction: Vector, axis: Vector, angle: float) -> Vector:
-    """A direction turned about an axis."""
+    """Rotate a direction about an axis."""
     return Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).apply(direction)
 
 
 def chain(start: Vector, heading: Vector, lengths: list[float], radii: list[float], bend: list[Vector]) -> list[Limb]:
-    """Limbs one after the other, each heading bent by a rotation vector; one radius more than there are limbs."""
+    """A chain of limbs, each heading rotated by a rotation vector from the last; one radius more than limbs."""
     limbs, here, heading = [], start, heading / np.linalg.norm(heading)
     for number, length in enumerate(lengths):
         heading = Rotation.from_rotvec(bend[number]).apply(heading)
@@ -84,7 +84,7 @@ def chain(start: Vector, heading: Vector, lengths: list[float], radii: list[floa
 
 
 def mirrored(limbs: list[Limb]) -> list[Limb]:
-    """The same on the other side of the plane x = 0."""
+    """Mirror images of limbs in the plane x = 0."""
     other = at(-1, 1, 1)
     return [
         Limb(b.start * other, b.end * other, b.first, b.last, b.flat, None if b.across is None else b.across * other)
@@ -226,7 +226,7 @@ def bird(u: Draw) -> list[Limb]:
 
 
 def insect(u: Draw) -> list[Limb]:
-    """Three lumps in a row, six or eight thin legs, feelers."""
+    """Three body segments, six or eight thin legs, antennae."""
     a, b, c = u(0.06, 0.12), u(0.05, 0.1), u(0.09, 0.18)
     limbs = [Limb(at(0, 0, 0.2), at(0, 0, 0.2 + a), a, a * 0.8), Limb(at(0, 0, -0.05), at(0, 0, 0.1), b, b)]
     limbs += [Limb(at(0, u(0, 0.05), -0.18 - c), at(0, u(-0.05, 0.1), -0.25 - c * u(1, 2)), c, c * u(0.4, 0.9))]
@@ -257,7 +257,7 @@ def insect(u: Draw) -> list[Limb]:
 
 
 def octopus(u: Draw) -> list[Limb]:
-    """A head and arms all around that bend as they like."""
+    """A head, and arms around it that bend independently."""
     head, arms = u(0.12, 0.22), u.whole(6, 9)
     limbs = [Limb(at(0, 0.05, 0), at(u(-0.1, 0.1), u(0.15, 0.35), u(-0.1, 0.1)), head * 0.7, head)]
     thick, piece = u(0.03, 0.055), u(0.1, 0.17)
@@ -273,7 +273,7 @@ def octopus(u: Draw) -> list[Limb]:
 
 
 def hand(u: Draw) -> list[Limb]:
-    """A palm, four fingers and a thumb, each bent by itself; the fingers point along y."""
+    """A palm, four fingers and a thumb, each bent independently; the fingers point along y."""
     wide, thick = u(0.15, 0.2), u(0.035, 0.05)
     limbs = [
         Limb(at(x, -0.18, 0), at(x * 1.25, 0.1, 0), thick * 1.25, thick * 1.1)
@@ -400,7 +400,7 @@ KINDS: dict[str, Callable[[Draw], list[Limb]]] = {
 
 
 def field(limbs: list[Limb], blend: float) -> SDF:
-    """The smooth union of limbs as a signed distance function; a bound of the distance."""
+    """Smooth union of limbs as a signed distance function, a bound of the distance."""
 
     def one(limb: Limb, x: Tensor) -> Tensor:
         start, edge = x.new_tensor(limb.start), x.new_tensor(limb.end - limb.start)
@@ -427,7 +427,7 @@ def field(limbs: list[Limb], blend: float) -> SDF:
 
 
 def placed(limbs: list[Limb], u: Draw) -> list[Limb]:
-    """The body turned and made to fit the unit ball."""
+    """Rotate the body and scale it to the unit ball."""
     ends = np.concatenate([[b.start, b.end] for b in limbs])
     reach = np.concatenate([[b.first, b.last] for b in limbs])
     middle = ((ends - reach[:, None]).min(0) + (ends + reach[:, None]).max(0)) / 2
@@ -447,7 +447,7 @@ def placed(limbs: list[Limb], u: Draw) -> list[Limb]:
 
 
 def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
-    """One body, in the unit frame."""
+    """Generate one body, in the unit frame."""
     u = Draw(np.random.default_rng([seed, sorted(KINDS).index(kind), index]))
     limbs = placed(KINDS[kind](u), u)
     return extract_mesh(field(limbs, u(0.01, 0.05)), 112, lipschitz=1.0)

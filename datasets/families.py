@@ -11,9 +11,9 @@ from latentsdf.dataset.synthetic import write_families
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out_dir", metavar="OUT_DIR", help="gets <family>/<index>.ply and parameters.json")
-    parser.add_argument("--count", type=int, default=20, help="shapes a family (default 20)")
+    parser.add_argument("--count", type=int, default=20, help="shapes per family (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other shapes (default 0)")
-    parser.add_argument("--resolution", type=int, default=96, help="cells a side of the lattice (default 96)")
+    parser.add_argument("--resolution", type=int, default=96, help="cells per axis of the lattice (default 96)")
     parser.add_argument("--families", nargs="+", metavar="NAME", help="only these classes (default all)")
     options = parser.parse_args()
 

@@ -1,11 +1,11 @@
-"""Write furniture and household things of the Sweet Home 3D libraries: classes furn_chair, furn_table, ... furn_other.
+"""Write furniture and household objects of the Sweet Home 3D libraries: classes furn_chair, furn_table, ... furn_other.
 
     python datasets/furniture.py OUT_DIR --source DIR [--count 250] [--seed 0] [--leave-out FILE] [--only-cc0]
 
 Most models are open or made of overlapping sheets. One whose parts are all closed becomes their boolean union; others
-are shrink-wrapped (alpha 1.5 %, offset 0.2 % of the diagonal), so thin sheets get a thickness. Units and axes stay the
-source's: y is up, mostly centimetres. Seats, tables, beds and lamps come first, then the rest in random order; persons,
-vehicles, plants and doors are not taken.
+are shrink-wrapped (alpha 1.5 %, offset 0.2 % of the diagonal), so thin sheets get a thickness. Units and axes are those
+of the source: y is up, mostly centimetres. Seats, tables, beds and lamps come first, then the rest in random order;
+persons, vehicles, plants and doors are not taken.
 
 Needs: `pip install pymeshlab manifold3d`, and the Debian package's files:
 `apt-get download sweethome3d-furniture && dpkg -x sweethome3d-furniture_*.deb DIR`.
@@ -71,7 +71,7 @@ PLANTS = ("plant", "flower", "tree", "lily", "tulip", "orchid", "cactus", "bambo
 
 
 class Model(NamedTuple):
-    """A model of a library's catalogue."""
+    """A model in the catalogue of a library."""
 
     library: str
     path: str
@@ -84,7 +84,7 @@ class Model(NamedTuple):
 
 
 def kind_of(label: str) -> str:
-    """The class that a label (name and id) says, "other" for none."""
+    """Class of a label (name and id) by its words, "other" for none."""
     text = label.lower()
     if not any(word in text for word in NOT_WORDS):
         for kind, words in WORDS.items():
@@ -94,7 +94,7 @@ def kind_of(label: str) -> str:
 
 
 def catalogue(library: str, archive: zipfile.ZipFile) -> list[Model]:
-    """The wanted models of one library."""
+    """List the selected models of one library."""
     text = archive.read("PluginFurnitureCatalog.properties").decode("latin-1")
     entries: dict[str, dict[str, str]] = {}
     for key, number, value in re.findall(r"^(\w+)#(\d+)=(.*)$", text, re.MULTILINE):
@@ -114,7 +114,7 @@ def catalogue(library: str, archive: zipfile.ZipFile) -> list[Model]:
 
 
 def geometry(text: bytes) -> trimesh.Trimesh:
-    """Vertices and faces of an OBJ, all else left out."""
+    """Read the vertices and faces of an OBJ, and nothing else."""
     kept = b"\n".join(line for line in text.splitlines() if line[:2] in (b"v ", b"f "))
     mesh: Any = trimesh.load(io.BytesIO(kept), file_type="obj", force="mesh", process=True)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
@@ -124,7 +124,7 @@ def geometry(text: bytes) -> trimesh.Trimesh:
 
 
 def close(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, str]:
-    """A closed mesh of the same shape, and what was done."""
+    """Make a closed mesh of the same shape, and describe the change."""
     parts = mesh.split(only_watertight=False) if len(mesh.faces) < 60_000 else [mesh]
     if len(parts) < 400 and all(part.is_watertight and part.is_winding_consistent for part in parts):
         for part in parts:

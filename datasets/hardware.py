@@ -3,11 +3,11 @@
     python datasets/hardware.py OUT_DIR [--count 350] [--seed 0] [--leave-out FILE]
 
 Parts stand on their own axis, z, as the generator places them, in millimetres; screws have no thread. A name in the
-leave-out file bars the whole size: `HexHeadScrew_iso4014_M16-2_L37` bars that screw at every length, and
+leave-out file excludes the whole size: `HexHeadScrew_iso4014_M16-2_L37` excludes that screw at every length, and
 `SpurGear_m3_z26_t13.8_b14.8` that gear at every thickness and bore.
 
 Needs: `pip install bd_warehouse==0.4.0 build123d==0.13.0 manifold3d`.
-Licence: the generator is Apache-2.0, what it makes is the maker's own.
+Licence: the generator is Apache-2.0, its output belongs to the user.
 Writes: OUT_DIR/hw_{screw,nut,bearing,gear,sprocket,flange}/<name>.ply and OUT_DIR/hardware.csv.
 """
 
@@ -41,16 +41,16 @@ BEARINGS = (
 FLANGES = ("BlindFlange", "LappedFlange", "SlipOnFlange", "WeldNeckFlange")
 
 Draw = tuple[str, str, Callable[[], Any]]
-"""What bars a part, its name, and how to build it."""
+"""Key of a part in the leave-out file, its name, and its builder."""
 
 
 def slug(text: str) -> str:
-    """Text for a file name."""
+    """Replace characters that file names cannot hold."""
     return text.replace("/", "-").replace(" ", "")
 
 
 def part(module: Any, kinds: Sequence[str], rng: np.random.Generator) -> tuple[Any, str, str, str]:
-    """A random kind, a standard that it comes in, a size of that, and the three as a file name."""
+    """Draw a kind, a standard and a size, and join the three to a file name."""
     kind = getattr(module, str(rng.choice(kinds)))
     standard = str(rng.choice(sorted(kind.types())))
     size = str(rng.choice(sorted(kind.sizes(standard))))
@@ -102,7 +102,7 @@ def gears(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
 
 
 def sprockets(module: Any, rng: np.random.Generator) -> Iterator[Draw]:
-    """Sprockets with a bore and, at times, a ring of bolt holes."""
+    """Sprockets with a bore and, in some cases, a ring of bolt holes."""
     while True:
         teeth, pitch = int(rng.integers(10, 50)), float(rng.choice([6.35, 9.525, 12.7, 15.875]))
         radius, thickness = teeth * pitch / (2 * np.pi), round(pitch * rng.uniform(0.17, 0.6), 1)
@@ -138,7 +138,7 @@ SOURCES = {
 
 
 def tessellate(shape: Any, share: float, angle: float) -> trimesh.Trimesh:
-    """One closed mesh of a shape: as it is when that is one closed body, else the union of its solids."""
+    """One closed mesh of a shape: its own if that is one closed body, else the union of its solids."""
     meshes = []
     for body in shape.solids():
         box = body.bounding_box()

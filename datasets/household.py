@@ -1,10 +1,10 @@
-"""Write things of the house and the street: seats, sofas, beds, tables, lamps, cabinets, vessels, cars, in many styles.
+"""Write household objects and vehicles: seats, sofas, beds, tables, lamps, cabinets, vessels, cars, in many styles.
 
     python datasets/household.py OUT_DIR [--count 640] [--seed 0] [--kinds chair lamp ...]
 
-Each is a union of rounded boxes, rods, tubes and turned profiles, chosen and sized by chance. Two of three stand
-upright and face forward (y up, z forward); the others lie along the axes in any of the 24 ways, as meshes of many
-sources do. A shape depends on kind, seed and index alone.
+Each is a union of rounded boxes, rods, tubes and turned profiles, with random styles and sizes. Two of three stand
+upright and face forward (y up, z forward); the others are rotated by one of the 24 rotations of the cube, as meshes of
+many sources are. A shape depends on kind, seed and index alone.
 
 Needs nothing but latentsdf. Licence: the shapes are this project's own.
 Writes: OUT_DIR/<kind>/<index>.ply.
@@ -26,11 +26,11 @@ from latentsdf.mesh.isosurface import extract_mesh
 from latentsdf.primitives import box, cylinder, extruded, revolved, rod, rotate, translate, tube, union
 
 THIN = 0.022
-"""Least half thickness of a part, for a body of about unit size."""
+"""Smallest half thickness of a part, for a body of about unit size."""
 
 
 class Kit:
-    """A body in the making, z up and facing -y: its parts, the box that holds them, and its random numbers."""
+    """Builder of one body, z up and facing -y: its parts, their bounding box, and its random numbers."""
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
@@ -38,54 +38,54 @@ class Kit:
         self.low, self.high = np.full(3, np.inf), np.full(3, -np.inf)
 
     def u(self, low: float, high: float) -> float:
-        """A number of a range."""
+        """A random number of a range."""
         return float(self.rng.uniform(low, high))
 
     def often(self, share: float) -> bool:
-        """True in that share of cases."""
+        """True with a probability."""
         return bool(self.rng.random() < share)
 
     def one(self, *things: str) -> str:
-        """One of several words."""
+        """A random one of several words."""
         return str(self.rng.choice(list(things)))
 
     def add(self, part: SDF, low: NDArray | list[float], high: NDArray | list[float]) -> None:
-        """Take a part that lies within a box."""
+        """Add a part that lies within a box."""
         self.parts.append(part)
         self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
 
     def block(self, centre: list[float], half: list[float], soft: float = 0.0) -> None:
-        """A box, its edges rounded by a share of its least half size."""
+        """Add a box, its edges rounded by a fraction of its smallest half size."""
         sizes = np.maximum(half, THIN)
         self.add(
             translate(box(list(sizes), 0.98 * min(1.0, soft) * min(sizes)), centre), centre - sizes, centre + sizes
         )
 
     def leaning(self, foot: list[float], half: list[float], angle: float, soft: float = 0.3) -> None:
-        """A box that stands on a point and leans back (towards +y)."""
+        """Add a box that stands on a point and leans back (towards +y)."""
         sizes = np.maximum(half, THIN)
         up = translate(box(list(sizes), 0.98 * soft * min(sizes)), (0, 0, sizes[2]))
         reach = np.array([sizes[0], sizes[1] + 2 * sizes[2] * np.sin(angle), 2 * sizes[2] + sizes[1]])
         self.add(translate(rotate(up, (1, 0, 0), -angle), foot), foot - reach * [1, 0.3, 0], foot + reach)
 
     def bar(self, start: list[float], end: list[float], radius: float) -> None:
-        """A round rod."""
+        """Add a round rod."""
         thick = max(THIN, radius)
         self.add(rod(start, end, thick), np.minimum(start, end) - thick, np.maximum(start, end) + thick)
 
     def bent(self, points: list[list[float]], radius: float) -> None:
-        """A round tube through points."""
+        """Add a round tube through points."""
         thick = max(THIN, radius)
         self.add(tube(points, thick), np.min(points, 0) - thick, np.max(points, 0) + thick)
 
     def disk(self, centre: list[float], radius: float, half: float) -> None:
-        """A cylinder about the vertical."""
+        """Add a cylinder about the vertical."""
         tall = max(THIN, half)
         reach = np.array([radius, radius, tall])
         self.add(translate(cylinder(radius, tall), centre), centre - reach, centre + reach)
 
     def turned(self, profile: list[tuple[float, float]], centre: list[float]) -> None:
-        """A profile of (radius, height) turned about the vertical."""
+        """Add a profile of (radius, height) revolved about the vertical."""
         radius, heights = max(r for r, _ in profile), [z for _, z in profile]
         self.add(
             translate(revolved(profile), centre),
@@ -94,7 +94,7 @@ class Kit:
         )
 
     def legs(self, wide: float, deep: float, tall: float, style: str) -> None:
-        """What stands under a top of half sizes wide and deep, at a height."""
+        """Add the support of a top of half sizes wide and deep, at a height."""
         thick = self.u(0.022, 0.05)
         inset = self.u(0.0, 0.12)
         x, y = wide - thick - inset * wide, deep - thick - inset * deep
@@ -346,7 +346,7 @@ def vessel(k: Kit) -> None:
 
 
 def car(k: Kit) -> None:
-    """A body by its side view, and wheels; forward is -y."""
+    """A body extruded from its side view, and wheels; forward is -y."""
     long, wide, sill = k.u(0.8, 1.1), k.u(0.3, 0.42), k.u(0.08, 0.18)
     belt, roof = sill + k.u(0.2, 0.32), 0.0
     kind = k.one("saloon", "hatch", "van", "pickup", "bus", "lorry")
@@ -385,7 +385,7 @@ KINDS: dict[str, Callable[[Kit], None]] = {
 
 
 def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
-    """One thing, in the unit frame."""
+    """Generate one object, in the unit frame."""
     kit = Kit(np.random.default_rng([seed, sorted(KINDS).index(kind), index]))
     KINDS[kind](kit)
     middle, reach = (kit.low + kit.high) / 2, float(np.linalg.norm(kit.high - kit.low)) / 2

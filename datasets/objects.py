@@ -1,10 +1,10 @@
-"""Write random objects, the 1,000 blobs that pybullet ships for grasping: class random_object.
+"""Write random objects, the 1,000 grasping objects of pybullet: class random_object.
 
     python datasets/objects.py OUT_DIR --source DIR_OR_TAR [--count 500] [--seed 0] [--leave-out FILE]
 
 Each object comes as a set of convex parts with hairline gaps between them. Each part is grown by 0.25 % of the object's
-diagonal (0.5 % where gaps stay), which closes the gaps, and the boolean union is written, in the source's own units and
-axes. The count is drawn from those that are not left out.
+diagonal (0.5 % where gaps stay), which closes the gaps, and the boolean union is written, in the units and axes of the
+source. The meshes are a random choice of those that are not left out.
 
 Needs: `pip install manifold3d`, and pybullet's source archive (the wheel has the same folder, but takes a compiler
 or a platform): `pip download --no-deps --no-binary pybullet --no-build-isolation pybullet==3.2.7` (wants setuptools).
@@ -40,13 +40,13 @@ def read_sources(source: Path) -> dict[str, str]:
 
 
 GROWTHS = (0.0025, 0.005)
-"""How far parts are grown, as shares of the object's diagonal; the second where the first leaves it in pieces."""
+"""Growth of the parts, as fractions of the object's diagonal; the second where the first leaves gaps."""
 
 BALL = np.asarray(trimesh.creation.icosahedron().vertices)
 
 
 def convex_parts(text: str) -> list[np.ndarray]:
-    """The points of each `o` group of an OBJ."""
+    """Read the points of each `o` group of an OBJ."""
     groups: list[list[list[float]]] = []
     for line in text.splitlines():
         if line.startswith("o "):
@@ -59,7 +59,7 @@ def convex_parts(text: str) -> list[np.ndarray]:
 
 
 def solid(parts: list[np.ndarray]) -> trimesh.Trimesh:
-    """The union of the hulls of the parts, grown until it is one body where that is enough."""
+    """Union of the convex hulls of the parts, grown until it is one body if possible."""
     diagonal = float(np.linalg.norm(np.ptp(np.concatenate(parts), axis=0)))
     bodies = []
     for growth in GROWTHS:

@@ -10,7 +10,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from ..core.hdf5 import atomic_replace
-from ..core.interrupt import held_interrupt
+from ..core.interrupt import delay_interrupt
 from ..core.names import UnknownShape
 from ..mesh.endings import MESH_ENDINGS
 from ..space.file_info import SpaceInfo, space_info
@@ -77,7 +77,7 @@ def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     """
     check_mesh_ending(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with held_interrupt(), atomic_replace(target) as temporary:
+    with delay_interrupt(), atomic_replace(target) as temporary:
         surface.export(str(temporary), file_type=target.suffix[1:].lower())
 
 

@@ -1,4 +1,4 @@
-"""Types of NumPy arrays that signatures name."""
+"""NumPy array types of signatures; the shape of each array stands in the docstring."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-"""Real numbers in double precision; the shape stands in the docstring."""
+"""Real numbers in double precision."""
 Indices = NDArray[np.int64]
-"""Row numbers; the shape stands in the docstring."""
+"""Row numbers."""
 Mask = NDArray[np.bool_]
-"""One truth value per row; the shape stands in the docstring."""
+"""One truth value per row."""

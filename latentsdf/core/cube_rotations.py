@@ -1,4 +1,4 @@
-"""The 24 ways to set a shape on the axes."""
+"""Rotation group of the cube: the 24 rotations that map the coordinate axes to each other."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from torch import Tensor
 
 
 def cube_rotations() -> Tensor:
-    """The rotations that take axes to axes, (24, 3, 3); the first one changes nothing."""
-    found = []
+    """All 24 rotations that map axes to axes, (24, 3, 3); the first is the identity."""
+    group = []
     for order in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):
             rotation = torch.zeros(3, 3)
             rotation[torch.arange(3), torch.tensor(order)] = torch.tensor(signs)
             if torch.linalg.det(rotation) > 0:
-                found.append(rotation)
-    return torch.stack(found)
+                group.append(rotation)
+    return torch.stack(group)
 
 
 def rotate_lattice(lattices: Tensor, rotation: Tensor) -> Tensor:
-    """Fields on a lattice over the cube (..., R, R, R) after a rotation that takes axes to axes.
+    """Rotate fields sampled on a lattice over the cube: rotated(x) = field(rotation.T @ x).
 
-    The field at x is the one that was at rotation.T @ x.
+    Args:
+        lattices: (..., R, R, R) values at the vertices, x slowest.
+        rotation: (3, 3), one of `cube_rotations`.
+
+    Returns:
+        (..., R, R, R), a view of the values in another order.
     """
     first = lattices.ndim - 3
     signs = rotation.sum(0)
@@ -33,5 +38,5 @@ def rotate_lattice(lattices: Tensor, rotation: Tensor) -> Tensor:
 
 
 def nearest_rotation(rotations: Tensor) -> Tensor:
-    """Which of `attitudes()` rotations (S, 3, 3) are nearest to, (S,)."""
+    """Rows (S,) of `cube_rotations` that are nearest to rotations (S, 3, 3), by the angle between them."""
     return (rotations[:, None] * cube_rotations().to(rotations)).sum((-1, -2)).argmax(1)

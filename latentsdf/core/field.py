@@ -1,4 +1,4 @@
-"""The one word everything speaks: a signed distance function, and its derivatives taken once.
+"""Signed distance functions, and their values and derivatives at points.
 
 Shape legend for the whole package: N queries, M surface points, D code size, S shapes, R resolution.
 """
@@ -22,14 +22,17 @@ One unit of distance is one unit of length of the frame the points live in.
 class Jet:
     """Value and spatial derivatives of an SDF at points, each computed at most once.
 
-    A field that knows its derivatives has a method `expand(points, order)`, which gives value, gradient and, by
-    methods, second derivatives (`network.Expansion`), or None where reverse mode is cheaper.
+    A field with forward-mode derivatives has a method `expand(points, order)`, which returns value, gradient and, by
+    methods, second derivatives (`fitting.forward_derivatives.Expansion`), or None where reverse mode is cheaper.
 
     Args:
         sdf: the field, (N, 3) -> (N,).
         points: (N, 3) query points, in the field's own frame.
-        attached: True keeps the graph that the points come from; False takes them as given.
-        order: the highest derivatives that will be asked for, as far as is known; it changes the cost alone.
+        attached: True keeps the graph that the points come from; False detaches them.
+        order: the highest order of derivative that is expected to be read; it changes the cost alone.
+
+    Raises:
+        ValueError: the points are not (N, 3), or the field does not return (N,).
 
     Example:
         >>> jet = Jet(lambda x: x.norm(dim=-1) - 1.0, torch.tensor([[2.0, 0.0, 0.0]]))
@@ -58,7 +61,7 @@ class Jet:
         return None if expand is None else expand(self.points, order)
 
     def _second(self) -> Any:
-        """What takes second derivatives on the way forward, or None."""
+        """The expansion that carries forward-mode second derivatives, or None."""
         self._need_second_derivatives()
         if self._expansion is None:
             with torch.enable_grad():
@@ -86,7 +89,7 @@ class Jet:
         """Matrix of second derivatives, (N, 3, 3), differentiable; zero where the field is linear.
 
         Raises:
-            ValueError: the field says of itself (`smooth = False`) that it has none.
+            ValueError: the field declares (`smooth = False`) that it has none.
         """
         expansion = self._second()
         if expansion is not None:
@@ -105,7 +108,11 @@ class Jet:
 
     @cached_property
     def laplacian(self) -> Tensor:
-        """Trace of the Hessian, (N,), differentiable; without the Hessian where the field knows its derivatives."""
+        """Trace of the Hessian, (N,), differentiable; without the Hessian where the field has forward-mode derivatives.
+
+        Raises:
+            ValueError: as `hessian`.
+        """
         expansion = self._second()
         if expansion is not None and "hessian" not in self.__dict__:
             with torch.enable_grad():
@@ -114,12 +121,12 @@ class Jet:
 
     @cached_property
     def second_along_gradient(self) -> Tensor:
-        """Gradient . Hessian . gradient, (N,), differentiable: one more backward pass instead of the Hessian's three.
+        """g^T H g for gradient g and Hessian H, (N,), differentiable.
 
-        It is the product of the gradient with the gradient of half its squared length.
+        Computed as g . grad(|g|^2 / 2): one more backward pass instead of the Hessian's three.
 
         Raises:
-            ValueError: the field says of itself (`smooth = False`) that it has no second derivatives.
+            ValueError: as `hessian`.
         """
         expansion = self._second()
         if expansion is not None:
@@ -148,17 +155,17 @@ class Jet:
         )
 
     def project(self) -> Tensor:
-        """Projection of the points on the zero level set, (N, 3): points - value * unit gradient."""
+        """First-order projection of the points on the zero level set, (N, 3): points - value * unit gradient."""
         return self.points - self.value[:, None] * self.normal
 
 
 def evaluate(sdf: SDF, points: Tensor, chunk: int = 65536) -> Tensor:
-    """Evaluate an SDF without a graph, a bounded number of points at a time.
+    """Evaluate an SDF without a graph, in chunks of bounded size.
 
     Args:
         sdf: the field, (N, 3) -> (N,).
         points: (N, 3) query points.
-        chunk: the most points handed to the field at once; larger is faster until memory runs short.
+        chunk: most points per call of the field; larger is faster until memory runs short.
 
     Returns:
         Signed distances, (N,).

@@ -7,26 +7,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Array
+
 UNIT_RADIUS = 1.0 / 1.03
 """Radius of the bounding sphere of a shape in the unit frame (DeepSDF, released code)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A similarity between source units and the unit frame: source = scale * rotation.T @ unit + center.
+    """A similarity transform between source units and the unit frame: source = scale * rotation.T @ unit + center.
 
     Attributes:
         rotation: (3, 3) proper rotation from source axes to unit axes.
         scale: length in source units of one unit of the unit frame; positive.
-        center: (3,) where the origin of the unit frame lies, in source units.
+        center: (3,) origin of the unit frame, in source units.
 
     Raises:
         ValueError: the rotation is not a proper rotation, the scale is not positive, or a number is not finite.
     """
 
-    rotation: NDArray[np.float64]
+    rotation: Array
     scale: float
-    center: NDArray[np.float64]
+    center: Array
 
     def __post_init__(self):
         rotation = np.array(self.rotation, dtype=np.float64)
@@ -53,7 +55,7 @@ class Frame:
 
     @staticmethod
     def around(points: NDArray) -> Frame:
-        """The frame in which points fill the unit bounding sphere, axes kept (DeepSDF's normalisation).
+        """The frame in which points fill the sphere of `UNIT_RADIUS`, axes kept (DeepSDF's normalisation).
 
         Args:
             points: (M, 3) points in source units. The center is the middle of their bounding box.
@@ -72,11 +74,11 @@ class Frame:
             raise ValueError("all points coincide, so they span no frame")
         return Frame(np.eye(3), radius / UNIT_RADIUS, center)
 
-    def to_unit(self, points: NDArray) -> NDArray[np.float64]:
+    def to_unit(self, points: NDArray) -> Array:
         """Points (..., 3) in source units -> points (..., 3) in the unit frame."""
         return (np.asarray(points, dtype=np.float64) - self.center) @ self.rotation.T / self.scale
 
-    def to_source(self, points: NDArray) -> NDArray[np.float64]:
+    def to_source(self, points: NDArray) -> Array:
         """Points (..., 3) in the unit frame -> points (..., 3) in source units."""
         return np.asarray(points, dtype=np.float64) @ self.rotation * self.scale + self.center
 
@@ -85,11 +87,11 @@ class Frame:
         return distances * self.scale
 
     def inverse(self) -> Frame:
-        """The frame that swaps the two sides: `frame.inverse().apply` is `frame.invert`."""
+        """The inverse transform: `frame.inverse().to_unit` is `frame.to_source`."""
         return Frame(self.rotation.T, 1.0 / self.scale, -(self.rotation @ self.center) / self.scale)
 
     def __matmul__(self, inner: Frame) -> Frame:
-        """Composition: `(outer @ inner).apply(x) == outer.apply(inner.apply(x))`."""
+        """Composition: `(outer @ inner).to_unit(x) == outer.to_unit(inner.to_unit(x))`."""
         return Frame(
             self.rotation @ inner.rotation,
             self.scale * inner.scale,

@@ -1,4 +1,4 @@
-"""A field of the unit frame, queried in source units."""
+"""Fields of the unit frame, queried in source units."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FramedField(NamedTuple):
     Attributes:
         sdf: the field in the unit frame, (N, 3) -> (N,).
         frame: source units <-> unit frame.
-        dtype: in which the field is queried; the change of frame itself is computed in double precision.
+        dtype: of the queries of the field; the change of frame itself is computed in double precision.
     """
 
     sdf: SDF

@@ -1,4 +1,4 @@
-"""HDF5 files that are never half written: atomic replacement, and a marker and version checked on opening."""
+"""Atomic HDF5 files with a format marker and a version that are checked on opening."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 import h5py
 import psutil
 
-from .interrupt import held_interrupt
+from .interrupt import delay_interrupt
 
 
 @contextlib.contextmanager
 def atomic_replace(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed when it does not.
+    """Write a temporary file beside `path` that replaces it when the block succeeds and is removed when it fails.
 
     Raises:
-        OSError: the disk refused; `path` is as it was.
+        OSError: the file could not be written; `path` is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -44,76 +44,87 @@ def atomic_replace(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, *, start: str | Path | None = None) -> Iterator[Any]:
-    """An open HDF5 file that takes the place of `path` when the block ends well; Ctrl-C waits for the end.
+    """Open an HDF5 file that replaces `path` when the block succeeds; Ctrl-C is delayed until then.
 
     Args:
         path: the file.
-        start: a file whose content the new one begins with; None begins empty.
+        start: a file whose content is copied first; None begins with an empty file.
 
     Raises:
-        OSError: the disk refused; `path` is as it was.
+        OSError: the file could not be written; `path` is unchanged.
     """
-    with held_interrupt(), atomic_replace(path) as temporary:
+    with delay_interrupt(), atomic_replace(path) as temporary:
         if start is not None:
             shutil.copyfile(start, temporary)
-        with open(temporary, "wb+" if start is None else "rb+", buffering=0) as handle:
-            disk = _Disk(handle)
-            try:
-                with h5py.File(disk, "w" if start is None else "r+") as file:
-                    yield file
-            finally:
-                if disk.refusal is not None:
-                    raise disk.refusal
+        modes = ("wb+", "w") if start is None else ("rb+", "r+")
+        with (
+            open(temporary, modes[0], buffering=0) as handle,
+            _ErrorHoldingFile(handle) as guarded,
+            h5py.File(guarded, modes[1]) as file,
+        ):
+            yield file
 
 
-class _Disk:
-    """A file under HDF5 that keeps the disk's refusal for later: HDF5 crashes when it cannot write what it holds."""
+class _ErrorHoldingFile:
+    """A file for HDF5 that raises a write error at its end: HDF5 crashes when it cannot flush its buffers."""
 
     def __init__(self, handle: Any):
         self.handle = handle
-        self.refusal: OSError | None = None
+        self.error: OSError | None = None
         self.seek, self.tell, self.flush = handle.seek, handle.tell, handle.flush
         self.read, self.readinto = handle.read, handle.readinto
 
+    def __enter__(self) -> _ErrorHoldingFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.error is not None:
+            raise self.error
+
     def write(self, data: Any) -> int:
-        left = memoryview(data)
+        rest = memoryview(data)
         try:
-            while len(left) and self.refusal is None:
-                left = left[self.handle.write(left) :]
+            while len(rest) and self.error is None:
+                rest = rest[self.handle.write(rest) :]
         except OSError as error:
-            self.refusal = error
+            self.error = error
         return len(data)
 
     def truncate(self, size: int) -> int:
         try:
             return self.handle.truncate(size)
         except OSError as error:
-            self.refusal = self.refusal or error
+            self.error = self.error or error
             return size
 
 
 def remove_stale(path: Path) -> None:
-    """Remove what killed processes left half written beside a file."""
-    for litter in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        process = litter.name.split(".")[-2]
+    """Remove the temporary files that killed processes left beside a file."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = temporary.name.split(".")[-2]
         if process.isdigit() and not psutil.pid_exists(int(process)):
             with contextlib.suppress(OSError):
-                litter.unlink()
+                temporary.unlink()
 
 
 @contextlib.contextmanager
-def open_checked(path: str | Path, form: str, newest: int) -> Iterator[Any]:
-    """An HDF5 file of ours, opened for reading after its marker and version were checked.
+def open_checked(path: str | Path, format_name: str, newest: int) -> Iterator[Any]:
+    """Open an HDF5 file of this library for reading, after its format marker and version were checked.
+
+    Args:
+        path: the file.
+        format_name: required value of the attribute `format`.
+        newest: latest version of the format that the caller reads.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a readable HDF5 file, another program's, another kind of ours, or of a later version.
+        ValueError: a folder, not a readable HDF5 file, another format, or a later version.
     """
-    with _open(Path(path), form) as file:
-        mark = _mark(file)
-        if mark != form:
-            kind = f"it is a {mark}" if mark else "it carries no 'format' mark, so another program wrote it"
-            raise ValueError(f"{path} is not a {form} file: {kind}")
+    with _open(Path(path), format_name) as file:
+        marker = _marker(file)
+        if marker != format_name:
+            kind = f"it is a {marker}" if marker else "it carries no 'format' mark, so another program wrote it"
+            raise ValueError(f"{path} is not a {format_name} file: {kind}")
         number = int(file.attrs.get("version", 0))
         if number > newest:
             raise ValueError(
@@ -123,34 +134,34 @@ def open_checked(path: str | Path, form: str, newest: int) -> Iterator[Any]:
 
 
 def format_of(path: str | Path) -> str:
-    """The format mark of an HDF5 file; "" where it carries none.
+    """Read the format marker of an HDF5 file; "" where it has none.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a readable HDF5 file.
     """
     with _open(Path(path), "latentsdf") as file:
-        return _mark(file)
+        return _marker(file)
 
 
-def _open(path: Path, form: str) -> h5py.File:
+def _open(path: Path, format_name: str) -> h5py.File:
     if not path.exists():
         raise FileNotFoundError(f"no such file: {path}")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, a {form} file is wanted")
+        raise ValueError(f"{path} is a folder, a {format_name} file is wanted")
     try:
         return h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} is not a readable HDF5 file (truncated, or of another kind)") from error
 
 
-def _mark(file: h5py.File) -> str:
-    mark = file.attrs.get("format")
-    return mark if isinstance(mark, str) else ""
+def _marker(file: h5py.File) -> str:
+    marker = file.attrs.get("format")
+    return marker if isinstance(marker, str) else ""
 
 
 def library_version() -> str:
-    """The version of this library, as installed."""
+    """The installed version of this library; "0+source" where it is not installed."""
     try:
         return version("latentsdf")
     except PackageNotFoundError:
@@ -158,5 +169,5 @@ def library_version() -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's text on one line, or its type where it has none."""
+    """The message of an exception on one line, or the name of its type where it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

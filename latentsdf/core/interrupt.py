@@ -1,4 +1,4 @@
-"""Ctrl-C at the right moment: held back over a block that it would break, or asked for by a loop."""
+"""Ctrl-C at a safe moment: polled by a loop, or delayed to the end of a block."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold the first Ctrl-C (or SIGTERM) back until the loop asks for it; a second Ctrl-C raises at once.
+def poll_interrupt() -> Iterator[Callable[[], bool]]:
+    """Record the first Ctrl-C (or SIGTERM) for a loop that polls it; the second raises KeyboardInterrupt at once.
 
     Outside the main thread, where handlers cannot be set, Ctrl-C acts as usual.
+
+    Yields:
+        A function that says whether a signal has arrived.
     """
     caught = False
 
@@ -35,8 +38,8 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 @contextlib.contextmanager
-def held_interrupt() -> Iterator[None]:
-    """Deliver a Ctrl-C of the block after it: inside a write of HDF5 it would be a crash, and trimesh swallows it."""
+def delay_interrupt() -> Iterator[None]:
+    """Deliver a Ctrl-C only after the block: inside a write it would crash HDF5, and trimesh swallows it."""
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
         yield

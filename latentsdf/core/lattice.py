@@ -55,7 +55,7 @@ def cell_centres(
 def trilinear_corners(points: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     """Lattice rows and weights that interpolate at points: value(x) = sum_k weight_k * table[index_k].
 
-    The weights are differentiable in the points; points outside of the cube take the value of the nearest point of it.
+    The weights are differentiable in the points; points outside the cube read the nearest point of the cube.
 
     Args:
         points: (..., 3) in the unit frame.
@@ -69,15 +69,9 @@ def trilinear_corners(points: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
     cell = position.detach().floor().clamp_(max=resolution - 2)
     high = position - cell
     low = 1.0 - high
-    stride = (resolution * resolution, resolution, 1)
-    corner = cell.long()
-    base = corner[..., 0] * stride[0] + corner[..., 1] * stride[1] + corner[..., 2]
-    offsets = torch.tensor(
-        [i * stride[0] + j * stride[1] + k for i in (0, 1) for j in (0, 1) for k in (0, 1)],
-        device=points.device,
-    )
-    along_x = torch.stack([low[..., 0], high[..., 0]], -1)
-    along_y = torch.stack([low[..., 1], high[..., 1]], -1)
-    along_z = torch.stack([low[..., 2], high[..., 2]], -1)
-    weight = along_x[..., :, None, None] * along_y[..., None, :, None] * along_z[..., None, None, :]
-    return base[..., None] + offsets, weight.flatten(-3)
+    i, j, k = cell.long().unbind(-1)
+    step = torch.arange(2, device=points.device)
+    offsets = ((step[:, None, None] * resolution + step[:, None]) * resolution + step).flatten()
+    x, y, z = torch.stack([low, high], -1).unbind(-2)
+    weight = x[..., :, None, None] * y[..., None, :, None] * z[..., None, None, :]
+    return ((i * resolution + j) * resolution + k)[..., None] + offsets, weight.flatten(-3)

@@ -1,4 +1,4 @@
-"""Names of shapes: the class that a name carries, and the nearest known name to an unknown one."""
+"""Names of shapes: the class of a name, and the nearest known name to an unknown one."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Collection
 
 
 def class_of(name: str) -> str:
-    """The class of a shape: the first folder of its name, "" where it lies in none."""
+    """Class of a shape: the first folder of its name, "" for a name without folder."""
     return name.split("/", 1)[0] if "/" in name else ""
 
 
 class UnknownShape(KeyError):
-    """No shape of a name; the text suggests the nearest known one.
+    """Lookup of a shape by an unknown name; the message suggests the nearest known one.
 
     Args:
-        name: that was asked for.
-        names: that are known.
-        source: of the known names, as a file is called.
+        name: the unknown name.
+        names: the known names.
+        source: file or space that holds the known names, for the message.
     """
 
     def __init__(self, name: str, names: Collection[str], source: str):

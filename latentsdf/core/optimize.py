@@ -1,4 +1,4 @@
-"""The one first-order loop: training and code inference both run through `minimize`."""
+"""First-order minimisation: Adam over groups of tensors, and the loop of training and fitting."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .interrupt import deferred_interrupt
+from .interrupt import poll_interrupt
 
 
 class Stop(enum.Enum):
-    """Why a loop ended; the value is the sentence shown to people."""
+    """Reason why a loop ended; the value is the sentence that users read."""
 
     FINISHED = "the schedule was run to its end"
     PAUSED = "the steps asked for were taken; the schedule is not at its end"
@@ -44,11 +44,11 @@ class Group:
     """Tensors that share a learning rate.
 
     Attributes:
-        name: shown in logs and used as a key in resume data.
+        name: key of the group in logs and stored states.
         parameters: leaf tensors with requires_grad.
         rate: learning rate at scale 1.
-        sparse: True for tables of which a step touches some rows only; the rows that it does not touch do not move
-            (no stale momentum: `methods` trap of dense Adam on an embedding).
+        sparse: True for tables with gradients in some rows only (torch's SparseAdam): the other rows do not move,
+            where the momentum of dense Adam would move them.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Adam:
     """Adam over groups, dense or row-sparse, with one scale on all rates and a state that can be stored.
 
     Args:
-        groups: what to move and how fast.
-        clip: the largest norm of the whole dense gradient; None leaves it.
+        groups: tensors to optimise and their learning rates.
+        clip: norm to which the whole dense gradient is clipped; None clips nothing.
     """
 
     def __init__(self, groups: Sequence[Group], clip: float | None = 1.0):
@@ -74,11 +74,11 @@ class Adam:
             self._optimizers[group.name] = (
                 torch.optim.SparseAdam(parameters, lr=group.rate)
                 if group.sparse
-                else torch.optim.Adam(parameters, lr=group.rate, fused=_fusible(parameters))
+                else torch.optim.Adam(parameters, lr=group.rate, fused=_has_fused_kernel(parameters))
             )
 
     def step(self, loss: Tensor, scale: float) -> None:
-        """Move every group down the gradient of loss, at scale times its rate."""
+        """Take one step of every group on a loss, at scale times its rate."""
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -103,7 +103,7 @@ class Adam:
         return flat
 
     def restore(self, flat: dict[str, Tensor]) -> None:
-        """Take back what `state` gave."""
+        """Restore moments and step counts that `state` returned."""
         for name, optimizer in self._optimizers.items():
             state: dict[int, dict[str, Any]] = {}
             sparse = isinstance(optimizer, torch.optim.SparseAdam)
@@ -115,13 +115,13 @@ class Adam:
             optimizer.load_state_dict({"state": state, "param_groups": settings})
 
 
-def _fusible(parameters: Sequence[Tensor]) -> bool:
-    """Whether torch has one kernel for the whole step of Adam."""
+def _has_fused_kernel(parameters: Sequence[Tensor]) -> bool:
+    """Whether torch has a fused Adam kernel for these tensors."""
     return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
 
 
 def cosine(progress: float, floor: float = 0.02) -> float:
-    """Rate scale that falls from 1 to floor along half a cosine, after a warm-up over the first hundredth."""
+    """Cosine decay of the rates from 1 to floor, after a linear warm-up over the first hundredth of the progress."""
     warm = min(1.0, (progress + 1e-3) / 0.01)
     return warm * (floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress))))
 
@@ -136,23 +136,23 @@ def minimize(
     start: int = 0,
     start_seconds: float = 0.0,
 ) -> Stop:
-    """Descend until progress reaches 1, somebody says stop, Ctrl-C, or the loss breaks.
+    """Minimise until progress reaches 1, the callback pauses, Ctrl-C, or the loss is not finite.
 
     Args:
         objective: step number -> named terms, already weighted; their sum is the loss.
-        optimizer: what moves.
+        optimizer: takes the steps.
         progress: (steps taken, seconds used) -> fraction of the schedule used up.
         scale: progress -> factor on all learning rates.
         on_step: called after every step; returning True pauses the loop.
-        start: steps taken before this call, for a run that goes on.
+        start: steps taken before this call, for a resumed run.
         start_seconds: seconds used before this call.
 
     Returns:
-        Why it ended. On `Stop.DIVERGED` and `Stop.INTERRUPTED` every parameter is as the last whole step left it.
+        The reason for the end. On `Stop.DIVERGED` and `Stop.INTERRUPTED` the last complete step stands.
     """
     began = time.monotonic() - start_seconds
     number = start
-    with deferred_interrupt() as interrupted:
+    with poll_interrupt() as interrupted:
         while True:
             used = progress(number, time.monotonic() - began)
             if used >= 1.0:

@@ -1,4 +1,4 @@
-"""Batches of similarity transforms that a fit moves: where a scan lies in the unit frame of a shape."""
+"""Batches of similarity transforms, Sim(3): the pose of a scan in the unit frame of a shape."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
+from .arrays import Array
 from .frame import UNIT_RADIUS, Frame
 
 FREEDOMS = 7
-"""Numbers a similarity moves by: a rotation vector, the logarithm of the scale, a translation."""
+"""Degrees of freedom of a similarity transform: a rotation vector, the logarithm of the scale, a translation."""
 PoseFreedom = Literal["known", "placed", "free"]
-"""`known`: the frame is not touched. `placed`: axes as those of the meshes in the space, scale and place are found.
-`free`: the rotation too."""
+"""`known`: the frame is kept. `placed`: axes are those of the meshes in the space, scale and translation are estimated.
+`free`: rotation, scale and translation are estimated."""
 
 
 def active_freedoms(pose: PoseFreedom) -> list[bool]:
-    """Which of the numbers of a pose may move."""
+    """Mask (7,) of the degrees of freedom that are estimated."""
     return [pose == "free"] * 3 + [pose != "known"] * 4
 
 
 class Pose(NamedTuple):
     """S similarity transforms: unit = exp(log_scale) * rotation @ point + shift.
+
+    Rows are taken by `select`: indexing is that of the tuple of the three tensors.
 
     Attributes:
         rotation: (S, 3, 3), proper.
@@ -41,35 +43,35 @@ class Pose(NamedTuple):
 
     @staticmethod
     def identity(count: int, like: Tensor) -> Pose:
-        """Transforms that change nothing, in the type and place of a tensor."""
+        """S = count identities, with the dtype and device of a tensor."""
         eye = torch.eye(3, dtype=like.dtype, device=like.device)
         return Pose(eye.repeat(count, 1, 1), like.new_zeros(count), like.new_zeros(count, 3))
 
     @staticmethod
     def from_rotations(rotations: Tensor) -> Pose:
-        """Rotations (S, 3, 3) about the origin."""
+        """Pure rotations (S, 3, 3) about the origin."""
         return Pose(rotations, rotations.new_zeros(len(rotations)), rotations.new_zeros(len(rotations), 3))
 
     def apply(self, points: Tensor) -> Tensor:
-        """Points (S, N, 3) or (1, N, 3) -> (S, N, 3)."""
+        """Transform points (S, N, 3) or (1, N, 3) -> (S, N, 3)."""
         return self.log_scale.exp()[:, None, None] * (points @ self.rotation.transpose(1, 2)) + self.shift[:, None]
 
     def retract(self, steps: Tensor) -> Pose:
-        """After small motions (S, 7) about the origin of the target: rotation vector, log scale, translation."""
+        """Compose with increments (S, 7) in the target frame (rotation vector, log scale, translation)."""
         turn, growth = rotations(steps[:, :3]), steps[:, 3].exp()[:, None]
         shift = growth * (turn @ self.shift[..., None])[..., 0] + steps[:, 4:]
         return Pose(turn @ self.rotation, self.log_scale + steps[:, 3], shift)
 
     def select(self, rows: Tensor) -> Pose:
-        """Some of them, or each several times."""
+        """The transforms of rows (K,); rows may repeat."""
         return Pose(*(part[rows] for part in self))
 
     def replaced(self, rows: Tensor, other: Pose) -> Pose:
-        """These, with some taken from others, as many as there are rows."""
+        """A copy whose rows (K,) are the K transforms of another batch."""
         return Pose(*(own.index_copy(0, rows, others) for own, others in zip(self, other, strict=True)))
 
     def frame(self, row: int, base: Frame) -> Frame:
-        """The frame that maps what `base` maps to the points on to the target of one transform."""
+        """Source units -> target of one transform, where `base` maps source units to the points that it transforms."""
         left, _, right = np.linalg.svd(self.rotation[row].double().cpu().numpy())
         rotation = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
         scale = math.exp(-float(self.log_scale[row]))
@@ -77,7 +79,7 @@ class Pose(NamedTuple):
 
 
 def rotations(vectors: Tensor) -> Tensor:
-    """Rotation vectors (S, 3), in radians, to matrices (S, 3, 3)."""
+    """Rotation matrices (S, 3, 3) of rotation vectors (S, 3) in radians: exp([v]_x)."""
     x, y, z = vectors.unbind(-1)
     zero = torch.zeros_like(x)
     skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(-1, 3, 3)
@@ -85,14 +87,14 @@ def rotations(vectors: Tensor) -> Tensor:
 
 
 def spread_rotations(count: int) -> Tensor:
-    """Rotations (count, 3, 3) spread evenly over all there are (super-Fibonacci spirals: Alexa, CVPR 2022).
+    """Low-discrepancy rotations (count, 3, 3) over SO(3) (super-Fibonacci spirals: Alexa, CVPR 2022).
 
-    The first is near none in particular; 600 leave no rotation farther than about 25 degrees from one of them.
+    The identity is not among them; 600 leave no rotation farther than about 25 degrees from one of them.
     """
     number = torch.arange(count, dtype=torch.float64) + 0.5
-    share = number / count
+    fraction = number / count
     first, second = 2 * math.pi * number / math.sqrt(2), 2 * math.pi * number / 1.533751168755204288
-    inner, outer = share.sqrt(), (1 - share).sqrt()
+    inner, outer = fraction.sqrt(), (1 - fraction).sqrt()
     x, y, z, w = inner * first.sin(), inner * first.cos(), outer * second.sin(), outer * second.cos()
     rows = [
         *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
@@ -103,29 +105,32 @@ def spread_rotations(count: int) -> Tensor:
 
 
 FARTHEST = 1.5
-"""Standard deviations by which noise carries the farthest points of a scan outward (`benchmarks/extent.py`)."""
+"""Standard deviations of noise by which the farthest points of a scan lie outside (`benchmarks/extent.py`)."""
 
 
-def bounding_sphere_pose(points: NDArray[np.float64], noise: float, like: Tensor) -> Callable[[Pose], Pose]:
-    """How whole shapes lie in a space: for a rotation, the pose under which they fill the unit sphere (`Frame.around`).
+def bounding_sphere_pose(points: Array, noise: float, like: Tensor) -> Callable[[Pose], Pose]:
+    """Normalisation of complete shapes: for a rotation, the pose in which they fill the unit sphere (`Frame.around`).
 
-    The middle of the bounding box depends on the axes, so each rotation has a scale and a place of its own.
+    The centre of the bounding box depends on the axes, so each rotation has a scale and a translation of its own.
 
     Args:
-        points: (N, 3) of a whole surface, in the frame that poses start from.
-        noise: standard deviation of the points, by a few of which the farthest ones lie too far out.
-        like: a tensor of the type and place wanted.
+        points: (N, 3) of a complete surface, in the frame that poses map from.
+        noise: standard deviation of the points; the radius is reduced by `FARTHEST` of it, a tenth at most.
+        like: a tensor with the dtype and device of the result.
+
+    Returns:
+        A function that keeps the rotations of poses and replaces their scales and translations.
     """
     try:
         hull = ConvexHull(points)
-    except QhullError:  # all in one plane; joggled a little they are not
+    except QhullError:  # coplanar points: qhull perturbs them
         hull = ConvexHull(points, qhull_options="QJ")
     corners = torch.from_numpy(points[hull.vertices]).to(like)
 
     def pose_of(pose: Pose) -> Pose:
-        turned = corners @ pose.rotation.transpose(1, 2)
-        middle = (turned.amin(1) + turned.amax(1)) / 2
-        radius = (turned - middle[:, None]).norm(dim=2).amax(1)
+        rotated = corners @ pose.rotation.transpose(1, 2)
+        middle = (rotated.amin(1) + rotated.amax(1)) / 2
+        radius = (rotated - middle[:, None]).norm(dim=2).amax(1)
         scale = UNIT_RADIUS / (radius - min(FARTHEST * noise, 0.1 * UNIT_RADIUS))
         return Pose(pose.rotation, scale.log(), -scale[:, None] * middle)
 

@@ -1,4 +1,4 @@
-"""Worker processes that may be killed: each task under a time and a memory limit, a crash costs one task.
+"""Killable worker processes: each task under a time and a memory limit, a crash costs one task.
 
 `concurrent.futures` breaks as a whole when one worker dies and cannot stop a task that runs; here a worker is
 killed and replaced, and the others go on. Processes are spawned, so it works the same on every system.
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one task may take: seconds, and GiB resident in its process."""
+    """Limits of one task: seconds, and GiB of resident memory of its process."""
 
     time: float
     memory: float
@@ -39,7 +39,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class LostTask:
-    """A task that has no answer, and why, in one line."""
+    """A task without an answer: the reason in one line, and the seconds it took."""
 
     reason: str
     seconds: float
@@ -48,55 +48,63 @@ class LostTask:
 def run_pool(
     job: Callable[[Task], Answer], tasks: Iterable[Task], workers: int, limits: Limits
 ) -> Generator[tuple[Task, Answer | LostTask], None, None]:
-    """Do a job for each task in worker processes of one thread, and yield what came of it, in any order.
+    """Call a job on each task in single-threaded worker processes, and yield (task, answer) in order of completion.
 
     Closing the generator, or an exception at its yield, kills the workers.
 
     Args:
-        job: a function of a module (it is found by name in the worker); it must not raise.
-        tasks: what it is called with; they and the answers must be picklable.
-        workers: processes at the same time.
+        job: a function of a module (it is imported by name in the worker); it must not raise.
+        tasks: its arguments; they and the answers must be picklable.
+        workers: most processes at a time.
         limits: a task beyond them is lost, and its worker replaced.
 
+    Yields:
+        Each task with its answer, or with the reason why it was lost.
+
     Raises:
-        RuntimeError: worker processes do not come up at all.
+        RuntimeError: worker processes cannot start.
     """
-    queue, crew = deque(tasks), list[_Worker[Task]]()
+    queue, pool = deque(tasks), list[_Worker[Task]]()
     workers = min(workers, 60) if sys.platform == "win32" else workers  # Windows waits for 63 handles at most
     try:
-        while queue or any(worker.busy for worker in crew):
-            while len(crew) < min(workers, len(queue) + sum(worker.busy for worker in crew)):
-                crew.append(_Worker(job))
-            for worker in crew:
+        while queue or any(worker.busy for worker in pool):
+            while len(pool) < min(workers, len(queue) + sum(worker.busy for worker in pool)):
+                pool.append(_Worker(job))
+            for worker in pool:
                 if worker.ready and not worker.busy and queue:
                     worker.assign(queue.popleft())
-            for worker in [worker for worker in crew if worker.busy]:
-                if reason := worker.breach(limits):
-                    crew.remove(worker)
+            for worker in [worker for worker in pool if worker.busy]:
+                if reason := worker.exceeded_limit(limits):
+                    pool.remove(worker)
                     worker.kill()
-                    yield worker.loss(reason)
-            waits = [worker.since + limits.time - time.monotonic() for worker in crew if worker.busy]
-            ready = connection.wait([worker.pipe for worker in crew], max(0.0, min([_POLL, *waits])))
-            for worker in [worker for worker in crew if worker.pipe in ready]:
-                try:
-                    answer = worker.pipe.recv()
-                except (EOFError, OSError):
-                    crew.remove(worker)
-                    cause = worker.bury()
-                    if not worker.ready:
-                        raise RuntimeError(f"a worker process could not start ({cause})") from None
-                    if worker.busy:
-                        yield worker.loss(f"the worker process died ({cause}); this input crashes a library")
-                    continue
-                if worker.busy:
-                    yield worker.tasks.pop(), answer
-                worker.ready = True
-                if worker.bloated(limits):
-                    crew.remove(worker)
-                    worker.kill()
+                    yield worker.lost_task(reason)
+            waits = [worker.since + limits.time - time.monotonic() for worker in pool if worker.busy]
+            ready = connection.wait([worker.pipe for worker in pool], max(0.0, min([_POLL, *waits])))
+            for worker in [worker for worker in pool if worker.pipe in ready]:
+                yield from _receive(worker, pool, limits)
     finally:
-        for worker in crew:
+        for worker in pool:
             worker.kill()
+
+
+def _receive(worker: _Worker[Task], pool: list[_Worker[Task]], limits: Limits) -> Iterator[tuple[Task, Any | LostTask]]:
+    """Read one message of a worker: it is ready, has an answer, or died; a dead or bloated one leaves the pool."""
+    try:
+        answer = worker.pipe.recv()
+    except (EOFError, OSError):
+        pool.remove(worker)
+        cause = worker.reap()
+        if not worker.ready:
+            raise RuntimeError(f"a worker process could not start ({cause})") from None
+        if worker.busy:
+            yield worker.lost_task(f"the worker process died ({cause}); this input crashes a library")
+        return
+    if worker.busy:
+        yield worker.tasks.pop(), answer
+    worker.ready = True
+    if worker.retains_memory(limits):
+        pool.remove(worker)
+        worker.kill()
 
 
 class _Worker(Generic[Task]):
@@ -105,13 +113,13 @@ class _Worker(Generic[Task]):
     def __init__(self, job: Callable[[Task], Any]):
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=_work, args=(other, job), daemon=True)
-        with _bare_environment():
+        self.process = context.Process(target=_serve, args=(other, job), daemon=True)
+        with _worker_environment():
             self.process.start()
         other.close()
         self.memory = psutil.Process(self.process.pid)
         self.ready = False
-        self.resting = 0
+        self.baseline = 0
         self.tasks: list[Task] = []
         self.since = 0.0
 
@@ -120,13 +128,13 @@ class _Worker(Generic[Task]):
         return bool(self.tasks)
 
     def assign(self, task: Task) -> None:
-        self.resting = self.resting or self.resident()
+        self.baseline = self.baseline or self.resident()
         self.tasks, self.since = [task], time.monotonic()
         with contextlib.suppress(OSError):  # a death between two tasks is noticed when the answer is awaited
             self.pipe.send(task)
 
-    def breach(self, limits: Limits) -> str:
-        """The limit that the present task has run into, or an empty text."""
+    def exceeded_limit(self, limits: Limits) -> str:
+        """The limit that the current task exceeds, in words; empty while it exceeds none."""
         held = self.resident() / 2**30
         if held > limits.memory:
             return f"memory limit: {held:.2f} GiB held, the limit is {limits.memory:g} GiB; raise it or simplify"
@@ -134,11 +142,11 @@ class _Worker(Generic[Task]):
             return f"time limit: not done after {limits.time:g} s; raise the limit or simplify"
         return ""
 
-    def bloated(self, limits: Limits) -> bool:
-        """Whether it still holds so much of past tasks that the next one would be blamed for it."""
-        return self.resting > 0 and self.resident() - self.resting > limits.memory * 2**30 / 2
+    def retains_memory(self, limits: Limits) -> bool:
+        """Whether past tasks left so much memory allocated that the next one would reach its limit by it."""
+        return self.baseline > 0 and self.resident() - self.baseline > limits.memory * 2**30 / 2
 
-    def loss(self, reason: str) -> tuple[Task, LostTask]:
+    def lost_task(self, reason: str) -> tuple[Task, LostTask]:
         return self.tasks[0], LostTask(reason=reason, seconds=time.monotonic() - self.since)
 
     def resident(self) -> int:
@@ -153,8 +161,8 @@ class _Worker(Generic[Task]):
         self.process.join()
         self.process.close()
 
-    def bury(self) -> str:
-        """Release a process that died by itself; how it ended, in words."""
+    def reap(self) -> str:
+        """Release a process that died, and say how it ended."""
         self.process.join(1.0)
         code = self.process.exitcode
         self.kill()
@@ -164,8 +172,8 @@ class _Worker(Generic[Task]):
         return f"exit code {code}"
 
 
-def _work(pipe: connection.Connection, job: Callable[[Any], Any]) -> None:
-    """The life of a worker: say hello, then answer tasks until the other end of the pipe closes."""
+def _serve(pipe: connection.Connection, job: Callable[[Any], Any]) -> None:
+    """Main function of a worker: report ready, then answer tasks until the other end of the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -176,8 +184,8 @@ def _work(pipe: connection.Connection, job: Callable[[Any], Any]) -> None:
 
 
 @contextlib.contextmanager
-def _bare_environment() -> Iterator[None]:
-    """What a worker inherits: one thread for each numeric library, no interrupt key, no main module to run.
+def _worker_environment() -> Iterator[None]:
+    """Environment that a worker inherits: one thread per numeric library, no SIGINT, no main module to import.
 
     Libraries read their thread count while they are imported, so it must be in the environment before the
     process starts. A worker needs nothing of the main module, and without it a script may start workers at
@@ -188,7 +196,7 @@ def _bare_environment() -> Iterator[None]:
     if sys.platform != "win32":
         from multiprocessing import resource_tracker
 
-        resource_tracker.ensure_running()  # it would unblock the signal again if it were started below
+        resource_tracker.ensure_running()  # started later, it would unblock the signal again
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     sys.modules["__main__"] = types.ModuleType("__main__")
     os.environ.update(dict.fromkeys(_THREADS, "1"))

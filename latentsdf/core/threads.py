@@ -1,7 +1,7 @@
-"""Gradients of independent parts of a batch, each part in a thread of its own on one core.
+"""Data-parallel gradients: each part of a batch in a thread of its own.
 
-Small networks do not keep several cores busy inside one operation, but several of them do side by side: the work of
-torch's operators lets go of Python's lock.
+One operation of a small network does not keep several cores busy, but several networks side by side do: torch's
+operators release Python's global lock.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 Part = Callable[[Tensor], dict[str, Tensor]]
-"""Rows (of codes) that a part works on -> its terms, named scalars."""
+"""Rows (of codes) of one part -> its loss terms, named scalars."""
 
 
 @contextlib.contextmanager
 def workers(count: int) -> Iterator[ThreadPoolExecutor | None]:
-    """A pool of threads of one core each, or None for one worker; torch's own threads rest meanwhile."""
+    """A pool of single-core threads, or None for one worker; torch uses one thread per operation meanwhile."""
     if count <= 1:
         yield None
         return
@@ -35,16 +35,19 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor | None]:
 def terms_of_parts(
     parts: Sequence[Part], rows: Tensor, shared: Sequence[Tensor], pool: ThreadPoolExecutor
 ) -> dict[str, Tensor]:
-    """Mean terms of a batch split into parts, with the gradient of their sum already taken.
+    """Loss terms of a batch that is split into parts, with the gradient of their sum already computed.
 
     Args:
-        parts: one callable for each piece of rows, in order; they must not share random state.
-        rows: (S, D), cut into as many pieces as there are parts, as `torch.tensor_split` cuts.
-        shared: leaf tensors that the parts use beside their rows.
-        pool: of `workers`.
+        parts: one callable per piece of rows, in order; they must not share a generator.
+        rows: (S, D), split into one piece per part by `torch.tensor_split`.
+        shared: leaf tensors that the parts use besides their rows.
+        pool: see `workers`.
 
     Returns:
         The terms, means over the S rows. `sum(terms).backward()` gives rows and shared tensors their gradients.
+
+    Raises:
+        Exception: the first error that a part raised.
     """
     wanted = [tensor for tensor in shared if tensor.requires_grad]
     pieces = torch.tensor_split(rows.detach(), len(parts))
@@ -66,20 +69,20 @@ def terms_of_parts(
         for name in names
     }
     leaves: list[Tensor] = list(wanted)
-    gradients = [_weighted(shares, [found[-len(wanted) + i] for _, found in results]) for i in range(len(wanted))]
+    gradients = [_weighted_sum(shares, [slopes[-len(wanted) + i] for _, slopes in results]) for i in range(len(wanted))]
     if rows.requires_grad:
         of_rows = [
-            torch.zeros_like(piece) if found[0] is None else share * found[0]
-            for share, piece, (_, found) in zip(shares, pieces, results, strict=True)
+            torch.zeros_like(piece) if slopes[0] is None else share * slopes[0]
+            for share, piece, (_, slopes) in zip(shares, pieces, results, strict=True)
         ]
         leaves.append(rows)
         gradients.append(torch.cat(of_rows))
-    values[names[0]] = _Carried.apply(values[names[0]], gradients, *leaves)  # type: ignore[assignment]
+    values[names[0]] = _KnownGradient.apply(values[names[0]], gradients, *leaves)  # type: ignore[assignment]
     return values
 
 
-class _Carried(torch.autograd.Function):
-    """A value whose gradient is already known."""
+class _KnownGradient(torch.autograd.Function):
+    """A value with precomputed gradients in its leaves."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradients: list[Tensor | None], *leaves: Tensor) -> Tensor:
@@ -91,7 +94,7 @@ class _Carried(torch.autograd.Function):
         return (None, None, *(None if item is None else item * outer[0] for item in ctx.gradients))
 
 
-def _weighted(shares: Sequence[float], gradients: Sequence[Tensor | None]) -> Tensor | None:
+def _weighted_sum(shares: Sequence[float], gradients: Sequence[Tensor | None]) -> Tensor | None:
     total: Tensor | None = None
     for share, gradient in zip(shares, gradients, strict=True):
         if gradient is not None:

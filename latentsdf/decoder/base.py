@@ -1,4 +1,4 @@
-"""What every decoder is: conditioned once per code, queried often."""
+"""Protocol of decoders: conditioned once per code, queried often."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .linearize import Linearize, by_copies
+from .linearize import Linearize, linearize_by_copies
 
 
 class Conditioned:
     """The SDF of one code: (N, 3) points of the unit frame -> (N,) signed distances.
 
     Attributes:
-        smooth: whether second derivatives exist; `Jet.hessian` refuses a field where they do not.
+        smooth: whether second derivatives exist; `Jet.hessian` raises where they do not.
     """
 
     def __init__(self, decoder: Decoder, state: Any, branch: str):
@@ -29,14 +29,14 @@ class Conditioned:
 
 
 class Decoder(nn.Module, ABC):
-    """A network from (code, point) to signed distance, split so that work on the code is done once.
+    """A network f(code, point) -> signed distance, split so that the work on the code is done once.
 
     A new decoder implements `prepare`, `query`, `smooth` and `groups`; everything else in the library only uses
     `condition` (one shape) and `forward` (a batch of shapes).
 
     Attributes:
-        kind: name under which files and the command line know it.
-        branches: fields it can be asked for; the last is the one users get.
+        kind: name in files and on the command line.
+        branches: names of its fields; the last is the default.
         code_size: D.
     """
 
@@ -47,7 +47,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def prepare(self, codes: Tensor) -> Any:
-        """All work that depends on the codes (S, D) alone; the result goes to `query`."""
+        """Do all work that depends on the codes (S, D) alone; the result is the state for `query`."""
 
     @abstractmethod
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
@@ -55,19 +55,23 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def smooth(self, branch: str) -> bool:
-        """Whether the fields of a branch have second derivatives worth the name."""
+        """Whether the fields of a branch have second derivatives."""
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by the group names that stages give learning rates to."""
+        """Parameters by the group names to which training stages assign learning rates."""
 
     def linearizer(self, branch: str | None = None) -> Linearize:
-        """Codes (S, D), points (S, N, 3) -> fields and their derivatives in code and point; weights must not move."""
+        """Codes (S, D), points (S, N, 3) -> fields and their first derivatives, for weights that do not change.
+
+        Raises:
+            ValueError: unknown branch.
+        """
         name = self.check_branch(branch)
-        return by_copies(lambda codes, points: self.query(self.prepare(codes), points, name))
+        return linearize_by_copies(lambda codes, points: self.query(self.prepare(codes), points, name))
 
     def forward(self, codes: Tensor, points: Tensor, branch: str | None = None) -> Tensor:
-        """Signed distances of a batch of shapes.
+        """Evaluate a batch of shapes.
 
         Args:
             codes: (S, D).
@@ -75,43 +79,55 @@ class Decoder(nn.Module, ABC):
             branch: one of `branches`; None is the last.
 
         Returns:
-            (S, N).
+            Signed distances, (S, N).
+
+        Raises:
+            ValueError: codes of another size, or an unknown branch.
         """
-        return self.query(self.prepare(self._checked(codes)), points, self.check_branch(branch))
+        return self.query(self.prepare(self._check_size(codes)), points, self.check_branch(branch))
 
     def condition(self, code: Tensor, branch: str | None = None) -> Conditioned:
-        """The SDF of one code (D,); differentiable in the code and in the points."""
+        """The SDF of one code (D,), differentiable in the code and in the points.
+
+        Raises:
+            ValueError: not one code of this decoder's size, or an unknown branch.
+        """
         if code.ndim != 1:
             raise ValueError(f"condition takes one code of shape (D,), got {tuple(code.shape)}")
-        return Conditioned(self, self.prepare(self._checked(code[None])), self.check_branch(branch))
+        return Conditioned(self, self.prepare(self._check_size(code[None])), self.check_branch(branch))
 
     def parameter_count(self) -> int:
-        """Numbers shared by all shapes, buffers counted."""
+        """Number of parameters and buffer entries, which all shapes share."""
         return sum(tensor.numel() for tensor in self.state_dict().values())
 
     def check_branch(self, branch: str | None) -> str:
+        """Name of a branch, the last one for None.
+
+        Raises:
+            ValueError: unknown branch.
+        """
         if branch is None:
             return self.branches[-1]
         if branch not in self.branches:
             raise ValueError(f"decoder {self.kind!r} has no branch {branch!r}; it has {', '.join(self.branches)}")
         return branch
 
-    def _checked(self, codes: Tensor) -> Tensor:
+    def _check_size(self, codes: Tensor) -> Tensor:
         if codes.shape[-1] != self.code_size:
             raise ValueError(f"this decoder takes codes of {self.code_size} numbers, got {codes.shape[-1]}")
         return codes
 
 
 def check_bytes(count: int, limit: int, remedy: str) -> None:
-    """Refuse a network whose parameters would not fit, before a byte of it is allocated.
+    """Check the size of a network before it is allocated.
 
     Args:
-        count: float32 numbers the network would hold.
+        count: float32 numbers in the network.
         limit: bytes allowed.
-        remedy: which config fields to make smaller.
+        remedy: config fields to reduce, for the message.
 
     Raises:
-        ValueError: count * 4 exceeds the limit; the text names both and the remedy.
+        ValueError: 4 * count exceeds the limit.
     """
     if count * 4 > limit:
         raise ValueError(
@@ -121,7 +137,7 @@ def check_bytes(count: int, limit: int, remedy: str) -> None:
 
 
 def activation(name: str):
-    """The activation of that name, as a function of a tensor.
+    """Look up an activation function by its name.
 
     Raises:
         ValueError: unknown name.

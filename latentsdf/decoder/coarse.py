@@ -1,4 +1,4 @@
-"""The generalising branch: a field that is sane everywhere, for any code."""
+"""Generalising branches of the dual decoder: smooth fields that are defined everywhere, for any code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .modulated import ModulatedMLP, positional_encoding
 
 @dataclass(frozen=True, kw_only=True)
 class CoarseMLP:
-    """A network of position encoding and code (Compact-SDF's generalisation network, with shifts in every layer)."""
+    """MLP of positional encoding and code (generalisation network of Compact-SDF, with shifts in every layer)."""
 
     width: int = 128
-    """Units a hidden layer; 512 as published. Larger is more able and slower, quadratically."""
+    """Units per hidden layer; 512 as published. Larger has more capacity and is slower, quadratically."""
     depth: int = 4
     """Hidden layers; 8 as published."""
     octaves: int = 6
-    """Frequencies of the position encoding; 8 as published. Larger is sharper and rougher on unseen shapes."""
+    """Frequencies of the positional encoding; 8 as published. Larger is sharper and rougher on unseen shapes."""
     activation: str = "silu"
     """`silu`, `softplus`, `sine`, or `relu` as published (no second derivatives)."""
 
@@ -34,31 +34,31 @@ class CoarseMLP:
         activation(self.activation)
 
     def numbers(self, code_size: int) -> int:
-        """Parameters that this branch will hold, roughly."""
+        """Approximate number of parameters of the branch."""
         return self.width**2 * self.depth + self.width * self.depth * code_size
 
     def build(self, code_size: int) -> CoarseBranch:
-        """The branch itself."""
+        """Build the branch with initial weights."""
         return _MLPBranch(self, code_size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoarseVolumes:
-    """Feature volumes linear in the code, read trilinearly, and a small head: the work of a code is one product."""
+    """Feature volumes linear in the code, read trilinearly, and a small head; a code costs one matrix product."""
 
     resolutions: tuple[int, ...] = (8, 16)
     """Vertices per axis of each volume. Larger holds finer detail and costs code_size * channels * resolution^3."""
     channels: tuple[int, ...] = (8, 4)
-    """Features a vertex, for each volume."""
+    """Features per vertex of each volume."""
     width: int = 64
-    """Units a hidden layer of the head."""
+    """Units per hidden layer of the head."""
     depth: int = 3
     """Hidden layers of the head."""
     activation: str = "silu"
     """`silu`, `softplus`, `sine` or `relu`."""
     warp: int = 5
-    """Vertices per axis of a lattice of displacements, linear in the code, that points pass first; 0 is none. Larger
-    bends shapes more locally and costs 3 * code_size * warp^3."""
+    """Vertices per axis of a lattice of displacements, linear in the code, added to the points first; 0 is none. Larger
+    deforms shapes more locally and costs 3 * code_size * warp^3."""
 
     def __post_init__(self):
         if self.warp < 0 or self.warp == 1:
@@ -72,12 +72,12 @@ class CoarseVolumes:
         activation(self.activation)
 
     def numbers(self, code_size: int) -> int:
-        """Parameters that this branch will hold, roughly."""
+        """Approximate number of parameters of the branch."""
         cells = sum(c * r**3 for r, c in zip(self.resolutions, self.channels, strict=True))
         return cells * (code_size + 1) + 3 * self.warp**3 * code_size + self.width**2 * self.depth
 
     def build(self, code_size: int) -> CoarseBranch:
-        """The branch itself."""
+        """Build the branch with initial weights."""
         return VolumeBranch(self, code_size)
 
 
@@ -86,7 +86,7 @@ class CoarseBranch(nn.Module, ABC):
 
     @abstractmethod
     def prepare(self, codes: Tensor) -> Any:
-        """All work that depends on the codes (S, D) alone."""
+        """Do all work that depends on the codes (S, D) alone."""
 
     @abstractmethod
     def query(self, state: Any, points: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class _MLPBranch(CoarseBranch):
 
 
 class VolumeBranch(CoarseBranch):
-    """See `CoarseVolumes`."""
+    """Branch of `CoarseVolumes`: head([y, V_1(y), V_2(y), ...]), y = x + W(x), with V_i and W linear in the code."""
 
     def __init__(self, config: CoarseVolumes, code_size: int):
         super().__init__()
@@ -140,12 +140,12 @@ class VolumeBranch(CoarseBranch):
         return self.network(torch.cat(features, dim=-1), shifts)
 
     def copies(self) -> VolumeCopies:
-        """What derivatives in the code need, made once."""
+        """Tables for derivatives in the code, built once."""
         return VolumeCopies(self)
 
 
-class Copied(NamedTuple):
-    """A read of the field at points, with the tensors between code and value that each point has for itself."""
+class PointCopies(NamedTuple):
+    """Field values at points, and the tensors between code and value, one copy per point."""
 
     value: Tensor
     inner: list[Tensor]
@@ -154,7 +154,7 @@ class Copied(NamedTuple):
 
 
 class VolumeCopies:
-    """The field of a volume branch, taken apart so that one backward pass gives its derivatives in the code."""
+    """Field of a volume branch with per-point inner tensors: one backward pass gives all derivatives in the code."""
 
     def __init__(self, branch: VolumeBranch):
         self.branch = branch
@@ -162,26 +162,26 @@ class VolumeCopies:
         self.tables = [vertex_major(basis, r, c) for basis, r, c in sizes]
         self.warp = vertex_major(branch.warp, branch.side, 3) if branch.side else None
 
-    def at(self, codes: Tensor, points: Tensor) -> Copied:
+    def at(self, codes: Tensor, points: Tensor) -> PointCopies:
         """The field of codes (S, D) at points (S, N, 3) that require a gradient."""
         volumes, warp, shifts = self.branch.prepare(codes)
         bent = points if warp is None else points + read_volumes(warp.detach(), points, False)
         own = shifts.detach().expand(-1, -1, points.shape[1], -1).requires_grad_(True)
         features = [read_volumes(volume.detach(), bent, False) for volume in volumes]
         value = self.branch.network(torch.cat([bent, *features], dim=-1), own)
-        return Copied(value, [own, bent, *features], points.detach(), bent.detach())
+        return PointCopies(value, [own, bent, *features], points.detach(), bent.detach())
 
-    def of_codes(self, copied: Copied, gradients: list[Tensor]) -> Tensor:
-        """Gradients in the inner tensors -> derivatives in the code, (S, N, D)."""
+    def code_derivatives(self, copied: PointCopies, gradients: list[Tensor]) -> Tensor:
+        """Derivatives in the code, (S, N, D), from gradients in the inner tensors (chain rule)."""
         own, bent, *features = gradients
         total = self.branch.network.shifts_to_code(own)
         if self.warp is not None:
-            total = total + _contracted(self.warp, copied.points, bent)
+            total = total + _contract(self.warp, copied.points, bent)
         for gradient, table in zip(features, self.tables, strict=True):
-            total = total + _contracted(table, copied.bent, gradient)
+            total = total + _contract(table, copied.bent, gradient)
         return total
 
 
-def _contracted(table: Tensor, points: Tensor, gradient: Tensor) -> Tensor:
-    """A volume of matrices (R, R, R, C, D) read at points (S, N, 3), times gradients (S, N, C) -> (S, N, D)."""
+def _contract(table: Tensor, points: Tensor, gradient: Tensor) -> Tensor:
+    """Products (S, N, D) of gradients (S, N, C) and a volume of matrices (R, R, R, C, D) at points (S, N, 3)."""
     return read_contracted(table, points.flatten(0, 1), gradient.flatten(0, 1)).view(*points.shape[:2], -1)

@@ -1,4 +1,4 @@
-"""The DeepSDF decoder: the baseline that every auto-decoder is measured against."""
+"""The DeepSDF decoder, the baseline of auto-decoders (Park et al., CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .base import Decoder, activation, check_bytes
 
 @dataclass(frozen=True, kw_only=True)
 class DeepSDFConfig:
-    """Shape of a DeepSDF network; the defaults are the published ones but for the code size."""
+    """Architecture of a DeepSDF network; all defaults but the code size are those of the paper."""
 
     trained: ClassVar[Literal[True]] = True
     """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
-    """Numbers a shape. Larger keeps more detail until it saturates; smaller is more compact."""
+    """Numbers per shape (D). Larger keeps more detail until it saturates; smaller is more compact."""
     width: int = 512
-    """Units a hidden layer. Larger is slower, quadratically."""
+    """Units per hidden layer. Larger is slower, quadratically."""
     depth: int = 8
-    """Hidden layers; the input is fed in again before the middle one."""
+    """Hidden layers; the middle one takes the input again."""
     dropout: float = 0.2
-    """Share of units dropped in training. Larger regularises more."""
+    """Fraction of units dropped in training. Larger regularises more."""
     activation: str = "relu"
-    """As published; `softplus` where second derivatives are wanted."""
+    """`relu` as published; `softplus` has second derivatives."""
     max_bytes: int = 2_000_000_000
-    """Refuse to build a network whose parameters exceed this."""
+    """Limit of the size of the parameters, checked before they are allocated."""
 
     def __post_init__(self):
         if self.code_size < 1:
@@ -48,7 +48,7 @@ class DeepSDFConfig:
 class DeepSDF(Decoder):
     """Fully connected auto-decoder with one skip, weight normalisation, dropout and a tanh (Park et al., CVPR 2019).
 
-    The products of the code with the first and the middle layer are taken once per shape.
+    The products of the code with the first and the middle layer are computed once per shape.
     """
 
     kind: ClassVar[str] = "deepsdf"
@@ -71,17 +71,15 @@ class DeepSDF(Decoder):
         self.out = nn.Linear(config.width, 1)
 
     def prepare(self, codes: Tensor) -> Any:
-        """Weights, and the code's share of the two layers that see it."""
+        """Weights of all layers, and the shifts by which the code enters the first and the middle one."""
         weights: list[tuple[Tensor, Tensor]] = []
         for i, layer in enumerate(self.layers):
             weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)
             if i in (0, self.skip):
                 start = weight.shape[1] - self.code_size - 3
-                shift = functional.linear(codes, weight[:, start : start + self.code_size], bias)[:, None]
+                bias = functional.linear(codes, weight[:, start : start + self.code_size], bias)[:, None]
                 weight = torch.cat([weight[:, :start], weight[:, -3:]], dim=1)
-                weights.append((weight, shift))
-            else:
-                weights.append((weight, bias))
+            weights.append((weight, bias))
         return weights
 
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
@@ -95,7 +93,7 @@ class DeepSDF(Decoder):
         return torch.tanh(self.out(hidden)[..., 0])
 
     def smooth(self, branch: str) -> bool:
-        """Not with the published ReLU."""
+        """True unless the activation is ReLU."""
         return self.config.activation != "relu"
 
     def groups(self) -> dict[str, list[nn.Parameter]]:

@@ -1,4 +1,4 @@
-"""The dual decoder of Compact-SDF: a generalising branch, a fine branch over a shared grid, fused in a band."""
+"""Dual decoder of Compact-SDF: a generalising branch and a fine branch on a shared grid, fused in a band."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from .modulated import ModulatedMLP
 
 @dataclass(frozen=True, kw_only=True)
 class DualConfig:
-    """Shape of a dual decoder. As published: 512 x 8 networks, grid 129 x 128 channels, residual False (1.1 GB)."""
+    """Size of a dual decoder. As published: 512 x 8 networks, grid 129 x 128 channels, residual False (1.1 GB)."""
 
     trained: ClassVar[Literal[True]] = True
     """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
-    """Numbers a shape. Larger keeps more detail until it saturates; smaller is more compact."""
+    """Numbers per shape (D). Larger keeps more detail until it saturates; smaller is more compact."""
     coarse: CoarseMLP | CoarseVolumes = field(default_factory=CoarseVolumes)
-    """The generalising branch: volumes linear in the code (measured better), or the published kind of network."""
+    """Generalising branch: volumes linear in the code (measured better), or the published MLP."""
     grid_resolution: int = 32
     """Vertices per axis of the shared grid; 129 as published. Larger is finer and costs channels * resolution^3."""
     grid_channels: int = 4
-    """Features a grid vertex; 128 as published. Independent of the code size."""
+    """Features per grid vertex; 128 as published. Independent of the code size."""
     fine_width: int = 64
-    """Units a hidden layer of the fine network; 512 as published."""
+    """Units per hidden layer of the fine network; 512 as published."""
     fine_depth: int = 3
     """Hidden layers of the fine network; 8 as published."""
     fine_activation: str = "silu"
     """Activation of the fine network; `relu` as published."""
     residual: bool = True
-    """True: the fine branch corrects the coarse one and starts as zero. False: it is a field of its own (published)."""
+    """True: the fine branch is a residual of the coarse one, zero at first. False: separate field (published)."""
     band: float = 3 * 2 / 256
-    """Half width of the fusion band in the unit frame (three layers of a 256 lattice). Larger trusts the fine more."""
+    """Half width of the fusion band in the unit frame (three cells of a 256 lattice). Larger trusts the fine field."""
     max_bytes: int = 2_000_000_000
-    """Refuse to build a decoder whose parameters exceed this."""
+    """Limit of the size of the parameters, checked before they are allocated."""
 
     def __post_init__(self):
         if self.code_size < 1:
@@ -58,8 +58,8 @@ class DualConfig:
 class Dual(Decoder):
     """Coarse field everywhere, fine field within a band of the coarse surface (Compact-SDF, AAAI 2026).
 
-    `s(x) = s_fine(x) if |s_coarse(x)| < band else s_coarse(x)`; the switch is blended over the outer fifth of the
-    band so that the field is continuous (ours; the published switch is hard).
+    `s = s_coarse + w (s_fine - s_coarse)`, `w = clip((band - |s_coarse|) / (0.2 band), 0, 1)`: the fine field in the
+    band, blended over its outer fifth so that the field is continuous (the published switch is hard).
     """
 
     kind: ClassVar[str] = "dual"
@@ -78,18 +78,14 @@ class Dual(Decoder):
         self.coarse = config.coarse.build(config.code_size)
         self.grid = nn.Parameter(torch.zeros(*[config.grid_resolution] * 3, config.grid_channels))
         self.fine = ModulatedMLP(
-            3 + config.grid_channels,
-            config.code_size,
-            config.fine_width,
-            config.fine_depth,
-            config.fine_activation,
+            3 + config.grid_channels, config.code_size, config.fine_width, config.fine_depth, config.fine_activation
         )
         if config.residual:
             nn.init.zeros_(self.fine.out.weight)
             nn.init.zeros_(self.fine.out.bias)
 
     def prepare(self, codes: Tensor) -> Any:
-        """State of both branches."""
+        """State of both branches for codes (S, D)."""
         return self.coarse.prepare(codes), self.fine.shifts(codes)
 
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
@@ -109,7 +105,7 @@ class Dual(Decoder):
         return coarse + trust * (fine - coarse)
 
     def linearizer(self, branch: str | None = None) -> Linearize:
-        """Derivatives by per-point copies of what the code becomes: shifts, and features read from its volumes."""
+        """Derivatives by per-point copies of the tensors that depend on the code: shifts and volume features."""
         if not isinstance(self.coarse, VolumeBranch):
             return super().linearizer(branch)
         name, volumes = self.check_branch(branch), self.coarse.copies()
@@ -127,7 +123,7 @@ class Dual(Decoder):
                     value.sum(), [shifts, at, *copied.inner], allow_unused=True, materialize_grads=True
                 )
             with torch.no_grad():
-                of_codes = volumes.of_codes(copied, others) + self.fine.shifts_to_code(of_shifts)
+                of_codes = volumes.code_derivatives(copied, others) + self.fine.shifts_to_code(of_shifts)
             return Linearized(value.detach(), of_codes, of_points)
 
         return linearize
@@ -139,15 +135,11 @@ class Dual(Decoder):
         return value if base is None else base + value
 
     def smooth(self, branch: str) -> bool:
-        """Only the coarse network: what is read trilinearly from a lattice has no second derivatives in a cell."""
+        """True for a coarse MLP without ReLU: trilinear reads have no second derivatives."""
         return (
             branch == "coarse" and isinstance(self.config.coarse, CoarseMLP) and self.config.coarse.activation != "relu"
         )
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Coarse branch, fine network, and the shared grid."""
-        return {
-            "coarse": list(self.coarse.parameters()),
-            "fine": list(self.fine.parameters()),
-            "grid": [self.grid],
-        }
+        return {"coarse": list(self.coarse.parameters()), "fine": list(self.fine.parameters()), "grid": [self.grid]}

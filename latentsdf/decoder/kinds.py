@@ -1,4 +1,4 @@
-"""Decoders behind one protocol: conditioned once per code, queried often."""
+"""Kinds of decoders: building one from a config, and configs as plain dictionaries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COARSE = {"mlp": CoarseMLP, "volumes": CoarseVolumes}
 
 
 def build_decoder(config: DecoderConfig) -> Decoder:
-    """The decoder that a config describes, freshly initialised from torch's current random state.
+    """Build the decoder of a config, initialised from torch's global generator.
 
     Raises:
         ValueError: the network would exceed the config's `max_bytes`.
@@ -29,7 +29,7 @@ def build_decoder(config: DecoderConfig) -> Decoder:
 
 
 def decoder_to_dict(config: DecoderConfig) -> dict[str, Any]:
-    """A config as plain numbers and strings, with its decoder's `kind`."""
+    """Convert a config to plain numbers and strings, with the `kind` of its decoder."""
     plain = {"kind": _KINDS[type(config)].kind, **asdict(config)}
     if isinstance(config, DualConfig):
         name = next(name for name, kind in _COARSE.items() if isinstance(config.coarse, kind))
@@ -38,29 +38,29 @@ def decoder_to_dict(config: DecoderConfig) -> dict[str, Any]:
 
 
 def decoder_from_dict(plain: dict[str, Any]) -> DecoderConfig:
-    """The config that `decoder_to_dict` wrote.
+    """Restore a config from the result of `decoder_to_dict`.
 
     Raises:
         ValueError: unknown kind or field.
     """
     configs = {decoder.kind: config for config, decoder in _KINDS.items()}
     values = dict(plain)
-    config = _choose(configs, values.pop("kind", None), "decoder")
+    config = _look_up(configs, values.pop("kind", None), "decoder")
     if config is DualConfig and isinstance(values.get("coarse"), dict):
         inner = dict(values["coarse"])
         if inner.get("kind") == "volumes":
-            inner.setdefault("warp", 0)  # files of version 0.1 have no warp and do not say so
-        values["coarse"] = _filled(_choose(_COARSE, inner.pop("kind", None), "coarse branch"), inner)
-    return _filled(config, values)
+            inner.setdefault("warp", 0)  # files of version 0.1 have no warp and no such field
+        values["coarse"] = _make_config(_look_up(_COARSE, inner.pop("kind", None), "coarse branch"), inner)
+    return _make_config(config, values)
 
 
-def _choose(table: dict[str, Any], name: Any, what: str) -> Any:
+def _look_up(table: dict[str, Any], name: Any, what: str) -> Any:
     if name not in table:
         raise ValueError(f"unknown {what} {name!r}; this version knows {', '.join(table)}")
     return table[name]
 
 
-def _filled(config: Any, values: dict[str, Any]) -> Any:
+def _make_config(config: Any, values: dict[str, Any]) -> Any:
     known = {item.name for item in fields(config)}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -1,4 +1,4 @@
-"""Principal components of truncated SDF lattices: the linear floor that a network has to beat."""
+"""Linear decoder: principal components of truncated SDF lattices, the linear baseline of the networks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class LinearConfig:
     trained: ClassVar[Literal[False]] = False
     """Whether gradient descent trains the decoder; a linear one is computed in closed form."""
     code_size: int = 64
-    """Principal components kept."""
+    """Number of principal components (D)."""
     resolution: int = 64
-    """Lattice points per axis. Larger keeps thinner parts and costs bytes, cubically."""
+    """Lattice vertices per axis. Larger keeps thinner parts and costs memory, cubically."""
     max_bytes: int = 2_000_000_000
-    """Refuse to build a basis larger than this."""
+    """Limit of the size of the basis, checked before it is allocated."""
 
     def __post_init__(self):
         if self.code_size < 1:
@@ -34,9 +34,9 @@ class LinearConfig:
 
 
 class Linear(Decoder):
-    """A mean lattice plus a code-weighted sum of lattices, read trilinearly.
+    """Trilinear interpolation of the lattice `mean + code @ basis`.
 
-    It is fitted by `principal_components`, not by descent, and is a truncated SDF: beyond the truncation it is flat.
+    It is fitted by `principal_components` and is a truncated SDF: constant beyond the truncation.
     """
 
     kind: ClassVar[str] = "linear"
@@ -60,7 +60,7 @@ class Linear(Decoder):
         return read_volumes(state, points)[..., 0]
 
     def linearizer(self, branch: str | None = None) -> Linearize:
-        """The field is linear in the code, so its derivative is the basis read at the points."""
+        """Derivatives in closed form: the field is linear in the code, so they are the basis at the points."""
         table = vertex_major(self.basis, self.config.resolution, 1).flatten(3)[None]
 
         def linearize(codes: Tensor, points: Tensor) -> Linearized:
@@ -75,7 +75,7 @@ class Linear(Decoder):
         return linearize
 
     def smooth(self, branch: str) -> bool:
-        """Never: a trilinear read bends only across cells."""
+        """False: trilinear reads have no second derivatives."""
         return False
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -84,11 +84,11 @@ class Linear(Decoder):
 
 
 def principal_components(lattices: Tensor, code_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, basis and codes of lattices, by the eigenvectors of their Gram matrix (exact, any number of cells).
+    """Principal component analysis of lattices by the eigenvectors of their Gram matrix X X^T (exact).
 
     Args:
-        lattices: (S, ...) one lattice a shape.
-        code_size: D; components beyond min(S - 1, cells) come back as zeros.
+        lattices: (S, ...) one lattice per shape.
+        code_size: D; components beyond min(S - 1, cells) are zero.
 
     Returns:
         mean (cells,), basis (D, cells) with orthonormal rows, codes (S, D): lattices ~ mean + codes @ basis.

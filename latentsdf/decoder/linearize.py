@@ -1,4 +1,4 @@
-"""Fields and their derivatives in the code: what a Gauss-Newton step on codes asks for."""
+"""Fields and their derivatives in the code, for Gauss-Newton steps on codes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Query = Callable[[Tensor, Tensor], Tensor]
 
 
 class Linearized(NamedTuple):
-    """A batch of fields at points, and their first derivatives; nothing of it carries a graph.
+    """A batch of fields at points and their first derivatives, without a graph.
 
     Attributes:
         values: (S, N) signed distances.
-        of_codes: (S, N, D) derivatives in the numbers of the shape's code.
+        of_codes: (S, N, D) derivatives in the code of the shape.
         of_points: (S, N, 3) derivatives in the point.
     """
 
@@ -30,11 +30,11 @@ Linearize = Callable[[Tensor, Tensor], Linearized]
 """Codes (S, D) and points (S, N, 3) -> the fields there and their derivatives."""
 
 
-def by_copies(query: Query) -> Linearize:
-    """Derivatives of any field by giving every point a code of its own: one backward pass for all of them.
+def linearize_by_copies(query: Query) -> Linearize:
+    """Linearise any field with one copy of the code per point, so that one backward pass gives all derivatives.
 
-    Right for decoders whose work on a code is small (networks that a code shifts); a decoder that turns a code into
-    volumes has a linearizer of its own.
+    Efficient where the work on a code is small (networks shifted by the code); a decoder of volumes has its own
+    linearizer.
     """
 
     def linearize(codes: Tensor, points: Tensor) -> Linearized:
@@ -52,7 +52,7 @@ def by_copies(query: Query) -> Linearize:
 
 
 def vertex_major(basis: Tensor, resolution: int, channels: int) -> Tensor:
-    """A basis of volumes (D, R^3 * C) as one volume of matrices, (R, R, R, C, D)."""
+    """Reorder a basis of volumes (D, R^3 * C) to one volume of matrices, (R, R, R, C, D)."""
     size = len(basis)
     side = [resolution] * 3
     return basis.detach().view(size, *side, channels).permute(1, 2, 3, 4, 0).contiguous()

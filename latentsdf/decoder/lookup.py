@@ -1,4 +1,4 @@
-"""Trilinear reads of feature volumes: the one place where a lattice is gathered from."""
+"""Trilinear interpolation of feature volumes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..core.lattice import trilinear_corners
 
 
 def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None) -> Tensor:
-    """Read feature volumes over [-1, 1]^3 at points, trilinearly, border values continued outside.
+    """Interpolate feature volumes over [-1, 1]^3 at points, with border values continued outside.
 
-    By default one weighted `embedding_bag` (channels-last gathers: several times faster on a CPU than `grid_sample`),
-    which can be differentiated once; or a plain gather, whose derivatives exist to every order.
+    f(x) = sum_k w_k(x) volume[i_k(x)] over the 8 corners of the cell. By default one weighted `embedding_bag` (several
+    times faster on a CPU than `grid_sample`), differentiable once; or a plain gather, differentiable to every order.
 
     Args:
         volumes: (S, R, R, R, C), the vertex (i, j, k) at -1 + 2 (i, j, k) / (R - 1), first index along x.
         points: (S, N, 3).
-        repeatable: whether derivatives of derivatives will be asked for; None: where points require a gradient.
+        repeatable: whether the result is differentiated more than once; None: if the points require a gradient.
 
     Returns:
-        (S, N, C).
+        Features, (S, N, C).
     """
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
     index, weight = trilinear_corners(points, resolution)
@@ -40,15 +40,15 @@ def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None
 
 
 def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:
-    """Read a volume of matrices at points and multiply each by a row of its own, without a matrix for each point.
+    """Products c_n^T M(x_n) of rows and an interpolated volume of matrices, without a matrix per point.
 
     Args:
         table: (R, R, R, C, D), over [-1, 1]^3 as for `read_volumes`.
         points: (N, 3).
-        channels: (N, C), what each point's matrix is multiplied by from the left.
+        channels: (N, C) rows c_n.
 
     Returns:
-        (N, D).
+        Products, (N, D).
     """
     resolution, size = table.shape[0], table.shape[-2]
     index, weight = trilinear_corners(points, resolution)
@@ -63,7 +63,7 @@ def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:
 class _WeightedRows(torch.autograd.Function):
     """Weighted sums of table rows, (V, C), (N, K), (N, K) -> (N, C), differentiable once.
 
-    The gradient of the table is a sparse matrix product on a CPU: some twenty times faster than that of
+    The gradient of the table is a sparse matrix product on a CPU: about twenty times faster than that of
     `embedding_bag`, which sorts the indices (benchmarks/lookup.py).
     """
 
@@ -79,15 +79,15 @@ class _WeightedRows(torch.autograd.Function):
         table, index, weight = ctx.saved_tensors
         of_table = of_weight = None
         if ctx.needs_input_grad[0]:
-            of_table = _scattered(gradient, index, weight, len(table))
+            of_table = _scatter_rows(gradient, index, weight, len(table))
         if ctx.needs_input_grad[2]:
-            found = table.index_select(0, index.reshape(-1)).view(*index.shape, -1)
-            of_weight = (found * gradient[:, None]).sum(-1)
+            rows = table.index_select(0, index.reshape(-1)).view(*index.shape, -1)
+            of_weight = (rows * gradient[:, None]).sum(-1)
         return of_table, None, of_weight
 
 
-def _scattered(values: Tensor, index: Tensor, weight: Tensor, rows: int) -> Tensor:
-    """Add weight * values to the rows that index names: (N, C) -> (rows, C)."""
+def _scatter_rows(values: Tensor, index: Tensor, weight: Tensor, rows: int) -> Tensor:
+    """Scatter-add weight * values (N, C) to rows of a table by index, (rows, C)."""
     if values.device.type != "cpu" or values.dtype not in (torch.float32, torch.float64):
         out = values.new_zeros(rows, values.shape[1])
         return out.index_add_(0, index.flatten(), (weight[..., None] * values[:, None]).flatten(0, 1))

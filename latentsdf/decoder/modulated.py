@@ -1,4 +1,4 @@
-"""A small MLP whose hidden layers are shifted by the code."""
+"""MLP with shift modulation: a code shifts every hidden layer (Dupont et al., "From data to functa", 2022)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from .base import activation
 
 
 class ModulatedMLP(nn.Module):
-    """An MLP of point features in which every hidden layer gets a shift linear in the code.
+    """An MLP of point features, h_{l+1} = act(W_l h_l + b_l + S_l code).
 
-    Concatenating the code to the input, as DeepSDF and Compact-SDF do, is the special case of shifting only the
-    layers the code is fed to; the shift is computed once per shape, so a query never touches the code.
-    (Shift modulation: Dupont et al., "From data to functa", 2022.)
+    Concatenating the code to the input of a layer, as DeepSDF and Compact-SDF do, is the special case of shifting that
+    layer alone; shifts are computed once per shape, so a query does not use the code.
 
     Args:
-        inputs: features a point brings.
+        inputs: features per point.
         code_size: D.
         width: units of a hidden layer.
         depth: hidden layers; at depth 3 the layers are inputs-width, width-width, width-width, width-1.
         act: name of the activation.
+
+    Raises:
+        ValueError: unknown activation.
     """
 
     def __init__(self, inputs: int, code_size: int, width: int, depth: int, act: str):
@@ -40,16 +42,16 @@ class ModulatedMLP(nn.Module):
         nn.init.normal_(self.shift.weight, 0.0, 0.5 / math.sqrt(code_size))
 
     def shifts(self, codes: Tensor) -> Tensor:
-        """Codes (S, D) -> shifts (S, depth, 1, width)."""
+        """Shifts (S, depth, 1, width) of codes (S, D)."""
         return self.shift(codes).view(len(codes), self.depth, 1, self.width)
 
     def shifts_to_code(self, gradients: Tensor) -> Tensor:
-        """Gradients in per-point shifts (S, depth, N, width) -> in the code, per point (S, N, D)."""
+        """Gradients in the code per point, (S, N, D), of gradients in per-point shifts (S, depth, N, width)."""
         weights = self.shift.weight.view(self.depth, self.width, -1)
         return torch.einsum("slnw,lwd->snd", gradients, weights)
 
     def forward(self, features: Tensor, shifts: Tensor) -> Tensor:
-        """Features (S, N, inputs) and shifts (S, depth, 1, width) -> (S, N)."""
+        """Outputs (S, N) for features (S, N, inputs) and shifts (S, depth, 1, width)."""
         hidden = features
         for layer, shift in zip(self.layers, shifts.unbind(1), strict=True):
             hidden = self.act(layer(hidden) + shift)
@@ -57,7 +59,7 @@ class ModulatedMLP(nn.Module):
 
 
 def positional_encoding(points: Tensor, octaves: int) -> Tensor:
-    """Sines and cosines of the coordinates at 2^0 ... 2^(octaves-1), coordinates kept (Compact-SDF: no factor pi).
+    """Coordinates x, and sin(2^k x), cos(2^k x) for k = 0 ... octaves - 1 (Compact-SDF: without a factor pi).
 
     Args:
         points: (..., 3).

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..core.interrupt import deferred_interrupt
+from ..core.interrupt import poll_interrupt
 from ..core.optimize import OnStep, Step, Stop
 from .objective import CodeObjective, Guess, NormalEquations
 from .residuals import Residuals
@@ -80,7 +80,7 @@ def levenberg_marquardt(
     guess = guess._replace(codes=guess.codes.detach().clone())
     began, number = time.monotonic(), start
     losses = guess.codes.new_zeros(len(guess.codes))
-    with deferred_interrupt() as interrupted:
+    with poll_interrupt() as interrupted:
         for stage in stages:
             damping = torch.full_like(losses, 1e-2)
             for _ in range(stage.iterations):

@@ -1,4 +1,4 @@
-"""What is known about a mesh before it is trusted: closedness, orientation, defects, doubt about its sign."""
+"""Mesh audit: closedness, orientation, defects, and how certain its inside is."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from .repair import EdgeTable, edge_table, face_components
 
 _INTERSECTION_FACES = 20_000
 _TEST_POINTS = 2_000
-_RAY_SIZE = 1e4  # libigl's ray test drops triangles with edges near 1e-3 and below, so the mesh is made large
+_RAY_SIZE = 1e4  # libigl's ray test drops triangles with edges near 1e-3 and below, so the mesh is scaled up
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """The state of one repaired mesh, kept with every shape made from it."""
+    """Measurements of one repaired mesh, stored with every shape made from it."""
 
     vertices: int
-    """How many vertices."""
+    """Number of vertices."""
     faces: int
-    """How many faces."""
+    """Number of faces."""
     watertight: bool
     """Whether every edge is shared by an even number of faces."""
     consistent_winding: bool
     """Whether neighbouring faces are wound the same way everywhere."""
     components: int
-    """Sets of faces that share no vertex."""
+    """Connected components: sets of faces that share no vertex."""
     degenerate_faces: int
-    """Faces without an area worth the name."""
+    """Faces whose doubled area is at most 1e-9 of their longest edge squared."""
     boundary_edges: int
     """Edges used by an odd number of faces."""
     flipped_faces: int
-    """Faces that the repair turned round."""
+    """Faces whose winding the repair reversed."""
     volume: float
-    """Enclosed signed volume, source units cubed; of an open mesh a guess."""
+    """Enclosed signed volume, source units cubed; an estimate where the mesh is open."""
     extents: tuple[float, float, float]
     """Size of the bounding box, source units."""
     self_intersections: int | None
-    """Pairs of an edge and a face that it pierces without touching it otherwise; None when not checked."""
+    """Pairs of an edge and a face that it pierces and shares no vertex with; None when not counted."""
     sign_disagreement: float
-    """Share of test points that winding number and ray parity put on different sides."""
+    """Fraction of test points that winding number and ray parity put on different sides."""
     notes: tuple[str, ...] = ()
-    """What a reader should know, one line each."""
+    """Remarks for the user, one line each."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain numbers, lists and strings, fit for JSON."""
+        """Convert to numbers, lists and strings for JSON."""
         return {**asdict(self), "extents": list(self.extents), "notes": list(self.notes)}
 
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> Audit:
-        """The audit that `to_dict` wrote.
+        """Restore an audit from the result of `to_dict`.
 
         Raises:
             ValueError: a field is missing or unknown.
@@ -86,11 +86,11 @@ class Audit:
 
 
 def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) -> Audit:
-    """Examine an already repaired mesh.
+    """Measure an already repaired mesh.
 
     Args:
         mesh: the mesh in source units.
-        flipped_faces: what `repair_mesh` returned beside it.
+        flipped_faces: second result of `repair_mesh`.
         seed: of the test points and rays.
 
     Returns:
@@ -111,51 +111,51 @@ def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) 
     corners = vertices[faces]
     crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     longest = np.square(corners - corners[:, [1, 2, 0]]).sum(-1).max(1)
-    volume = (
-        float(np.einsum("fd,fd->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6 * (size / _RAY_SIZE) ** 3
-    )
-    degenerate = int((np.linalg.norm(crosses, axis=1) <= 1e-9 * longest).sum())
+    triples = np.einsum("fd,fd->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
     edges = edge_table(faces)
     boundary = int((edges.counts % 2).sum())
     consistent = bool((np.abs(edges.balance) <= edges.counts % 2).all())
     tree = igl.AABB()
     tree.init(vertices, faces)
-    checked = len(faces) <= _INTERSECTION_FACES
-    intersections = _self_intersections(tree, vertices, faces, edges) if checked else None
+    count_intersections = len(faces) <= _INTERSECTION_FACES
     disagreement = _sign_disagreement(tree, vertices, faces, np.random.default_rng(seed))
-    notes = []
-    if boundary:
-        notes.append(f"open: {boundary} boundary edges; the inside is decided by winding number")
-    if many := int((edges.counts > 2).sum()):
-        notes.append(f"{many} edges are shared by more than two faces")
-    if not consistent:
-        notes.append("not orientable: some neighbouring faces cannot be wound the same way")
-    if disagreement > 0.01:
-        notes.append(f"winding number and ray parity disagree at {disagreement:.1%} of the test points")
     return Audit(
         vertices=len(source),
         faces=len(faces),
         watertight=boundary == 0,
         consistent_winding=consistent,
         components=face_components(faces, len(source))[0],
-        degenerate_faces=degenerate,
+        degenerate_faces=int((np.linalg.norm(crosses, axis=1) <= 1e-9 * longest).sum()),
         boundary_edges=boundary,
         flipped_faces=int(flipped_faces),
-        volume=volume,
+        volume=float(triples) / 6 * (size / _RAY_SIZE) ** 3,
         extents=(float(high[0] - low[0]), float(high[1] - low[1]), float(high[2] - low[2])),
-        self_intersections=intersections,
+        self_intersections=_self_intersections(tree, vertices, faces, edges) if count_intersections else None,
         sign_disagreement=disagreement,
-        notes=tuple(notes),
+        notes=_notes(edges, boundary, consistent, disagreement),
     )
 
 
+def _notes(edges: EdgeTable, boundary: int, consistent: bool, disagreement: float) -> tuple[str, ...]:
+    notes = []
+    if boundary:
+        notes.append(f"open: {boundary} boundary edges; the inside is decided by winding number")
+    if count := int((edges.counts > 2).sum()):
+        notes.append(f"{count} edges are shared by more than two faces")
+    if not consistent:
+        notes.append("not orientable: some neighbouring faces cannot be wound the same way")
+    if disagreement > 0.01:
+        notes.append(f"winding number and ray parity disagree at {disagreement:.1%} of the test points")
+    return tuple(notes)
+
+
 def _self_intersections(tree: igl.AABB, vertices: NDArray, faces: NDArray, edges: EdgeTable) -> int:
-    """How often an edge pierces a face it shares no vertex with; coplanar overlap goes unseen."""
+    """Number of pairs of an edge and a face that it pierces and shares no vertex with; coplanar overlap is not seen."""
     starts, ends = vertices[edges.ends[:, 0]], vertices[edges.ends[:, 1]]
     lengths = np.linalg.norm(ends - starts, axis=1)
-    kept = lengths > 1e-12 * _RAY_SIZE
-    pairs, starts, lengths = edges.ends[kept], starts[kept], lengths[kept]
-    directions = (ends[kept] - starts) / lengths[:, None]
+    proper = lengths > 1e-12 * _RAY_SIZE
+    pairs, starts, lengths = edges.ends[proper], starts[proper], lengths[proper]
+    directions = (ends[proper] - starts) / lengths[:, None]
     count = 0
     for part in range(0, len(pairs), 4096):
         piece = slice(part, part + 4096)
@@ -170,13 +170,15 @@ def _self_intersections(tree: igl.AABB, vertices: NDArray, faces: NDArray, edges
     return count
 
 
-def _sign_disagreement(tree: igl.AABB, vertices: NDArray, faces: NDArray, rng: np.random.Generator) -> float:
-    """Share of points, half in the bounding box and half near faces, where two rules of inside differ."""
+def _sign_disagreement(tree: igl.AABB, vertices: NDArray, faces: NDArray, generator: np.random.Generator) -> float:
+    """Fraction of points, half in the bounding box and half near faces, where winding number and ray parity differ."""
     half = _TEST_POINTS // 2
     low, high = vertices[faces.ravel()].min(0), vertices[faces.ravel()].max(0)
-    near = vertices[faces[rng.integers(len(faces), size=half)]].mean(1)
-    points = np.concatenate([rng.uniform(low, high, (half, 3)), near + rng.normal(0, 0.01 * _RAY_SIZE, (half, 3))])
-    directions = rng.normal(size=points.shape)
+    near = vertices[faces[generator.integers(len(faces), size=half)]].mean(1)
+    points = np.concatenate(
+        [generator.uniform(low, high, (half, 3)), near + generator.normal(0, 0.01 * _RAY_SIZE, (half, 3))]
+    )
+    directions = generator.normal(size=points.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     hits = tree.intersect_ray(vertices, faces, points, directions)
     odd = np.fromiter((len(row) % 2 for row in hits), np.int64, len(hits)) == 1

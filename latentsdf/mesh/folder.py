@@ -1,4 +1,4 @@
-"""The meshes below a folder, and the names that their shapes get."""
+"""Mesh files below a folder and the names of their shapes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .endings import MESH_ENDINGS, check_mesh_folder
 
 
 def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
-    """The mesh files below a folder, hidden ones left out, and the shape names they get.
+    """Find the mesh files below a folder, except hidden ones, and name their shapes.
 
     Args:
         source_dir: searched with its sub-folders.
 
     Returns:
-        (name, file) of each mesh, sorted by name; (name, reason) of each file without a name of its own.
+        (name, file) of each mesh, sorted by name; (path, reason) of each file that gets no name.
 
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder.
@@ -25,7 +25,7 @@ def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[st
     files: list[Path] = []
     for folder, inner, names in os.walk(source_dir, followlinks=True):
         here = Path(folder)
-        trail = {here.resolve(), *here.resolve().parents}  # a link back up would never end
+        trail = {here.resolve(), *here.resolve().parents}  # links to a parent folder would recurse for ever
         inner[:] = [name for name in inner if name[0] != "." and (here / name).resolve() not in trail]
         files += [here / name for name in names if name[0] != "." and name.lower().endswith(MESH_ENDINGS)]
     if not files:

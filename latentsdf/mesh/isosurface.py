@@ -1,13 +1,12 @@
-"""Coarse-to-fine iso-surface extraction: marching cubes that evaluates only cells that can hold the surface.
+"""Coarse-to-fine extraction of level sets: marching cubes on the cells that can contain the surface.
 
-A lattice of about 64 cells an axis is evaluated completely. A block of it is split further when its corners
-change sign, or when a Lipschitz bound on the field cannot rule the surface out. Where the bound is right, the
-mesh is that of marching cubes on the full lattice. Neural fields are neither distances nor 1-Lipschitz, so the
-bound is measured on the coarse lattice and guarded twice: blocks that show a sign change are kept whatever the
-bound says, and after the last level the surface is followed through every face it crosses, so a bound that was
-too small cannot tear it. What can still be missed: a separate component that lies between the points of the
-coarse lattice, where the field is also steeper than the bound. `lipschitz` closes that gap where the true
-constant is known.
+A lattice of about 64 cells per axis is evaluated completely. A block of it is split further when its corners
+change sign, or when a Lipschitz bound of the field cannot exclude the surface. Where the bound holds, the mesh is
+that of marching cubes on the full lattice. Neural fields are neither distances nor 1-Lipschitz, so the bound is
+estimated on the coarse lattice and guarded twice: blocks with a sign change are kept whatever the bound is, and after
+the last level the surface is followed through every face that it crosses, so that a bound that is too small cannot
+tear it. A separate component can still be missed if it lies between the vertices of the coarse lattice and the field
+there is steeper than the bound; `lipschitz` excludes that where the true constant is known.
 """
 
 from __future__ import annotations
@@ -22,11 +21,12 @@ import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..core.arrays import Array, Indices
 from ..core.field import SDF, Jet, evaluate
 from ..core.framed_field import FramedField
 
 RESOLUTION_RANGE = (4, 1024)
-"""Cells an axis that `extract_mesh` accepts; at 1024 it needs a few GB."""
+"""Cells per axis that `extract_mesh` accepts; 1024 needs a few GB."""
 
 _COARSE = 64
 _GRADIENT_SAMPLES = 4096
@@ -56,18 +56,18 @@ def extract_mesh(
 
     Args:
         sdf: the field, (N, 3) -> (N,), negative inside.
-        resolution: cells along each axis of the cube, 4 to 1024. Twice as many: a quarter of the error, about
+        resolution: cells per axis of the cube, 4 to 1024. Twice as many: a quarter of the error, about
             three to four times the evaluations. Up to 90 the whole lattice is evaluated.
-        level: the value whose surface is wanted; positive grows the shape.
+        level: value of the level set; positive grows the shape.
         half_width: the cube is [-half_width, half_width]^3, in the field's own frame and unit.
         like: a tensor whose device and dtype the query points take; float32 on the CPU if None.
-        lipschitz: the largest change of the field per unit of length. If None it is measured on the coarse
-            lattice: 99.9th percentile of the gradient norm, near the surface and everywhere, times 1.15.
+        lipschitz: Lipschitz constant of the field. If None it is estimated on the coarse lattice: 99.9th percentile
+            of the gradient norm, near the surface and everywhere, times 1.15.
 
     Returns:
         A closed mesh, faces outward, in the field's frame, with float64 vertices linearly interpolated along
-        lattice edges. Points of the cube's border count as outside, so a surface that leaves the cube is capped
-        there. The module's text names the one kind of component that can be missed.
+        lattice edges. The border of the cube counts as outside, so a surface that leaves the cube is capped there.
+        The module docstring names the one kind of component that can be missed.
 
     Raises:
         ValueError: an argument out of range, a field that does not return (N,) or returns a number that is
@@ -78,18 +78,10 @@ def extract_mesh(
         >>> mesh.is_watertight, round(float(mesh.volume), 2)
         (True, 0.52)
     """
-    low, high = RESOLUTION_RANGE
-    if int(resolution) != resolution or not low <= resolution <= high:
-        raise ValueError(f"resolution must be a whole number from {low} to {high}, got {resolution}")
-    if not (np.isfinite(half_width) and half_width > 0):
-        raise ValueError(f"half_width must be positive, got {half_width}")
-    if not np.isfinite(level):
-        raise ValueError(f"level must be finite, got {level}")
-    if lipschitz is not None and not (np.isfinite(lipschitz) and lipschitz > 0):
-        raise ValueError(f"lipschitz must be positive (or None to measure it), got {lipschitz}")
+    _check_arguments(resolution, level, half_width, lipschitz)
     lattice = _Lattice(sdf, int(resolution), float(level), float(half_width), like)
     side = 2 ** max(0, round(np.log2(resolution / _COARSE)))
-    cells, corners = lattice.coarse(side)
+    cells, corners = lattice.evaluate_blocks(side)
     if lattice.largest < 0:
         raise ValueError(
             f"the field is below level {level:g} everywhere in the cube (largest value "
@@ -128,8 +120,20 @@ def extract_framed_mesh(field: FramedField, resolution: int = 256, *, like: Tens
     return trimesh.Trimesh(field.frame.to_source(unit.vertices), unit.faces, process=False)
 
 
+def _check_arguments(resolution: int, level: float, half_width: float, lipschitz: float | None) -> None:
+    low, high = RESOLUTION_RANGE
+    if int(resolution) != resolution or not low <= resolution <= high:
+        raise ValueError(f"resolution must be a whole number from {low} to {high}, got {resolution}")
+    if not (np.isfinite(half_width) and half_width > 0):
+        raise ValueError(f"half_width must be positive, got {half_width}")
+    if not np.isfinite(level):
+        raise ValueError(f"level must be finite, got {level}")
+    if lipschitz is not None and not (np.isfinite(lipschitz) and lipschitz > 0):
+        raise ValueError(f"lipschitz must be positive (or None to measure it), got {lipschitz}")
+
+
 class _Lattice:
-    """The (resolution + 1)^3 points of the cube: index triples in, field minus level out, border outside."""
+    """The (resolution + 1)^3 vertices of the cube: index triples -> field minus level, the border outside."""
 
     def __init__(self, sdf: SDF, resolution: int, level: float, half_width: float, like: Tensor | None):
         self.sdf, self.resolution, self.level, self.half_width = sdf, resolution, level, half_width
@@ -139,26 +143,26 @@ class _Lattice:
         self.smallest, self.largest = np.inf, -np.inf
         self.smallest_at: list[float] = []
 
-    def points(self, index: NDArray) -> NDArray[np.float64]:
+    def points(self, index: NDArray) -> Array:
         return self.half_width * (2.0 * index / self.resolution - 1.0)
 
     def queries(self, index: NDArray) -> Tensor:
         return torch.from_numpy(self.points(index)).to(self.device, self.dtype)
 
-    def keys(self, index: NDArray) -> NDArray[np.int64]:
+    def keys(self, index: NDArray) -> Indices:
         n = self.resolution + 1
         return (index[..., 0] * n + index[..., 1]) * n + index[..., 2]
 
-    def distinct(self, index: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The distinct index triples (K, 3) among (N, C, 3), and for each of those its row, (N, C)."""
+    def unique_vertices(self, index: NDArray) -> tuple[Indices, Indices]:
+        """Unique index triples (K, 3) of (N, C, 3), and the row of each triple among them, (N, C)."""
         n, keys = self.resolution + 1, self.keys(index)
-        found = np.sort(keys, axis=None)
-        found = found[np.diff(found, prepend=-1) > 0]
-        triples = np.stack([found // (n * n), found // n % n, found % n], 1)
-        return triples, np.searchsorted(found, keys.ravel()).reshape(keys.shape)
+        unique = np.sort(keys, axis=None)
+        unique = unique[np.diff(unique, prepend=-1) > 0]
+        triples = np.stack([unique // (n * n), unique // n % n, unique % n], 1)
+        return triples, np.searchsorted(unique, keys.ravel()).reshape(keys.shape)
 
-    def values(self, index: NDArray) -> NDArray[np.float64]:
-        """Field minus level at index triples (K, 3); at border points at least the smallest positive number."""
+    def values(self, index: NDArray) -> Array:
+        """Field minus level at index triples (K, 3); on the border at least the smallest positive number."""
         raw = evaluate(self.sdf, self.queries(index))
         if raw.shape != (len(index),):
             raise ValueError(f"an SDF must map (N, 3) to (N,); for N = {len(index)} it returned {tuple(raw.shape)}")
@@ -177,8 +181,8 @@ class _Lattice:
         border = ((index == 0) | (index == self.resolution)).any(-1)
         return np.where(border, np.maximum(values, np.finfo(np.float64).tiny), values)
 
-    def coarse(self, side: int) -> tuple[NDArray, NDArray]:
-        """All blocks of `side` cells: lowest triples (N, 3), corner values (N, 8); the last may be cut."""
+    def evaluate_blocks(self, side: int) -> tuple[NDArray, NDArray]:
+        """All blocks of `side` cells per axis: lowest triples (N, 3), corner values (N, 8); the last may be cut."""
         ticks = self.ticks = np.minimum(np.arange(0, self.resolution + side, side), self.resolution)
         grid = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), -1)
         self.grid_values = self.values(grid.reshape(-1, 3)).reshape(grid.shape[:3])
@@ -187,22 +191,25 @@ class _Lattice:
         return grid[:n, :n, :n].reshape(-1, 3), np.stack(corners, 1)
 
     def split(self, cells: NDArray, corners: NDArray | None, side: int, keep: Keep) -> tuple[NDArray, NDArray]:
-        """The halves that `keep` accepts of blocks (N, 3) of `side` cells; corner values (N, 8) if known."""
+        """Split blocks (N, 3) of `side` cells per axis in eight and return those that `keep` accepts.
+
+        Corner values (N, 8) of the blocks are reused where they are given.
+        """
         half = side // 2
         index = np.minimum(cells[:, None] + half * _PATCH, self.resolution)
-        points, inverse = self.distinct(index)
-        values, wanted = np.empty(len(points)), np.ones(len(points), dtype=bool)
+        points, inverse = self.unique_vertices(index)
+        values, unknown = np.empty(len(points)), np.ones(len(points), dtype=bool)
         if corners is not None:
             values[inverse[:, _PATCH_CORNERS]] = corners
-            wanted[inverse[:, _PATCH_CORNERS]] = False
-        values[wanted] = self.values(points[wanted])
-        found_cells, found_corners = [], []
+            unknown[inverse[:, _PATCH_CORNERS]] = False
+        values[unknown] = self.values(points[unknown])
+        children, child_corners = [], []
         for child, slots in zip(_CHILDREN, _CHILD_CORNERS, strict=True):
             low, part = cells + half * child, values[inverse[:, slots]]
-            kept = (low < self.resolution).all(1) & keep(part)
-            found_cells.append(low[kept])
-            found_corners.append(part[kept])
-        return np.concatenate(found_cells), np.concatenate(found_corners)
+            accepted = (low < self.resolution).all(1) & keep(part)
+            children.append(low[accepted])
+            child_corners.append(part[accepted])
+        return np.concatenate(children), np.concatenate(child_corners)
 
 
 def _changes_sign(corners: NDArray) -> NDArray:
@@ -211,7 +218,7 @@ def _changes_sign(corners: NDArray) -> NDArray:
 
 
 def _may_hold_surface(reach: float) -> Keep:
-    """Keep blocks that change sign, or that a field changing by `reach` over a block's side cannot exclude.
+    """Predicate of blocks that change sign, or that a field changing by `reach` over a side cannot exclude.
 
     If f(p) = 0 inside the block then |f(c)| <= L |p - c| at every corner c. The farthest corner is at most
     sqrt(3) sides away, and the mean distance to the eight corners, convex in p, is largest at a corner.
@@ -228,41 +235,41 @@ def _may_hold_surface(reach: float) -> Keep:
 def _refine(
     lattice: _Lattice, cells: NDArray, corners: NDArray, side: int, lipschitz: float | None
 ) -> tuple[NDArray, NDArray]:
-    """From all coarse blocks to the single cells that hold the surface, with their corner values."""
-    bound = (_measured_bound(lattice) if lipschitz is None else lipschitz) * lattice.spacing
-    kept = _may_hold_surface(bound * side)(corners)
-    cells, corners = cells[kept], corners[kept]
+    """Refine the coarse blocks to the single cells that contain the surface, with their corner values."""
+    bound = (_estimate_lipschitz(lattice) if lipschitz is None else lipschitz) * lattice.spacing
+    candidates = _may_hold_surface(bound * side)(corners)
+    cells, corners = cells[candidates], corners[candidates]
     while side > 2:
         cells, corners = lattice.split(cells, corners, side, _may_hold_surface(bound * side / 2))
         side //= 2
     blocks = lattice.keys(cells)
     cells, corners = lattice.split(cells, corners, 2, _changes_sign)
     front = cells, corners
-    while len(missing := _crossed_into(lattice, *front, blocks)):
+    while len(missing := _blocks_entered(lattice, *front, blocks)):
         blocks = np.concatenate([blocks, lattice.keys(missing)])
         front = lattice.split(missing, None, 2, _changes_sign)
         cells, corners = np.concatenate([cells, front[0]]), np.concatenate([corners, front[1]])
     return cells, corners
 
 
-def _crossed_into(lattice: _Lattice, cells: NDArray, corners: NDArray, blocks: NDArray) -> NDArray:
-    """Blocks of two cells, not among `blocks` (keys), into which the surface runs on from `cells`."""
-    found = []
+def _blocks_entered(lattice: _Lattice, cells: NDArray, corners: NDArray, blocks: NDArray) -> NDArray:
+    """Blocks of two cells per axis, not among `blocks` (keys), that the surface enters from `cells`."""
+    neighbours = []
     for axis, end in itertools.product(range(3), range(2)):
         crossing = _changes_sign(corners[:, _CORNERS[:, axis] == end])
         beyond = cells[crossing].copy()
         beyond[:, axis] += 2 * end - 1
-        found.append(beyond // 2 * 2)
-    found = np.unique(np.concatenate(found), axis=0)
-    return found[~np.isin(lattice.keys(found), blocks)]
+        neighbours.append(beyond // 2 * 2)
+    entered = np.unique(np.concatenate(neighbours), axis=0)
+    return entered[~np.isin(lattice.keys(entered), blocks)]
 
 
-def _measured_bound(lattice: _Lattice) -> float:
-    """A Lipschitz bound from gradient norms at coarse lattice points: near the surface, and everywhere.
+def _estimate_lipschitz(lattice: _Lattice) -> float:
+    """Estimate a Lipschitz bound from gradient norms at coarse vertices, near the surface and everywhere.
 
-    Differences along the lattice stand in where the field carries no graph; the larger estimate counts.
+    Finite differences serve fields without a graph; the larger estimate counts.
     """
-    n = len(lattice.ticks) - 2  # border values are altered, and the last block may be cut: leave both out
+    n = len(lattice.ticks) - 2  # without the border, whose values are altered, and the last block, which may be cut
     values = lattice.grid_values[1 : n + 1, 1 : n + 1, 1 : n + 1]
     base = values[:-1, :-1, :-1]
     steps = [values[1:, :-1, :-1] - base, values[:-1, 1:, :-1] - base, values[:-1, :-1, 1:] - base]
@@ -270,16 +277,16 @@ def _measured_bound(lattice: _Lattice) -> float:
     nearest = np.abs(base).ravel().argpartition(_GRADIENT_SAMPLES)[:_GRADIENT_SAMPLES]
     estimates = [np.percentile(slopes, 99.9), np.percentile(slopes[nearest], 99.9)]
     spread = np.linspace(0, base.size - 1, _GRADIENT_SAMPLES).astype(np.int64)
-    for chosen in (nearest, spread):
-        index = lattice.ticks[np.stack(np.unravel_index(chosen, base.shape), 1) + 1]
+    for rows in (nearest, spread):
+        index = lattice.ticks[np.stack(np.unravel_index(rows, base.shape), 1) + 1]
         norms = _gradient_norms(lattice.sdf, lattice.queries(index))
         if len(norms):
             estimates.append(np.percentile(norms, 99.9))
     return _MARGIN * float(max(estimates))
 
 
-def _gradient_norms(sdf: SDF, points: Tensor) -> NDArray[np.float64]:
-    """Finite gradient norms (at most N,); none where the field cannot be differentiated by torch."""
+def _gradient_norms(sdf: SDF, points: Tensor) -> Array:
+    """Finite gradient norms (at most N,); none where torch cannot differentiate the field."""
     try:
         jet = Jet(sdf, points)
     except RuntimeError:  # a field that leaves torch refuses points that require a gradient
@@ -292,10 +299,10 @@ def _gradient_norms(sdf: SDF, points: Tensor) -> NDArray[np.float64]:
 
 def _march(lattice: _Lattice, cells: NDArray, corners: NDArray) -> trimesh.Trimesh:
     """Marching cubes on cells (N, 3) of the lattice with corner values (N, 8)."""
-    points, inverse = lattice.distinct(cells[:, None] + _CORNERS)
+    points, inverse = lattice.unique_vertices(cells[:, None] + _CORNERS)
     values = np.empty(len(points))
     values[inverse] = corners
-    # a value of exactly zero would make triangles without area: it is moved by 1e-5 of a typical one
+    # zero values would make triangles without area: values are at least 1e-5 of the median magnitude
     size = np.abs(values)
     least = 1e-5 * float(np.median(size[size > 1e-9 * size.max()]))
     values = np.where(values < 0, -1.0, 1.0) * np.maximum(size, least)

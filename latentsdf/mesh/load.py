@@ -1,4 +1,4 @@
-"""Triangle meshes from files, with refusals that name the fault."""
+"""Loading of triangle meshes from files, with errors that name the fault."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
-from ..core.interrupt import held_interrupt
+from ..core.arrays import Array, Indices
+from ..core.interrupt import delay_interrupt
 from .endings import MESH_ENDINGS, check_mesh_file
 
 
 class NotAMesh(ValueError):
-    """The file holds no mesh but points alone, or its ending is that of no mesh format."""
+    """A file that holds points alone, or whose ending is that of no mesh format."""
 
 
 def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
-    """Read one mesh file; a scene becomes one mesh, and vertices at exactly the same place become one vertex.
+    """Read one mesh file; a scene becomes one mesh, and vertices with equal coordinates become one vertex.
 
     Args:
         path: a file with one of `MESH_ENDINGS`, upper or lower case.
@@ -39,10 +39,10 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
     if path.stat().st_size == 0:
         raise ValueError(f"{path.name}: the file is empty (0 bytes); export the mesh again")
     try:
-        with held_interrupt():
+        with delay_interrupt():
             loaded = trimesh.load(path, process=False, skip_materials=True)
         if isinstance(loaded, trimesh.Scene):
-            loaded = _flattened(loaded)
+            loaded = _flatten_scene(loaded)
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path.name}: not a readable {path.suffix.lower()} mesh ({reason})") from error
@@ -55,39 +55,39 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
             f"{path.name}: a point cloud ({len(vertices)} points, no faces) where a mesh is wanted; "
             "make a surface of it with `latentsdf reconstruct`"
         )
-    return _clean(path.name, vertices, faces)
+    return _validate(path.name, vertices, faces)
 
 
-def _flattened(scene: trimesh.Scene) -> trimesh.Trimesh | trimesh.PointCloud:
-    """One mesh of all meshes of a scene, each at its place; points only where there is no mesh."""
+def _flatten_scene(scene: trimesh.Scene) -> trimesh.Trimesh | trimesh.PointCloud:
+    """Concatenate the meshes of a scene in world coordinates; its points where it has no mesh."""
     parts, points = [], []
     for name in scene.graph.nodes_geometry:
         transform, key = scene.graph[name]
         geometry = scene.geometry[key]
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
-            place = trimesh.transform_points(geometry.vertices, transform)
-            # A mirroring transform turns faces inside out.
+            vertices = trimesh.transform_points(geometry.vertices, transform)
+            # A reflection turns faces inside out.
             faces = geometry.faces if np.linalg.det(transform[:3, :3]) > 0 else geometry.faces[:, ::-1]
-            parts.append((place, np.asarray(faces)))
+            parts.append((vertices, np.asarray(faces)))
         elif isinstance(geometry, trimesh.PointCloud):
             points.append(trimesh.transform_points(geometry.vertices, transform))
     if not parts:
         return trimesh.PointCloud(np.concatenate(points) if points else np.empty((0, 3)))
-    starts = np.cumsum([0] + [len(place) for place, _ in parts])
+    starts = np.cumsum([0] + [len(vertices) for vertices, _ in parts])
     return trimesh.Trimesh(
-        np.concatenate([place for place, _ in parts]),
+        np.concatenate([vertices for vertices, _ in parts]),
         np.concatenate([faces + start for (_, faces), start in zip(parts, starts[:-1], strict=True)]),
         process=False,
     )
 
 
-def _clean(name: str, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> trimesh.Trimesh:
+def _validate(name: str, vertices: Array, faces: Indices) -> trimesh.Trimesh:
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise ValueError(f"{name}: faces name vertex {faces.max()}, but there are only {len(vertices)} vertices")
     bad = int((~np.isfinite(vertices).all(1)).sum())
     if bad:
         raise ValueError(f"{name}: {bad} of {len(vertices)} vertices are NaN or infinite; export the mesh again")
-    vertices, faces = _merged(vertices, faces)
+    vertices, faces = _merge_vertices(vertices, faces)
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
     if not area > 1e-14 * float(np.ptp(vertices, axis=0).max()) ** 2:
@@ -95,9 +95,9 @@ def _clean(name: str, vertices: NDArray[np.float64], faces: NDArray[np.int64]) -
     return trimesh.Trimesh(vertices, faces, process=False)
 
 
-def _merged(vertices: NDArray[np.float64], faces: NDArray[np.int64]):
-    """Exactly equal vertices made one, unused ones dropped; the order of first use is kept."""
-    vertices = vertices + 0.0  # -0.0 and 0.0 are one place
+def _merge_vertices(vertices: Array, faces: Indices):
+    """Merge equal vertices and drop unused ones; the order of first occurrence is kept."""
+    vertices = vertices + 0.0  # -0.0 becomes 0.0
     order = np.lexsort(vertices.T)
     fresh = np.ones(len(vertices), dtype=bool)
     fresh[1:] = (np.diff(vertices[order], axis=0) != 0).any(1)

@@ -1,8 +1,8 @@
-"""How far one surface is from another: every number knows its protocol.
+"""Distances between surfaces, each with its protocol.
 
-The headline comparison (`compare`) measures surface samples against the other *surface*, point to triangle and
-exactly, so no sampling floor hides a difference. The point-to-point forms of the papers stand beside it by name;
-their values depend on how many points are drawn and must be quoted with that number.
+`compare` measures surface samples against the other *surface*, exactly and point to triangle, so it has no sampling
+floor. The point-to-point metrics of the papers are here too; their values depend on the number of points, which must
+be quoted with them.
 """
 
 from __future__ import annotations
@@ -13,92 +13,93 @@ from typing import Any
 import numpy as np
 import torch
 import trimesh
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
+from ..core.arrays import Array
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
 from .distance import MeshSDF
 from .surface_sampling import surface_samples
 
 F_THRESHOLDS = (0.005, 0.01, 0.02)
-"""The distances, in units of the unit frame, at which `compare` reports an F-score."""
+"""Thresholds of the F-scores of `compare`, in units of the unit frame."""
 
 
 def chamfer_squared_sum(a: ArrayLike, b: ArrayLike) -> float:
-    """Sum of both mean squared nearest-neighbour distances of two point sets (DeepSDF, Compact-SDF).
+    """Chamfer distance: mean_a min_b |a - b|^2 + mean_b min_a |a - b|^2 (DeepSDF, Compact-SDF).
 
     Args:
-        a: (N, 3) points. Both papers draw 30,000 from each surface.
-        b: (M, 3) points, same frame.
+        a, b: (N, 3) and (M, 3) points, same frame. Both papers draw 30,000 from each surface.
 
     Returns:
-        The mean over a plus the mean over b, in squared units of the frame. It has a floor above zero for two
-        samplings of one surface.
+        The sum of the means, in squared units of the frame; above zero for two samplings of one surface.
+
+    Raises:
+        ValueError: a point set that is empty or not (N, 3); so do the other metrics of point sets.
     """
-    ab, ba = _both_ways(a, b)
+    ab, ba = _nearest_distances(a, b)
     return float((ab**2).mean() + (ba**2).mean())
 
 
 def chamfer_l1_half(a: ArrayLike, b: ArrayLike) -> float:
-    """Half the sum of both mean nearest-neighbour distances of two point sets (SRB, Neural Galerkin).
+    """Chamfer distance: (mean_a min_b |a - b| + mean_b min_a |a - b|) / 2 (SRB, Neural Galerkin).
 
     Args:
-        a: (N, 3) points.
-        b: (M, 3) points, same frame.
+        a, b: (N, 3) and (M, 3) points, same frame.
 
     Returns:
-        The mean of the two one-way means, in units of the frame; its sampling floor is not zero either.
+        The mean of the two one-way means, in units of the frame; above zero for two samplings of one surface.
     """
-    ab, ba = _both_ways(a, b)
+    ab, ba = _nearest_distances(a, b)
     return float((ab.mean() + ba.mean()) / 2)
 
 
 def hausdorff(a: ArrayLike, b: ArrayLike) -> float:
-    """The largest nearest-neighbour distance, both ways, of point sets (N, 3) and (M, 3)."""
-    ab, ba = _both_ways(a, b)
+    """Hausdorff distance of point sets (N, 3) and (M, 3): the largest nearest-neighbour distance of both ways."""
+    ab, ba = _nearest_distances(a, b)
     return float(max(ab.max(), ba.max()))
 
 
 def f_score(dist_ab: ArrayLike, dist_ba: ArrayLike, threshold: float) -> float:
-    """Harmonic mean of precision and recall at a distance (Knapitsch et al., Tanks and Temples, 2017).
+    """F-score 2 p r / (p + r) of precision p and recall r at a distance (Knapitsch et al., Tanks and Temples, 2017).
 
     Args:
-        dist_ab: (N,) distances from candidate samples to the truth; precision is the share below the threshold.
-        dist_ba: (M,) distances from truth samples to the candidate; recall is the share below it.
+        dist_ab: (N,) distances from candidate samples to the truth; precision is the fraction below the threshold.
+        dist_ba: (M,) distances from truth samples to the candidate; recall is the fraction below it.
         threshold: same unit as the distances.
 
     Returns:
-        From 0 to 1; 0 where both shares are 0.
+        From 0 to 1; 0 where both fractions are 0.
 
     Raises:
         ValueError: no distances, or a threshold that is not positive.
     """
     if not threshold > 0:
         raise ValueError(f"the threshold of an F-score must be positive, got {threshold}")
-    precision, recall = _share_below(dist_ab, threshold), _share_below(dist_ba, threshold)
+    precision, recall = _fraction_below(dist_ab, threshold), _fraction_below(dist_ba, threshold)
     return 0.0 if precision + recall == 0 else 2 * precision * recall / (precision + recall)
 
 
 def normal_consistency(normals_a: ArrayLike, normals_b: ArrayLike) -> float:
-    """Mean |cosine| between unit normals (N, 3) and those found at their nearest places (N, 3); 1 is agreement.
+    """Mean |n_a . n_b| of unit normals (N, 3) and those (N, 3) at their nearest points (Occupancy Networks, 2019).
 
-    The sign is dropped, so that a surface with flipped faces is not punished (Occupancy Networks, 2019).
+    1 is agreement; flipped faces do not count, as the sign is dropped.
     """
     return float(np.abs(np.einsum("nd,nd->n", np.asarray(normals_a), np.asarray(normals_b))).mean())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What `compare` found; lengths in units of the unit frame of the truth.
+    """Result of `compare`; lengths in units of the unit frame of the truth.
 
     Attributes:
         chamfer_l1: half the sum of the two mean distances from samples to the other surface.
         f_scores: F-score by threshold.
-        precision: share of candidate samples within 0.01 of the truth.
-        recall: share of truth samples within 0.01 of the candidate.
+        precision: fraction of candidate samples within 0.01 of the truth.
+        recall: fraction of truth samples within 0.01 of the candidate.
         normal_consistency: mean over both ways of |n . n of the closest face|.
-        hausdorff: the largest of all sampled distances, both ways: a lower estimate of the true one.
+        hausdorff: the largest of all sampled distances, both ways: a lower bound of the Hausdorff distance.
         samples: points drawn on each surface.
         protocol: the measurement in a sentence.
     """
@@ -113,7 +114,7 @@ class Comparison:
     protocol: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, flat: an F-score at 0.01 is under `f_0.01`."""
+        """Convert to a flat dictionary of plain values; the F-score at 0.01 is `f_0.01`."""
         return {
             "chamfer_l1": self.chamfer_l1,
             **{f"f_{threshold:g}": score for threshold, score in self.f_scores.items()},
@@ -134,18 +135,18 @@ def compare(
     seed: int = 0,
     frame: Frame | None = None,
 ) -> Comparison:
-    """Compare a mesh with the true one: area-uniform samples of each against the surface of the other.
+    """Compare a mesh with the true one by area-uniform samples of each against the surface of the other.
 
     Args:
-        candidate: the mesh to judge, in the units and place of the truth.
-        truth: the mesh to reach.
+        candidate: the mesh to evaluate, in the frame and units of the truth.
+        truth: the reference mesh.
         samples: points drawn on each surface.
         seed: of both draws.
-        frame: the frame distances are measured in; `Frame.around(truth.vertices)` if None.
+        frame: frame of the distances; `Frame.around(truth.vertices)` if None.
 
     Returns:
-        The figures. Distances are exact from point to triangle; the means carry only the noise of the draw, and
-        two meshes of the same surface come out at zero.
+        The metrics. Distances are exact from point to triangle; means have the noise of the samples alone, and are
+        zero for two meshes of one surface.
 
     Raises:
         ValueError: a mesh without faces or area, or fewer than one sample.
@@ -163,8 +164,8 @@ def compare(
     return Comparison(
         chamfer_l1=float((forward.mean() + backward.mean()) / 2),
         f_scores={threshold: f_score(forward, backward, threshold) for threshold in F_THRESHOLDS},
-        precision=_share_below(forward, 0.01),
-        recall=_share_below(backward, 0.01),
+        precision=_fraction_below(forward, 0.01),
+        recall=_fraction_below(backward, 0.01),
         normal_consistency=(agreement + agreement_back) / 2,
         hausdorff=float(max(forward.max(), backward.max())),
         samples=samples,
@@ -173,11 +174,10 @@ def compare(
 
 
 def iou(sdf_a: SDF, sdf_b: SDF, *, samples: int = 100_000, seed: int = 0) -> float:
-    """Volume of the intersection over that of the union of two solids in the cube [-1, 1]^3, by sampling.
+    """Monte Carlo intersection over union, vol(A and B) / vol(A or B), of two solids in the cube [-1, 1]^3.
 
     Args:
-        sdf_a: a field in the unit frame, negative inside.
-        sdf_b: another.
+        sdf_a, sdf_b: fields in the unit frame, negative inside.
         samples: points drawn uniformly in the cube; the error falls with their square root.
         seed: of the draw.
 
@@ -197,7 +197,7 @@ def iou(sdf_a: SDF, sdf_b: SDF, *, samples: int = 100_000, seed: int = 0) -> flo
     return int((a & b).sum()) / union
 
 
-def _both_ways(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _nearest_distances(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     for points in (a, b):
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
@@ -205,7 +205,7 @@ def _both_ways(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[np.float64], NDArray
     return np.asarray(KDTree(b).query(a)[0]), np.asarray(KDTree(a).query(b)[0])
 
 
-def _share_below(distances: ArrayLike, threshold: float) -> float:
+def _fraction_below(distances: ArrayLike, threshold: float) -> float:
     distances = np.asarray(distances)
     if distances.size == 0:
         raise ValueError("an F-score needs at least one distance each way, got none")
@@ -214,11 +214,11 @@ def _share_below(distances: ArrayLike, threshold: float) -> float:
 
 def _to_surface(
     source: trimesh.Trimesh, target: trimesh.Trimesh, samples: int, seed: np.random.SeedSequence
-) -> tuple[NDArray[np.float64], float]:
-    """Distances (N,) from samples of one surface to the other, and the normal consistency there."""
+) -> tuple[Array, float]:
+    """Distances (N,) of samples of one surface from the other, and the normal consistency at them."""
     points, normals = surface_samples(source, samples, np.random.default_rng(seed))
     distances, faces, _ = MeshSDF(target.vertices, target.faces).closest(points)
     corners = np.asarray(target.vertices)[np.asarray(target.faces)[faces]]
-    found = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return distances, normal_consistency(normals, found)
+    target_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    target_normals /= np.linalg.norm(target_normals, axis=1, keepdims=True)
+    return distances, normal_consistency(normals, target_normals)

@@ -1,4 +1,4 @@
-"""Small shaded pictures of meshes, without a display or a graphics library."""
+"""Shaded images of meshes, without a display or a graphics library."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ from .surface_sampling import surface_samples
 def render(
     mesh: trimesh.Trimesh, size: int = 160, *, azimuth: float = 35.0, elevation: float = 25.0
 ) -> NDArray[np.uint8]:
-    """A shaded orthographic picture of a mesh, z up, by splatting surface samples into a depth buffer.
+    """Render a shaded orthographic image of a mesh, z up, by splatting surface samples in order of depth.
 
     Args:
-        mesh: any units; it is framed by its bounding sphere.
-        size: pixels a side.
-        azimuth, elevation: direction of view in degrees.
+        mesh: any units; its bounding sphere fills the image.
+        size: pixels per side.
+        azimuth, elevation: viewing direction in degrees.
 
     Returns:
-        (size, size, 3) colours, white where there is no surface.
+        (size, size, 3) colours on white.
+
+    Raises:
+        ValueError: the mesh has no area.
     """
     fine = size * 2
     points, normals = surface_samples(mesh, 14 * fine * fine // 4, seed=0)
@@ -48,12 +51,12 @@ def render(
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[trimesh.Trimesh | None]]], columns: Sequence[str], size: int = 160
 ) -> Image.Image:
-    """Pictures of meshes in a labelled table.
+    """Arrange images of meshes in a labelled table.
 
     Args:
         rows: label and meshes of each row; None leaves a cell empty.
         columns: headings.
-        size: pixels a cell.
+        size: pixels per cell side.
     """
     margin, head = 110, 26
     width = margin + size * max(len(columns), max((len(row) for _, row in rows), default=0))

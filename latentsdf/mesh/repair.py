@@ -1,4 +1,4 @@
-"""Mesh repair: no degenerate or double faces, one winding a component, normals outward."""
+"""Mesh repair: no degenerate or duplicate faces, consistent winding, outward normals."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from typing import NamedTuple
 import igl
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..core.arrays import Array, Indices, Mask
+
 FLATNESS = 1e-6
-"""A mesh whose vertices all lie within this share of its size from one plane is refused as flat."""
+"""A mesh whose vertices all lie within this fraction of its size from one plane is rejected as flat."""
 
 _PROBES = 16
 _BODY_FACES = 16
 
 
 class EdgeTable(NamedTuple):
-    """The undirected edges of faces: faces at each edge, and how much the two directions of travel differ."""
+    """Undirected edges of faces: the faces at each edge, and the balance of its two directions."""
 
-    counts: NDArray[np.int64]
+    counts: Indices
     """(E,) faces that use the edge."""
-    balance: NDArray[np.int64]
-    """(E,) uses one way minus uses the other way; zero everywhere on a closed, consistently wound surface."""
-    group: NDArray[np.int64]
-    """(E,) the group of the faces; edges of different groups are different edges."""
-    ends: NDArray[np.int64]
+    balance: Indices
+    """(E,) uses in one direction minus uses in the other; zero on a closed, consistently wound surface."""
+    group: Indices
+    """(E,) group of the faces; edges of different groups are different edges."""
+    ends: Indices
     """(E, 2) the two vertices, the smaller first."""
 
 
-def edge_table(faces: NDArray[np.int64], group: NDArray[np.int64] | None = None) -> EdgeTable:
-    """The undirected edges of faces (F, 3), apart for each group (F,) of faces where groups are given."""
+def edge_table(faces: Indices, group: Indices | None = None) -> EdgeTable:
+    """Build the table of undirected edges of faces (F, 3), separately for each group (F,) of faces if given."""
     starts, ends = faces.ravel(), faces[:, [1, 2, 0]].ravel()
     low, high = np.minimum(starts, ends), np.maximum(starts, ends)
     groups = np.repeat(np.zeros(len(faces), np.int64) if group is None else group, 3)
@@ -46,8 +47,8 @@ def edge_table(faces: NDArray[np.int64], group: NDArray[np.int64] | None = None)
     return EdgeTable(counts, balance, groups[first], np.stack([low[first], high[first]], axis=1))
 
 
-def face_components(faces: NDArray[np.int64], vertex_count: int) -> tuple[int, NDArray[np.int64]]:
-    """How many sets of faces share no vertex, and the set each face (F, 3) belongs to, (F,)."""
+def face_components(faces: Indices, vertex_count: int) -> tuple[int, Indices]:
+    """Number of connected components of faces (F, 3) by shared vertices, and the component of each face, (F,)."""
     links = coo_array(
         (np.ones(2 * len(faces), np.int8), (faces[:, :2].T.ravel(), faces[:, 1:].T.ravel())),
         shape=(vertex_count, vertex_count),
@@ -58,20 +59,20 @@ def face_components(faces: NDArray[np.int64], vertex_count: int) -> tuple[int, N
 
 
 def repair_mesh(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
-    """Drop degenerate and repeated faces, and turn faces so that normals point out of the solid.
+    """Drop degenerate and duplicate faces, and orient faces so that normals point out of the solid.
 
-    Each orientable patch gets one winding (that of the larger part of its area). Each closed patch, and the
-    open patches of each component together, are then turned to a positive volume; what lies wholly inside
-    another body keeps its orientation relative to that one, so a cavity stays a cavity. Holes stay.
+    Each orientable patch gets one winding, that of the larger part of its area. Each closed patch, and the open
+    patches of each component together, are then oriented to a positive volume; a body that lies wholly inside
+    another keeps its orientation relative to that one, so a cavity stays a cavity. Holes are not filled.
 
     Args:
-        mesh: any triangle mesh; left as it is.
+        mesh: any triangle mesh; it is not modified.
 
     Returns:
-        The repaired mesh, same units, and how many of its faces were turned round.
+        The repaired mesh, same units, and the number of faces whose winding was reversed.
 
     Raises:
-        ValueError: the mesh is flat (all vertices in one plane) or no face is left.
+        ValueError: the mesh is flat (all vertices in one plane) or no face remains.
     """
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     faces = _distinct_faces(np.asarray(mesh.faces, dtype=np.int64))
@@ -79,22 +80,22 @@ def repair_mesh(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
         raise ValueError(f"the mesh has no proper face: all {len(mesh.faces)} are degenerate")
     size = _refuse_flat(vertices, faces)
     local = (vertices - vertices[faces[0, 0]]) / size
-    turned, patch = _consistent(local, faces)
-    unit, bodies = _units(_oriented(faces, turned), patch, len(vertices))
-    volumes = _volumes(local, _oriented(faces, turned), unit, len(bodies))
+    flipped, patch = _orient_patches(local, faces)
+    unit, bodies = _group_patches(_apply_flips(faces, flipped), patch, len(vertices))
+    volumes = _volumes(local, _apply_flips(faces, flipped), unit, len(bodies))
     flip = volumes < 0
-    _keep_nested(local, _oriented(faces, turned ^ flip[unit]), unit, bodies, np.abs(volumes), flip)
-    turned ^= flip[unit]
-    repaired = trimesh.Trimesh(vertices, _oriented(faces, turned), process=False)
+    _orient_nested(local, _apply_flips(faces, flipped ^ flip[unit]), unit, bodies, np.abs(volumes), flip)
+    flipped ^= flip[unit]
+    repaired = trimesh.Trimesh(vertices, _apply_flips(faces, flipped), process=False)
     repaired.remove_unreferenced_vertices()
-    return repaired, int(turned.sum())
+    return repaired, int(flipped.sum())
 
 
-def _oriented(faces: NDArray[np.int64], turned: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.where(turned[:, None], faces[:, ::-1], faces)
+def _apply_flips(faces: Indices, flipped: Mask) -> Indices:
+    return np.where(flipped[:, None], faces[:, ::-1], faces)
 
 
-def _distinct_faces(faces: NDArray[np.int64]) -> NDArray[np.int64]:
+def _distinct_faces(faces: Indices) -> Indices:
     faces = faces[(faces != faces[:, [1, 2, 0]]).all(1)]
     if len(faces) == 0:
         return faces
@@ -102,11 +103,11 @@ def _distinct_faces(faces: NDArray[np.int64]) -> NDArray[np.int64]:
     order = np.lexsort(ordered.T)
     fresh = np.ones(len(faces), dtype=bool)
     fresh[1:] = (np.diff(ordered[order], axis=0) != 0).any(1)
-    return faces[np.sort(order[fresh])]  # lexsort is stable, so the first of equal faces is kept
+    return faces[np.sort(order[fresh])]  # lexsort is stable: the first of equal faces remains
 
 
-def _refuse_flat(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> float:
-    """The diagonal of the surface's bounding box; ValueError where the surface lies in one plane."""
+def _refuse_flat(vertices: Array, faces: Indices) -> float:
+    """Diagonal of the bounding box of the surface; ValueError where the surface lies in one plane."""
     used = np.zeros(len(vertices), dtype=bool)
     used[faces] = True
     points = vertices[used]
@@ -120,25 +121,25 @@ def _refuse_flat(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> flo
     return size
 
 
-def _consistent(vertices: NDArray[np.float64], faces: NDArray[np.int64]):
-    """Faces to turn (F,) for one winding in each orientable patch, and the patch of each face (F,)."""
+def _orient_patches(vertices: Array, faces: Indices):
+    """Faces to flip (F,) for one winding per orientable patch, and the patch of each face (F,)."""
     oriented, patch = igl.bfs_orient(np.ascontiguousarray(faces))
-    turned = np.ones(len(faces), dtype=bool)
+    flipped = np.ones(len(faces), dtype=bool)
     for shift in range(3):
-        turned &= (np.roll(oriented, shift, axis=1) != faces).any(1)
+        flipped &= (np.roll(oriented, shift, axis=1) != faces).any(1)
     corners = vertices[faces]
     patch = np.asarray(patch, dtype=np.int64)
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    balance = np.bincount(patch, np.where(turned, area, -area))
-    return turned ^ (balance[patch] > 0), patch
+    balance = np.bincount(patch, np.where(flipped, area, -area))
+    return flipped ^ (balance[patch] > 0), patch
 
 
-def _units(faces: NDArray[np.int64], patch: NDArray[np.int64], vertex_count: int):
-    """What is turned as one: each closed patch, and all open patches of a component together.
+def _group_patches(faces: Indices, patch: Indices, vertex_count: int):
+    """Group faces that are flipped together: each closed patch, and all open patches of a component.
 
     Returns:
-        The unit of each face (F,), and whether each unit is a body that can hold others or be held (U,):
-        closed, or with faces enough for a closed surface that lost some.
+        The unit of each face (F,), and whether each unit (U,) is a body that can be nested in another: closed,
+        or with enough faces for a closed surface with holes.
     """
     edges = edge_table(faces, patch)
     open_patch = np.zeros(patch.max() + 1, dtype=bool)
@@ -151,8 +152,8 @@ def _units(faces: NDArray[np.int64], patch: NDArray[np.int64], vertex_count: int
     return unit.reshape(-1), ~is_open[first] | (sizes >= _BODY_FACES)
 
 
-def _volumes(vertices: NDArray[np.float64], faces: NDArray[np.int64], unit: NDArray[np.int64], count: int):
-    """Signed volume of each unit (U,), seen from the middle of its own surface."""
+def _volumes(vertices: Array, faces: Indices, unit: Indices, count: int):
+    """Signed volume (U,) of each unit about the centroid of its surface: sum of det(a, b, c) / 6."""
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     total = np.maximum(np.bincount(unit, area, count), 1e-300)
@@ -164,15 +165,8 @@ def _volumes(vertices: NDArray[np.float64], faces: NDArray[np.int64], unit: NDAr
     return np.bincount(unit, parts, count)
 
 
-def _keep_nested(
-    vertices: NDArray[np.float64],
-    outward: NDArray[np.int64],
-    unit: NDArray[np.int64],
-    bodies: NDArray[np.bool_],
-    volumes: NDArray[np.float64],
-    flip: NDArray[np.bool_],
-) -> None:
-    """Give each body that lies wholly inside another one that one's `flip`, in place."""
+def _orient_nested(vertices: Array, outward: Indices, unit: Indices, bodies: Mask, volumes: Array, flip: Mask) -> None:
+    """Copy to each body that lies wholly inside another the `flip` of that one, in place."""
     if bodies.sum() < 2:
         return
     order = np.argsort(unit, kind="stable")
@@ -184,7 +178,7 @@ def _keep_nested(
     corners = vertices[outward[order[picks]]]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    # Just outside its own unit, the winding number counts only the others.
+    # Just outside its own unit, the winding number is that of the other units.
     probes = corners.mean(1) + 1e-6 * normals
     within = np.asarray(igl.fast_winding_number(vertices, shells, probes)).reshape(-1, _PROBES) > 0.5
     nested = np.zeros(len(bodies), dtype=bool)
@@ -194,15 +188,14 @@ def _keep_nested(
     inner = np.flatnonzero(nested[inside])
     probes = probes.reshape(-1, _PROBES, 3)[inner]
     low, high = probes.min(1), probes.max(1)
-    found = np.zeros(len(inner), dtype=bool)
+    assigned = np.zeros(len(inner), dtype=bool)
     roots = np.flatnonzero(bodies & ~nested)
     for root in roots[np.argsort(volumes[roots])]:
         own = np.ascontiguousarray(outward[order[start[root] : start[root + 1]]])
         corners = vertices[own].reshape(-1, 3)
-        able = ~found & (low >= corners.min(0)).all(1) & (high <= corners.max(0)).all(1)
-        if able.any():
-            asked = np.flatnonzero(able)
-            depth = np.asarray(igl.fast_winding_number(vertices, own, probes[asked].reshape(-1, 3)))
-            asked = asked[(depth.reshape(-1, _PROBES) > 0.5).all(1)]
-            flip[inside[inner[asked]]] = flip[root]
-            found[asked] = True
+        rows = np.flatnonzero(~assigned & (low >= corners.min(0)).all(1) & (high <= corners.max(0)).all(1))
+        if len(rows):
+            winding = np.asarray(igl.fast_winding_number(vertices, own, probes[rows].reshape(-1, 3)))
+            rows = rows[(winding.reshape(-1, _PROBES) > 0.5).all(1)]
+            flip[inside[inner[rows]]] = flip[root]
+            assigned[rows] = True

@@ -1,13 +1,14 @@
-"""Ways to combine and move signed distance functions; 1-Lipschitz fields stay 1-Lipschitz under each.
+"""Boolean operations, offsets and motions of signed distance functions; 1-Lipschitz fields stay 1-Lipschitz.
 
-The zero set is always right. "Bound" means that |value| may be less than the distance, never more, which is
-what sparse meshing and sphere tracing need.
+The zero set is always exact. "Bound" means that |value| may be less than the distance, never more, which is what
+sparse meshing and sphere tracing need. Every function raises ValueError for an argument outside its documented range.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 import torch
@@ -18,47 +19,30 @@ from .solids import Vector
 
 
 def union(*sdfs: SDF) -> SDF:
-    """What lies in any of the shapes. Exact outside; a bound inside."""
-    _some(sdfs)
-
-    def sdf(x: Tensor) -> Tensor:
-        value = sdfs[0](x)
-        for other in sdfs[1:]:
-            value = torch.minimum(value, other(x))
-        return value
-
-    return sdf
+    """Union min_i f_i of at least one shape. Exact outside; a bound inside."""
+    return _reduce(torch.minimum, sdfs)
 
 
 def intersection(*sdfs: SDF) -> SDF:
-    """What lies in all of the shapes. Exact inside; a bound outside."""
-    _some(sdfs)
-
-    def sdf(x: Tensor) -> Tensor:
-        value = sdfs[0](x)
-        for other in sdfs[1:]:
-            value = torch.maximum(value, other(x))
-        return value
-
-    return sdf
+    """Intersection max_i f_i of at least one shape. Exact inside; a bound outside."""
+    return _reduce(torch.maximum, sdfs)
 
 
-def difference(kept: SDF, *removed: SDF) -> SDF:
-    """What lies in the first shape and in none of the others. Exact inside; a bound outside."""
-    return intersection(kept, *(complement(sdf) for sdf in removed))
+def difference(base: SDF, *removed: SDF) -> SDF:
+    """The first shape without the others, max(f, -f_i). Exact inside; a bound outside."""
+    return intersection(base, *(complement(sdf) for sdf in removed))
 
 
 def complement(sdf: SDF) -> SDF:
-    """Inside and outside exchanged. As exact as the shape."""
+    """Complement -f: inside and outside exchanged. As exact as the shape."""
     return lambda x: -sdf(x)
 
 
 def smooth_union(first: SDF, second: SDF, radius: float) -> SDF:
-    """A union whose seam is filleted (quadratic polynomial minimum of I. Quilez). A bound.
+    """Union with a filleted seam, min(a, b) - r / 4 max(0, 1 - |a - b| / r)^2 (I. Quilez). A bound.
 
     Args:
-        first: a shape.
-        second: another shape.
+        first, second: the shapes.
         radius: width of the blend; where the two fields differ by more, the result is the plain union.
     """
     if not radius > 0:
@@ -73,7 +57,7 @@ def smooth_union(first: SDF, second: SDF, radius: float) -> SDF:
 
 
 def offset(sdf: SDF, distance: float) -> SDF:
-    """The shape grown by a distance, its convex edges rounded (shrunk when negative).
+    """Offset f - d: the shape grown by a distance, its convex edges rounded (shrunk when negative).
 
     Growing an exact field is exact outside; otherwise a bound. The surface is the true parallel surface only
     where the field is exact.
@@ -82,14 +66,14 @@ def offset(sdf: SDF, distance: float) -> SDF:
 
 
 def shell(sdf: SDF, thickness: float) -> SDF:
-    """A closed skin, centred on the surface of the shape. Exact near the surface of an exact field."""
+    """Shell |f| - t / 2 about the surface of the shape. Exact near the surface of an exact field."""
     if not thickness > 0:
         raise ValueError(f"the thickness of a shell must be positive, got {thickness}")
     return lambda x: sdf(x).abs() - thickness / 2
 
 
 def translate(sdf: SDF, by: Vector) -> SDF:
-    """The shape moved by a vector. As exact as the shape."""
+    """Translation f(x - t). As exact as the shape."""
     shift = [float(value) for value in by]
     if len(shift) != 3:
         raise ValueError(f"a translation takes three numbers, got {by}")
@@ -97,7 +81,7 @@ def translate(sdf: SDF, by: Vector) -> SDF:
 
 
 def rotate(sdf: SDF, axis: Vector, angle: float) -> SDF:
-    """The shape turned around an axis through the origin, right-handed, in radians. As exact as the shape."""
+    """Right-handed rotation about an axis through the origin, in radians. As exact as the shape."""
     unit = np.array(axis, dtype=np.float64)
     if unit.shape != (3,) or not np.linalg.norm(unit) > 0:
         raise ValueError(f"a rotation takes a non-zero axis of three numbers, got {axis}")
@@ -108,14 +92,14 @@ def rotate(sdf: SDF, axis: Vector, angle: float) -> SDF:
 
 
 def scale(sdf: SDF, factor: float) -> SDF:
-    """The shape made larger by a positive factor around the origin. As exact as the shape."""
+    """Scaling s f(x / s) about the origin. As exact as the shape."""
     if not factor > 0:
         raise ValueError(f"the factor of a scale must be positive, got {factor}")
     return lambda x: sdf(x / factor) * factor
 
 
 def mirror(sdf: SDF, axis: int) -> SDF:
-    """The part of the shape with positive coordinate, and its mirror image.
+    """The part of the shape with positive coordinate and its mirror image, f(|x|).
 
     As exact as the shape when the shape lies on the positive side, or is symmetric itself; otherwise a bound.
 
@@ -129,11 +113,10 @@ def mirror(sdf: SDF, axis: int) -> SDF:
 
 
 def radial_repeat(sdf: SDF, count: int) -> SDF:
-    """Copies of a shape, evenly around the z axis; the shape itself is the copy around the +x axis.
+    """Copies of a shape at equal angles about the z axis; the shape itself is the copy at the +x axis.
 
     Each sector of 360 / count degrees is folded at its middle plane, so the part with y >= 0 is copied and
-    mirrored. As exact as the shape when it is symmetric in y and stays in its sector; otherwise a bound.
-    """
+    mirrored. As exact as the shape when it is symmetric in y and stays in its sector; otherwise a bound."""
     if count < 1:
         raise ValueError(f"a radial repeat needs a count of at least 1, got {count}")
 
@@ -147,6 +130,7 @@ def radial_repeat(sdf: SDF, count: int) -> SDF:
     return lambda x: sdf(fold(x))
 
 
-def _some(sdfs: Sequence[SDF]) -> None:
+def _reduce(operation: Callable[[Tensor, Tensor], Tensor], sdfs: Sequence[SDF]) -> SDF:
     if not sdfs:
         raise ValueError("combine at least one shape, got none")
+    return lambda x: reduce(operation, (sdf(x) for sdf in sdfs))

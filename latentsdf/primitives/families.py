@@ -1,4 +1,4 @@
-"""Parametric shape families: classes of watertight solids whose parameters are known, made in seconds."""
+"""Parametric shape families: classes of watertight solids with known parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..primitives import furnishings, hardware, vessels
 
 @dataclass(frozen=True)
 class Parameter:
-    """One number of a family, with the range it is drawn from.
+    """One parameter of a family, with the range it is drawn from.
 
     Raises:
         ValueError: the range is empty or not finite.
@@ -33,7 +33,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Family:
-    """A class of shapes: a continuous parameter vector and the solid that each vector stands for.
+    """A class of shapes: a map from a continuous parameter vector to a solid.
 
     Attributes:
         name: of the class.
@@ -46,7 +46,7 @@ class Family:
     build: Callable[..., SDF]
 
     def sdf(self, values: Mapping[str, float]) -> SDF:
-        """The solid with the given parameters.
+        """Build the solid of the given parameters.
 
         Args:
             values: every parameter of the family by name, each within its range.
@@ -75,14 +75,14 @@ class Family:
         return self.build(**{name: float(values[name]) for name in known})
 
     def sample(self, seed: int | Sequence[int]) -> dict[str, float]:
-        """Parameters drawn uniformly from their ranges; equal seeds give equal values on every machine."""
+        """Draw parameters uniformly from their ranges; equal seeds give equal values on every machine."""
         entropy = [seed] if isinstance(seed, int) else list(seed)
         # The name enters the seed so that the same seed is independent between families.
-        rng = np.random.default_rng([zlib.crc32(self.name.encode()), *entropy])
-        return {p.name: float(rng.uniform(p.low, p.high)) for p in self.parameters}
+        generator = np.random.default_rng([zlib.crc32(self.name.encode()), *entropy])
+        return {p.name: float(generator.uniform(p.low, p.high)) for p in self.parameters}
 
     def middle(self) -> dict[str, float]:
-        """The parameters in the middle of their ranges."""
+        """Parameters at the centres of their ranges."""
         return {p.name: (p.low + p.high) / 2 for p in self.parameters}
 
 
@@ -90,7 +90,7 @@ def _family(build: Callable[..., SDF], **ranges: tuple[float, float]) -> Family:
     return Family(build.__name__, tuple(Parameter(name, *span) for name, span in ranges.items()), build)
 
 
-# Ranges are in the builder's own units, before the shape is fitted into the unit sphere.
+# Ranges are in the units of the builder, before the shape is scaled to the unit sphere.
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (

@@ -7,7 +7,7 @@ import math
 from ..core.field import SDF
 from .combine import mirror, radial_repeat, rotate, smooth_union, translate, union
 from .solids import box, capsule, cylinder, revolved, rod, torus
-from .unit_sphere import circle, corners, fitted
+from .unit_sphere import circle, corners, fit_to_sphere
 
 
 def chair(
@@ -36,7 +36,7 @@ def chair(
     behind = leg_width - half_x
     top = foot + back_height * math.cos(tilt) + leg_width * math.sin(tilt)
     lean = behind - (back_height * math.sin(tilt) + leg_width * math.cos(tilt))
-    return fitted(
+    return fit_to_sphere(
         union(seat_board, mirror(mirror(leg, 0), 1), translate(back, (behind, 0, foot))),
         corners((-half_x, -half_y, 0), (half_x, half_y, foot)),
         corners((lean, -half_y, foot), (behind, half_y, top)),
@@ -66,7 +66,7 @@ def lamp(
             (0, high - wall),
         ]
     )
-    return fitted(
+    return fit_to_sphere(
         union(smooth_union(foot, stem, 0.2), shade),
         circle(base_radius, 0),
         circle(base_radius, 0.1),
@@ -82,24 +82,20 @@ def shelf(*, width: float, height: float, depth: float, board: float, lower: flo
     boards = [translate(box((half_x, half_y, half)), (0, 0, level)) for level in levels]
     side = translate(box((half_x, half, height / 2)), (0, half_y - half, height / 2))
     back = translate(box((half, half_y, height / 2)), (half - half_x, 0, height / 2))
-    return fitted(union(*boards, mirror(side, 1), back), corners((-half_x, -half_y, 0), (half_x, half_y, height)))
+    return fit_to_sphere(
+        union(*boards, mirror(side, 1), back), corners((-half_x, -half_y, 0), (half_x, half_y, height))
+    )
 
 
 def stool(
-    *,
-    seat_radius: float,
-    seat_thickness: float,
-    height: float,
-    leg_radius: float,
-    splay: float,
-    ring_height: float,
+    *, seat_radius: float, seat_thickness: float, height: float, leg_radius: float, splay: float, ring_height: float
 ) -> SDF:
     """A round seat on three splayed legs that a foot ring joins at a share of the height."""
     top, bottom = seat_radius - leg_radius - 0.05, seat_radius + splay
     seat = translate(cylinder(seat_radius, seat_thickness / 2), (0, 0, height + seat_thickness / 2))
     leg = capsule((bottom, 0, leg_radius), (top, 0, height), leg_radius)
     ring = torus(bottom + (top - bottom) * ring_height, max(leg_radius * 0.8, 0.04))
-    return fitted(
+    return fit_to_sphere(
         union(seat, radial_repeat(leg, 3), translate(ring, (0, 0, ring_height * height))),
         circle(bottom + leg_radius, 0),
         circle(seat_radius, height + seat_thickness),
@@ -118,4 +114,4 @@ def table(
     long = translate(box((leg_x, 0.035, apron / 2 + 0.01)), (0, leg_y, level))
     short = translate(box((0.035, leg_y, apron / 2 + 0.01)), (leg_x, 0, level))
     frame = mirror(mirror(union(leg, long, short), 0), 1)
-    return fitted(union(board, frame), corners((-half_x, -half_y, 0), (half_x, half_y, height + top)))
+    return fit_to_sphere(union(board, frame), corners((-half_x, -half_y, 0), (half_x, half_y, height + top)))

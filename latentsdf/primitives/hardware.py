@@ -9,7 +9,7 @@ import numpy as np
 from ..core.field import SDF
 from .combine import difference, intersection, mirror, offset, radial_repeat, rotate, smooth_union, translate, union
 from .solids import box, capsule, cylinder, extruded, frustum, revolved, rod
-from .unit_sphere import circle, corners, fitted
+from .unit_sphere import circle, corners, fit_to_sphere
 
 
 def airplane(
@@ -25,12 +25,7 @@ def airplane(
 
     def fin(root: float, tip: float, size: float, back: float, at: float) -> SDF:
         """A swept plate from the axis to y = size, its root's middle at x = at."""
-        outline = [
-            (at + root / 2, 0),
-            (at - back + tip / 2, size),
-            (at - back - tip / 2, size),
-            (at - root / 2, 0),
-        ]
+        outline = [(at + root / 2, 0), (at - back + tip / 2, size), (at - back - tip / 2, size), (at - root / 2, 0)]
         inner = np.array(outline) * (1, (size - edge) / size)
         return offset(extruded(inner, 0.003), edge)
 
@@ -40,7 +35,7 @@ def airplane(
     y, x = 0.4 * span, wing_at - 0.4 * sweep + 0.4 * chord
     pod = mirror(rod((x - 0.12, y, -0.3 * r - engine), (x + 0.14, y, -0.3 * r - engine), engine), 1)
     low, back = min(-r, -0.3 * r - 2 * engine), wing_at - sweep - 0.225 * chord - edge
-    return fitted(
+    return fit_to_sphere(
         union(smooth_union(body, wings, 0.05), tailplane, upright, pod),
         corners((-1.09, -0.06, low), (1.0, 0.06, tail + r)),
         corners((back, -span, -r), (back + 0.45 * chord + 2 * edge, span, 0)),
@@ -62,12 +57,9 @@ def bolt(
         low = ridge * pitch - shank_length
         profile += [(shank_radius - depth, low), (shank_radius, low + 0.5 * pitch)]
     profile += [(shank_radius - depth, thread_share * shank_length - shank_length)]
-    profile += [
-        (shank_radius, thread_share * shank_length - shank_length + 0.5 * pitch),
-        (shank_radius, 0.05),
-    ]
+    profile += [(shank_radius, thread_share * shank_length - shank_length + 0.5 * pitch), (shank_radius, 0.05)]
     profile += [(0.0, 0.05)]
-    return fitted(
+    return fit_to_sphere(
         union(intersection(head, bevel), revolved(profile)),
         circle(head_width, 0),
         circle(head_width, head_height),
@@ -78,14 +70,7 @@ def bolt(
 def bracket(*, width: float, height: float, reach: float, thickness: float, hole: float, gusset: float) -> SDF:
     """An L of two plates with two screw holes in each and a triangular gusset between them."""
     half = width / 2
-    outline = [
-        (0, 0),
-        (reach, 0),
-        (reach, thickness),
-        (thickness, thickness),
-        (thickness, height),
-        (0, height),
-    ]
+    outline = [(0, 0), (reach, 0), (reach, thickness), (thickness, thickness), (thickness, height), (0, height)]
     rib = [
         (0.02, 0.02),
         (thickness + gusset, 0.02),
@@ -98,7 +83,7 @@ def bracket(*, width: float, height: float, reach: float, thickness: float, hole
     side = 0.58 * half
     upright = rod((-1, side, height - 1.8 * hole), (1, side, height - 1.8 * hole), hole)
     flat = rod((reach - 1.8 * hole, side, -1), (reach - 1.8 * hole, side, 1), hole)
-    return fitted(
+    return fit_to_sphere(
         difference(plates, mirror(upright, 1), mirror(flat, 1)),
         corners((0, -half, 0), (reach, half, thickness)),
         corners((0, -half, 0), (thickness, half, height)),
@@ -117,7 +102,7 @@ def gear(*, root: float, tooth_width: float, thickness: float, bore: float, hub:
     middle = (bore + 0.14 + root) / 2
     hole_at = translate(cylinder(hole, 2), (middle, 0, 0))
     wheel = difference(extruded(outline, half), radial_repeat(hole_at, 6))
-    return fitted(
+    return fit_to_sphere(
         difference(union(wheel, boss), cylinder(bore, 2)),
         circle(1.0, -half),
         circle(1.0, half),
@@ -147,7 +132,7 @@ def hammer(
     plate = rotate(extruded(wedge, 0.95 * r), (1, 0, 0), math.pi / 2)
     claw = translate(difference(plate, extruded(slot, 2)), (0, 0, handle_length))
     eye = translate(box((1.05 * r, 0.9 * r, r), 0.04), (0, 0, handle_length))
-    return fitted(
+    return fit_to_sphere(
         union(smooth_union(handle, grip, 0.1), neck, face, claw, eye),
         circle(handle_radius + 0.03, 0),
         corners((tip, -r, handle_length - claw_drop - 0.045), (head_length, r, handle_length + r)),
@@ -177,7 +162,7 @@ def ring(*, band_thickness: float, band_width: float, gem_radius: float, gem_hei
     angles = (np.arange(8) + 0.5) * (math.tau / 8)
     facets = extruded(gem_radius * np.stack([np.cos(angles), np.sin(angles)], -1), 2)
     seat = translate(cylinder(0.45 * gem_radius, 0.08), (0, 0, outer))
-    return fitted(
+    return fit_to_sphere(
         union(band, intersection(cut, facets), seat),
         circle(outer, half)[:, [0, 2, 1]],
         circle(outer, -half)[:, [0, 2, 1]],

@@ -1,7 +1,8 @@
 """Analytic solids as signed distance functions; all 1-Lipschitz, exact unless the docstring says bound.
 
-Every function returns a closure (N, 3) -> (N,) that follows the dtype and device of its points and can be
-differentiated twice wherever the distance itself can.
+Every function returns a closure (N, 3) -> (N,) that follows the dtype and device of its points and is twice
+differentiable wherever the distance is. Every function raises ValueError for a size that is not positive and finite
+and for points, axes or corners of another shape than documented.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from ..core.arrays import Array
 from ..core.field import SDF
 
 Vector = Sequence[float]
 
 
 def sphere(radius: float) -> SDF:
-    """A ball around the origin. Exact."""
-    _positive(radius=radius)
+    """Ball about the origin, |x| - r. Exact."""
+    _require_positive(radius=radius)
     return lambda x: length(x) - radius
 
 
 def half_space(normal: Vector, offset: float = 0.0) -> SDF:
-    """The points with `normal . x <= offset`, for the normal made unit. Exact."""
+    """Half-space `n . x <= offset` for the unit vector n of the normal. Exact."""
     direction = np.array(normal, dtype=np.float64)
     if direction.shape != (3,) or not np.linalg.norm(direction) > 0:
         raise ValueError(f"a half-space takes a non-zero normal of three numbers, got {normal}")
@@ -35,7 +37,7 @@ def half_space(normal: Vector, offset: float = 0.0) -> SDF:
 
 
 def box(half_extents: Vector, rounding: float = 0.0) -> SDF:
-    """An axis-aligned box around the origin, its edges rounded without growing it. Exact.
+    """Axis-aligned box about the origin, its edges rounded inward. Exact.
 
     Args:
         half_extents: half the size along x, y and z.
@@ -43,7 +45,7 @@ def box(half_extents: Vector, rounding: float = 0.0) -> SDF:
     """
     if len(half_extents) != 3:
         raise ValueError(f"a box takes three half extents, got {half_extents}")
-    _positive(half_extent=min(half_extents))
+    _require_positive(half_extent=min(half_extents))
     if not 0 <= rounding <= min(half_extents):
         raise ValueError(f"rounding must lie in [0, smallest half extent {min(half_extents)}], got {rounding}")
     core = [extent - rounding for extent in half_extents]
@@ -56,29 +58,29 @@ def box(half_extents: Vector, rounding: float = 0.0) -> SDF:
 
 
 def ellipsoid(radii: Vector) -> SDF:
-    """An axis-aligned ellipsoid around the origin. A bound: (|x / radii| - 1) * min(radii)."""
+    """Axis-aligned ellipsoid about the origin. A bound: (|x / radii| - 1) * min(radii)."""
     if len(radii) != 3:
         raise ValueError(f"an ellipsoid takes three radii, got {radii}")
-    _positive(radius=min(radii))
+    _require_positive(radius=min(radii))
     return lambda x: (length(x / x.new_tensor(list(radii))) - 1) * min(radii)
 
 
 def cylinder(radius: float, half_height: float) -> SDF:
-    """A cylinder around the z axis, centred at the origin. Exact."""
-    _positive(radius=radius, half_height=half_height)
-    return lambda x: _joined(length(x[:, :2]) - radius, x[:, 2].abs() - half_height)
+    """Cylinder about the z axis, centred at the origin. Exact."""
+    _require_positive(radius=radius, half_height=half_height)
+    return lambda x: _product_distance(length(x[:, :2]) - radius, x[:, 2].abs() - half_height)
 
 
 def rod(start: Vector, end: Vector, radius: float) -> SDF:
-    """A flat-ended cylinder from one point to another. Exact."""
+    """Cylinder with flat ends from one point to another. Exact."""
     origin, axis, size = _segment(start, end)
-    _positive(radius=radius)
+    _require_positive(radius=radius)
 
     def sdf(x: Tensor) -> Tensor:
         offset = x - x.new_tensor(origin + axis * (size / 2))
         along = offset @ x.new_tensor(axis)
         across = offset - along[:, None] * x.new_tensor(axis)
-        return _joined(length(across) - radius, along.abs() - size / 2)
+        return _product_distance(length(across) - radius, along.abs() - size / 2)
 
     return sdf
 
@@ -98,7 +100,7 @@ def tube(points: ArrayLike, radius: float) -> SDF:
     path = np.asarray(points, dtype=np.float64)
     if path.ndim != 2 or path.shape[1] != 3 or len(path) < 2:
         raise ValueError(f"a tube takes (K, 3) points with K >= 2, got shape {path.shape}")
-    _positive(radius=radius, segment=float(np.linalg.norm(np.diff(path, axis=0), axis=1).min()))
+    _require_positive(radius=radius, segment=float(np.linalg.norm(np.diff(path, axis=0), axis=1).min()))
 
     def sdf(x: Tensor) -> Tensor:
         start, edges = x.new_tensor(path[:-1]), x.new_tensor(np.diff(path, axis=0))
@@ -109,20 +111,19 @@ def tube(points: ArrayLike, radius: float) -> SDF:
 
 
 def torus(major: float, minor: float) -> SDF:
-    """A ring around the z axis: a circle of radius `major` thickened by `minor`. Exact."""
-    _positive(minor=minor)
+    """Torus about the z axis: a circle of radius `major` thickened by `minor`. Exact."""
+    _require_positive(minor=minor)
     if minor > major:
         raise ValueError(f"a torus needs minor <= major, got minor {minor} and major {major}")
     return lambda x: length(torch.stack([length(x[:, :2]) - major, x[:, 2]], -1)) - minor
 
 
 def frustum(bottom_radius: float, top_radius: float, half_height: float) -> SDF:
-    """A cone around the z axis cut at two heights; one of the radii may be zero. Exact."""
-    _positive(half_height=half_height, larger_radius=max(bottom_radius, top_radius))
+    """Cone about the z axis cut at two heights; one of the radii may be zero. Exact."""
+    _require_positive(half_height=half_height, larger_radius=max(bottom_radius, top_radius))
     h = half_height
     corners = [(0, -h), (bottom_radius, -h), (top_radius, h), (0, h)]
-    kept = [corner for index, corner in enumerate(corners) if corner != corners[index - 1]]
-    return revolved(kept)
+    return revolved([corner for index, corner in enumerate(corners) if corner != corners[index - 1]])
 
 
 def extruded(polygon: ArrayLike, half_height: float) -> SDF:
@@ -133,13 +134,13 @@ def extruded(polygon: ArrayLike, half_height: float) -> SDF:
         half_height: half the thickness along z.
     """
     corners = _polygon(polygon)
-    _positive(half_height=half_height)
+    _require_positive(half_height=half_height)
     everywhere = np.ones(len(corners), dtype=bool)
-    return lambda x: _joined(_polygon_distance(x[:, :2], corners, everywhere), x[:, 2].abs() - half_height)
+    return lambda x: _product_distance(_polygon_distance(x[:, :2], corners, everywhere), x[:, 2].abs() - half_height)
 
 
 def revolved(profile: ArrayLike) -> SDF:
-    """A simple polygon of the (radius, z) half-plane turned around the z axis. Exact.
+    """A simple polygon of the (radius, z) half-plane revolved about the z axis. Exact.
 
     Args:
         profile: (K, 2) corners (radius >= 0, z), closed from the last to the first. Edges on the
@@ -159,26 +160,26 @@ def length(vectors: Tensor) -> Tensor:
     return torch.where(positive, torch.where(positive, square, 1).sqrt(), 0)
 
 
-def _joined(across: Tensor, along: Tensor) -> Tensor:
-    """Distance to a product of two sets from the distances to each, (N,) and (N,) -> (N,)."""
+def _product_distance(across: Tensor, along: Tensor) -> Tensor:
+    """Distance (N,) to the product of two sets from the distances (N,) to each: |max(d, 0)| + min(max(d), 0)."""
     outside = length(torch.stack([across, along], -1).clamp_min(0))
     return outside + torch.maximum(across, along).clamp_max(0)
 
 
 def _offsets(points: Tensor, start: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors (..., K) from the nearest point of a segment, and the place (...) of that point on it."""
-    place = (((points - start) * edges).sum(-1) / (edges * edges).sum(-1)).clamp(0, 1)
-    return points - start - place[..., None] * edges, place
+    """Vectors (..., K) from the nearest point of a segment, and its parameter (...) in [0, 1]."""
+    parameter = (((points - start) * edges).sum(-1) / (edges * edges).sum(-1)).clamp(0, 1)
+    return points - start - parameter[..., None] * edges, parameter
 
 
 def _nearest(points: Tensor, start: Tensor, edges: Tensor) -> Tensor:
-    """Index (N,) of the nearest of E segments to (N, K) points."""
+    """Indices (N,) of the nearest of E segments to points (N, K)."""
     with torch.no_grad():
         return _offsets(points[:, None], start, edges)[0].square().sum(-1).argmin(1)
 
 
 def _polygon_distance(points: Tensor, corners: NDArray, surface: NDArray) -> Tensor:
-    """Signed distance of (N, 2) points to a counter-clockwise polygon; only edges in `surface` count."""
+    """Signed distances (N,) of points (N, 2) to a counter-clockwise polygon; only edges in `surface` count."""
     start = points.new_tensor(corners)
     end = start.roll(-1, 0)
     with torch.no_grad():
@@ -187,18 +188,18 @@ def _polygon_distance(points: Tensor, corners: NDArray, surface: NDArray) -> Ten
         rise = (end[:, 1] - start[:, 1]).where(end[:, 1] != start[:, 1], 1)
         crossing = start[:, 0] + (v - start[:, 1]) * (end[:, 0] - start[:, 0]) / rise
         inside = (spans & (u < crossing)).sum(1) % 2 == 1
-    kept = torch.as_tensor(surface, device=points.device)
-    start, edges = start[kept], (end - start)[kept]
+    counted = torch.as_tensor(surface, device=points.device)
+    start, edges = start[counted], (end - start)[counted]
     which = _nearest(points, start, edges)
     start, edges = start[which], edges[which]
-    offset, place = _offsets(points, start, edges)
+    offset, parameter = _offsets(points, start, edges)
     to_corner = length(offset)
-    # Opposite a side the signed form has the right gradient on the surface itself, where the length has none.
+    # Opposite an edge the signed form is differentiable on the surface itself, where the length is not.
     to_side = ((points - start) * torch.stack([edges[:, 1], -edges[:, 0]], -1)).sum(-1) / length(edges)
-    return torch.where((place > 0) & (place < 1), to_side, torch.where(inside, -to_corner, to_corner))
+    return torch.where((parameter > 0) & (parameter < 1), to_side, torch.where(inside, -to_corner, to_corner))
 
 
-def _polygon(corners: ArrayLike) -> NDArray[np.float64]:
+def _polygon(corners: ArrayLike) -> Array:
     array = np.array(corners, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or len(array) < 3 or not np.isfinite(array).all():
         raise ValueError(f"a polygon takes (K, 2) finite corners with K >= 3, got shape {array.shape}")
@@ -209,15 +210,15 @@ def _polygon(corners: ArrayLike) -> NDArray[np.float64]:
     return array if area > 0 else array[::-1].copy()
 
 
-def _segment(start: Vector, end: Vector) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def _segment(start: Vector, end: Vector) -> tuple[Array, Array, float]:
     origin = np.array(start, dtype=np.float64)
     axis = np.array(end, dtype=np.float64) - origin
     size = float(np.linalg.norm(axis))
-    _positive(segment=size)
-    return origin, cast(NDArray[np.float64], axis / size), size
+    _require_positive(segment=size)
+    return origin, cast(Array, axis / size), size
 
 
-def _positive(**lengths: float) -> None:
+def _require_positive(**lengths: float) -> None:
     for name, value in lengths.items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive number, got {value}")

@@ -1,4 +1,4 @@
-"""Placing a shape built in its own units into the unit sphere."""
+"""Normalisation of built shapes to the unit sphere."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..core.arrays import Array
 from ..core.field import SDF
 from .combine import scale, translate
 
 FILL = 0.965
-"""Radius of the sphere that a family's shapes fill."""
+"""Radius of the sphere that the shapes of a family fill."""
 
-Hull = NDArray[np.float64]
+Hull = Array
 
 
-def fitted(sdf: SDF, *hulls: Hull) -> SDF:
-    """The shape moved and scaled so that points whose hull holds it fill the sphere of radius FILL.
+def fit_to_sphere(sdf: SDF, *hulls: Hull) -> SDF:
+    """Translate and scale a shape so that points whose convex hull contains it fill the sphere of radius FILL.
 
     Args:
-        sdf: a shape in units of its own.
+        sdf: a shape in any units.
         hulls: (M, 3) points each; the shape lies in their common convex hull.
     """
     points = np.concatenate(hulls)
@@ -37,7 +37,7 @@ def corners(low: Sequence[float], high: Sequence[float]) -> Hull:
 
 
 def circle(radius: float, z: float) -> Hull:
-    """Corners of a regular polygon around a circle around the z axis, (64, 3)."""
+    """Corners (64, 3) of a regular polygon circumscribed about a circle about the z axis."""
     angles = np.arange(64) * (math.tau / 64)
     outer = radius / math.cos(math.pi / 64)
     return np.stack([outer * np.cos(angles), outer * np.sin(angles), np.full(64, z)], -1)

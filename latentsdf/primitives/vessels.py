@@ -7,10 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arrays import Array
 from ..core.field import SDF
 from .combine import difference, offset, translate, union
 from .solids import cylinder, frustum, revolved, tube
-from .unit_sphere import circle, corners, fitted
+from .unit_sphere import circle, corners, fit_to_sphere
 
 
 def bottle(*, body_radius: float, body_height: float, shoulder: float, neck_radius: float, neck_height: float) -> SDF:
@@ -21,15 +22,11 @@ def bottle(*, body_radius: float, body_height: float, shoulder: float, neck_radi
     waist, cap = body_height + shoulder, body_height + shoulder + neck_height
     profile = [(0, edge), (body_radius - edge, edge), (body_radius - edge, body_height)]
     profile += list(
-        zip(
-            neck_radius + (body_radius - neck_radius) * ease - edge,
-            body_height + shoulder * bend,
-            strict=True,
-        )
+        zip(neck_radius + (body_radius - neck_radius) * ease - edge, body_height + shoulder * bend, strict=True)
     )
     profile += [(neck_radius - edge, cap), (0, cap)]
     top = translate(cylinder(neck_radius + 0.05, 0.11), (0, 0, cap + 0.06))
-    return fitted(
+    return fit_to_sphere(
         union(offset(revolved(profile), edge), top),
         circle(body_radius, 0),
         circle(body_radius, waist),
@@ -60,7 +57,7 @@ def mug(
     path = np.stack([side + (handle_reach + wall / 2) * across, np.zeros(17), up], -1)
     handle = tube(path, handle_radius)
     reach, wide = float(path[:, 0].max()) + handle_radius, handle_height * half + handle_radius
-    return fitted(
+    return fit_to_sphere(
         difference(union(cup, handle), cavity, above),
         circle(foot, -half),
         circle(radius, half),
@@ -69,7 +66,7 @@ def mug(
 
 
 def vase(*, foot: float, belly: float, belly_at: float, neck: float, lip: float, wall: float) -> SDF:
-    """An open vessel with a smooth outline through foot, belly, neck and lip, two units high."""
+    """An open vessel with a smooth profile through foot, belly, neck and lip, two units high."""
     heights = np.array([0, 2 * belly_at, 1.65, 2.0])
     z = np.linspace(0, 2, 25)
     outer = _smooth(heights, np.array([foot, belly, neck, lip]), z)
@@ -78,11 +75,11 @@ def vase(*, foot: float, belly: float, belly_at: float, neck: float, lip: float,
     profile = [(0.0, 0.0), *zip(outer, z, strict=True), *zip(inner, inner_z, strict=True), (0.0, inner_z[-1])]
     widest = float(outer.max())
     at = float(z[outer.argmax()])
-    return fitted(revolved(profile), circle(widest, at), *(circle(r, h) for r, h in zip(outer, z, strict=True)))
+    return fit_to_sphere(revolved(profile), circle(widest, at), *(circle(r, h) for r, h in zip(outer, z, strict=True)))
 
 
-def _smooth(knots: NDArray, values: NDArray, at: NDArray) -> NDArray[np.float64]:
-    """Cubic Hermite curve through knots that keeps local extremes where they are (harmonic-mean slopes)."""
+def _smooth(knots: NDArray, values: NDArray, at: NDArray) -> Array:
+    """Monotone cubic Hermite interpolation (harmonic-mean slopes), which keeps local extrema at the knots."""
     rise = np.diff(values) / np.diff(knots)
     slopes = np.concatenate([rise[:1], np.zeros(len(values) - 2), rise[-1:]])
     for index in range(1, len(values) - 1):

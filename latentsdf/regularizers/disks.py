@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from ..core.frame import Frame
-from ..core.interrupt import held_interrupt
+from ..core.interrupt import delay_interrupt
 from ..scan.neighbourhoods import local_pca
 from ..scan.scan import Scan
 
@@ -182,7 +182,7 @@ def _axes_with_normal(normals: NDArray, axes: NDArray) -> NDArray:
 def _read_splats(path: Path) -> NDArray[np.float64]:
     """The splat properties of every vertex, (K, 11)."""
     try:
-        with held_interrupt():
+        with delay_interrupt():
             loaded = trimesh.load(path, process=False)
         raw = getattr(loaded, "metadata", {}).get("_ply_raw", {}).get("vertex", {}).get("data")
         if raw is None:

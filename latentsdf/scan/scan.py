@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 
 from ..core.arrays import Array
 from ..core.frame import Frame
-from ..core.interrupt import held_interrupt
+from ..core.interrupt import delay_interrupt
 from ..mesh.endings import MESH_ENDINGS, SCAN_ENDINGS, check_scan_file
 from ..mesh.load import load_mesh
 from ..mesh.surface_sampling import surface_samples
@@ -212,7 +212,7 @@ def _read(path: Path, ending: str) -> NDArray[np.float64] | None:
         return _columns(np.array([line.split() for line in rows], dtype=np.float64)) if rows else np.empty((0, 3))
     if ending == ".obj":
         return _read_obj(path)
-    with held_interrupt():
+    with delay_interrupt():
         loaded = trimesh.load(path, process=False)
     if not isinstance(loaded, trimesh.PointCloud):
         return np.empty((0, 3)) if isinstance(loaded, trimesh.Scene) and not loaded.geometry else None

@@ -11,16 +11,16 @@ import pytest
 import trimesh
 from conftest import primitive
 
-from latentsdf.core.interrupt import deferred_interrupt, held_interrupt
+from latentsdf.core.interrupt import delay_interrupt, poll_interrupt
 from latentsdf.mesh.load import load_mesh
 from latentsdf.scan.scan import Scan
 
 
-def test_held_interrupt_comes_after_the_block() -> None:
+def test_delayed_interrupt_comes_after_the_block() -> None:
     passed: list[str] = []
 
     def block() -> None:
-        with held_interrupt():
+        with delay_interrupt():
             signal.raise_signal(signal.SIGINT)
             passed.append("whole")
 
@@ -30,8 +30,8 @@ def test_held_interrupt_comes_after_the_block() -> None:
 
 
 def test_held_inside_a_loop_that_asks_for_it_is_seen_by_the_loop() -> None:
-    with deferred_interrupt() as interrupted:
-        with held_interrupt():
+    with poll_interrupt() as interrupted:
+        with delay_interrupt():
             signal.raise_signal(signal.SIGINT)
             assert not interrupted()
         assert interrupted()
