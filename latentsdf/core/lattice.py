@@ -30,22 +30,25 @@ def lattice_vertices(
     return torch.cartesian_prod(ticks, ticks, ticks)
 
 
-def cell_centres(cells: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None) -> Tensor:
+def cell_centres(
+    cells: int, margin: int = 0, *, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
+) -> Tensor:
     """Centres of the cells of a lattice over the cube.
 
     Args:
-        cells: C, cells per axis, at least 1.
+        cells: C, cells per axis of the cube, at least 1.
+        margin: layers of cells of the same width that are added around the cube.
         dtype, device: of the result.
 
     Returns:
-        (C^3, 3) points in the unit frame, x slowest.
+        ((C + 2 margin)^3, 3) points in the unit frame, x slowest.
 
     Raises:
-        ValueError: less than one cell per axis.
+        ValueError: less than one cell per axis, or a negative margin.
     """
-    if cells < 1:
-        raise ValueError(f"a lattice over the cube needs at least 1 cell per axis, got {cells}")
-    ticks = (torch.arange(cells, dtype=dtype, device=device) + 0.5) * (2.0 / cells) - 1.0
+    if cells < 1 or margin < 0:
+        raise ValueError(f"a lattice over the cube needs cells >= 1 per axis and margin >= 0, got {cells} and {margin}")
+    ticks = (torch.arange(-margin, cells + margin, dtype=dtype, device=device) + 0.5) * (2.0 / cells) - 1.0
     return torch.cartesian_prod(ticks, ticks, ticks)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.field import SDF
+from ..core.lattice import cell_centres
 from .fields import INITIAL_RADIUS, Field, softplus
 from .forward_derivatives import Dense, Expansion, FirstOrder, Layer, SecondOrder, expand_points
 from .spline_taps import Taps, interpolate, support_rows
@@ -164,8 +165,7 @@ class _Support(NamedTuple):
 
 def _base_coefficients(config: FastConfig, initial: SDF | None) -> Tensor:
     """Coefficients (V, 1) of the base lattice: the initial field at the centre of each spline."""
-    ticks = (torch.arange(config.base + 2) - 0.5) * (2 / config.base) - 1
-    centres = torch.cartesian_prod(ticks, ticks, ticks)
+    centres = cell_centres(config.base, 1)
     values = centres.norm(dim=-1) - INITIAL_RADIUS if initial is None else initial(centres)
     return values.float()[:, None]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..core.lattice import lattice_vertices, trilinear_corners
 from ..core.pose import Pose
 from .objective import Fields
 from .residuals import Residuals, into_cube
@@ -33,12 +34,11 @@ class CandidateFields:
     def __init__(self, decoder: Fields, codes: Tensor, resolution: int = 20, attitudes: Tensor | None = None):
         self.codes, self.resolution = codes, resolution
         self.rotation_rows = torch.zeros(len(codes), dtype=torch.long) if attitudes is None else attitudes
-        ticks = torch.linspace(-1.0, 1.0, resolution, dtype=codes.dtype, device=codes.device)
-        places = torch.cartesian_prod(ticks, ticks, ticks)[None]
+        vertices = lattice_vertices(resolution, dtype=codes.dtype, device=codes.device)[None]
         columns, branch = [], decoder.branches[0]
         with torch.no_grad():
             for part in codes.split(8):
-                columns.append(decoder.query(decoder.prepare(part), places.expand(len(part), -1, -1), branch))
+                columns.append(decoder.query(decoder.prepare(part), vertices.expand(len(part), -1, -1), branch))
         self.table = torch.cat(columns).T.contiguous()
 
     def __len__(self) -> int:
@@ -47,18 +47,9 @@ class CandidateFields:
     def fields(self, points: Tensor) -> Tensor:
         """Signed distances (N, K) of all codes at points (N, 3); beyond the cube they grow as the distance to it."""
         inside, beyond = into_cube(points)
-        scaled = (inside + 1.0) * ((self.resolution - 1) / 2)
-        low = scaled.floor().clamp(0, self.resolution - 2)
-        part = scaled - low
-        index, weight = [], []
-        for corner in torch.cartesian_prod(*[torch.arange(2, device=points.device)] * 3):
-            place = low.long() + corner
-            index.append((place[:, 0] * self.resolution + place[:, 1]) * self.resolution + place[:, 2])
-            weight.append(torch.where(corner.bool(), part, 1.0 - part).prod(1))
-        found = functional.embedding_bag(
-            torch.stack(index, 1), self.table, mode="sum", per_sample_weights=torch.stack(weight, 1)
-        )
-        return found + beyond[:, None]
+        index, weight = trilinear_corners(inside, self.resolution)
+        values = functional.embedding_bag(index, self.table, mode="sum", per_sample_weights=weight)
+        return values + beyond[:, None]
 
     def losses(self, pose: Pose, groups: Sequence[Residuals], truncation: float) -> Tensor:
         """Losses (P, K) of every code in every one of P poses, of residuals in the frame that the poses start from.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.arrays import Array
 from ..core.field import SDF, evaluate
+from ..core.lattice import cell_centres
 from ..scan.visibility import in_free_space
 from ..scan.winding import CLOSED, openness, winding_numbers
 
@@ -52,7 +53,7 @@ class ConstrainedPrior:
         self.prior, self._points, self._normals = prior, points, normals
         self._tree = KDTree(points)
         self.closed = openness(points, normals) < CLOSED
-        middles = _middles()
+        middles = cell_centres(_CELLS, dtype=torch.float64).numpy()
         winding = winding_numbers(points, normals, middles)
         far = np.asarray(self._tree.query(middles)[0]) > 2.0 / _CELLS
         free = far & (winding < (0.25 if self.closed else -_SURE))
@@ -79,11 +80,6 @@ class ConstrainedPrior:
         spared = np.where(value * prior > 0, np.clip(size / _FAR - 1, 0, 1), 0.0)
         value = value + spared * (prior - value)
         return torch.from_numpy(value).to(points.device, points.dtype)
-
-
-def _middles() -> Array:
-    ticks = (np.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
-    return np.asarray(np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), -1).reshape(-1, 3), dtype=np.float64)
 
 
 def _depth(known: NDArray[np.bool_]) -> Array:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..core.field import SDF, Jet, evaluate
+from ..core.lattice import cell_centres
 
 _CELLS = 48
 """Cells an axis of the lattice that the surface is looked for with."""
@@ -37,8 +38,7 @@ def surface_of(prior: SDF, held: SDF | None, width: float) -> NDArray[np.float64
         held: the prior as far as points let it be (`Bounded`): what it moves by half a width is left out.
         width: places are on the surface to a tenth of it, in the unit frame.
     """
-    ticks = (torch.arange(_CELLS) + 0.5) * (2.0 / _CELLS) - 1.0
-    places = torch.cartesian_prod(ticks, ticks, ticks)
+    places = cell_centres(_CELLS)
     places = places[evaluate(prior, places).abs() < 2.0 / _CELLS]
     for _ in range(2):
         places = torch.cat([Jet(prior, part).project().detach() for part in places.split(20_000)])

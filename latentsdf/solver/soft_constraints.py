@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from ..core.arrays import Array
 from ..core.field import SDF, Jet, evaluate
+from ..core.lattice import cell_centres
 from .bspline import Level
 from .levels import Stack
 from .linear_system import Misfit, Reading
@@ -29,9 +30,8 @@ def prior_at(prior: SDF, points: Array) -> Array:
 def border_squares(stack: Stack, points: Array, weight: float) -> Misfit:
     """Squares that pull the outermost cells of the whole lattice to their distance from the points."""
     level = stack.levels[0]
-    cells = np.stack(np.unravel_index(np.arange(level.cells**3), (level.cells,) * 3), 1)
-    middles = (cells[((cells == 0) | (cells == level.cells - 1)).any(1)] + 0.5) * level.width - 1.0
-    middles = np.asarray(middles, dtype=np.float64)
+    middles = cell_centres(level.cells, dtype=torch.float64).numpy()
+    middles = middles[np.abs(middles).max(1) > 1.0 - level.width]
     distance = np.asarray(KDTree(points).query(middles)[0])
     weights = np.where(distance > 3 * level.width, weight / len(middles), 0.0)
     return Misfit(Reading(stack.levels, middles, slopes=False), weights, distance)
@@ -61,8 +61,7 @@ class Anchors:
     @staticmethod
     def of(level: Level, points: Array, reach: float, prior: SDF, held: SDF | None) -> Anchors:
         """Anchors of a prior, farther than `reach` from the points; see `solve`."""
-        places = (np.stack(np.unravel_index(np.arange(level.cells**3), (level.cells,) * 3), 1) + 0.5) * level.width - 1
-        places = np.asarray(places, dtype=np.float64)
+        places = cell_centres(level.cells, dtype=torch.float64).numpy()
         distance = np.asarray(KDTree(points).query(places)[0])
         share = np.clip(distance / reach - 1.0, 0.0, 1.0) ** 2
         kept = share > 0

@@ -7,6 +7,7 @@ import hashlib
 import torch
 from torch import Tensor
 
+from ..core.lattice import lattice_vertices
 from ..decoder.base import Decoder
 from ..space.space import LatentSpace
 
@@ -47,8 +48,7 @@ class Rehearsal:
             random = torch.Generator().manual_seed(self.seed * 1_000_003 + row)
             state = self.decoder.prepare(self.codes[row : row + 1])
             step = 2.0 / (LATTICE - 1)
-            axis = torch.linspace(-1.0, 1.0, LATTICE)
-            lattice = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)
+            lattice = lattice_vertices(LATTICE)
             size = self._field(state, lattice).abs()
             near = lattice[size < max(step, float(size.min()) + 0.5 * step)]
             count = round(NEAR * self.points)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.cube_rotations import cube_rotations, nearest_rotation, rotate_lattice
+from ..core.lattice import lattice_vertices
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
 from ..decoder.kinds import build_decoder
@@ -174,8 +175,7 @@ def _some(space: LatentSpace) -> Tensor:
 
 def _fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:
     """Fields of codes on the coarse lattice, truncated, (K, COARSE^3)."""
-    axis = torch.linspace(-1.0, 1.0, COARSE)
-    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
+    points = lattice_vertices(COARSE)[None]
     with torch.no_grad():
         parts = [
             space.decoder(chunk, points.expand(len(chunk), -1, -1), space.decoder.branches[0])
