@@ -1,9 +1,9 @@
-"""How far noise carries the farthest points of a whole scan, for `latentsdf.core.pose.FARTHEST`.
+"""Bias of the bounding sphere of a whole scan by noise, for `latentsdf.core.pose.FARTHEST`.
 
     python benchmarks/extent.py MESH_DIR [--every 6]
 
 Whole virtual scans of meshes whose unit frame is known, with 1,000 to 20,000 points and noise up to 0.02. Printed for
-several factors: the median of the logarithm of the scale that is found over the true one, and the share of scans for
+several factors: the median of the logarithm of the estimated scale over the true one, and the share of scans for
 which it is wrong by more than 2 %.
 """
 
@@ -31,26 +31,26 @@ def main() -> None:
     """Scan, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mesh_dir", type=Path)
-    parser.add_argument("--every", type=int, default=6, help="one of so many meshes is taken")
+    parser.add_argument("--every", type=int, default=6, help="take every n-th mesh")
     options = parser.parse_args()
-    found: dict[tuple[int, float], list[list[float]]] = {}
+    errors: dict[tuple[int, float], list[list[float]]] = {}
     for number, (_, path) in list(enumerate(find_meshes(options.mesh_dir)[0]))[:: options.every]:
         whole = true_mesh(path)
         truth = trimesh.Trimesh(Frame.around(whole.vertices).to_unit(whole.vertices), whole.faces, process=False)
         for count in COUNTS:
             for noise in NOISES:
                 points = virtual_scan(truth, count=count, noise=noise, seed=number).points
-                found.setdefault((count, noise), []).append(growths(points))
+                errors.setdefault((count, noise), []).append(log_scales(points))
     print("| points | noise | " + " | ".join(f"factor {factor}" for factor in FACTORS) + " |")
     print("|" + "---|" * (2 + len(FACTORS)))
-    for (count, noise), rows in found.items():
+    for (count, noise), rows in errors.items():
         table = np.array(rows)
         cells = [f"{np.median(column):+.4f}, {np.mean(np.abs(column) > 0.02):.0%}" for column in table.T]
         print(f"| {count:,} | {noise} | {' | '.join(cells)} |")
 
 
-def growths(points: np.ndarray) -> list[float]:
-    """Logarithm of the scale found for a scan in its true unit frame, by each factor."""
+def log_scales(points: np.ndarray) -> list[float]:
+    """Logarithm of the scale estimated for a scan in its true unit frame, by each factor."""
     level, like = noise_level(points), torch.zeros((), dtype=torch.float64)
     return [
         float(

@@ -1,11 +1,11 @@
-"""Sides of bare points: the share of estimated normals on the right side, ours beside PyMeshLab's.
+"""Orientation of normals of bare points: share of estimated normals on the true side, ours beside PyMeshLab's.
 
     python benchmarks/orientation.py MESH_DIR SCANS_DIR --shapes 48
 
 Virtual scans of meshes of MESH_DIR (5,000 points, unit frame; the true side is that of the nearest face), and 20,000
-points of each scan of SCANS_DIR that brings normals. Points farther from the surface than 0.02 (strays) do not count.
-`of one side`: the mean of the larger share of each scan, right or wrong; the rest of the difference is the choice of
-the outside, which a Poisson surface does not need.
+points of each scan of SCANS_DIR that brings normals. Points farther from the surface than 0.02 (outliers) do not count.
+Last column: the mean of the larger share of each scan, right or wrong; the difference is the choice of the outside,
+which a Poisson surface does not need.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from latentsdf.scan.normals import outward_normals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 
-COUNTED = {"noise 0.02": 0.06}
-"""Farther than this from the surface a point does not count; 0.02 where nothing is said."""
+LIMITS = {"noise 0.02": 0.06}
+"""Distance from the surface up to which a point counts; 0.02 in all other cases."""
 
 
 def main() -> None:
@@ -40,38 +40,45 @@ def main() -> None:
     parser.add_argument("--shapes", type=int, default=48)
     parser.add_argument("--seed", type=int, default=11)
     options = parser.parse_args()
-    ways: dict[str, Callable[[NDArray], NDArray]] = {"ours": outward_normals}
+    methods: dict[str, Callable[[NDArray], NDArray]] = {"ours": outward_normals}
     try:
         import pymeshlab  # noqa: F401
     except ImportError:
-        print("PyMeshLab is not there: ours alone")
+        print("PyMeshLab is not installed: ours alone")
     else:
-        ways["PyMeshLab"] = by_pymeshlab
+        methods["PyMeshLab"] = by_pymeshlab
     shares: dict[tuple[str, str], list[float]] = {}
-    seconds: dict[str, float] = dict.fromkeys(ways, 0.0)
+    seconds: dict[str, float] = dict.fromkeys(methods, 0.0)
     for case, points, normals, counted in (*virtual(options), *classic(options.scans)):
-        for way, orient in ways.items():
+        for method, orient in methods.items():
             began = monotonic()
-            found = orient(points)
-            seconds[way] += monotonic() - began
-            right = np.einsum("nd,nd->n", found, normals) > 0
-            shares.setdefault((case, way), []).append(float(right[counted].mean()))
+            estimated = orient(points)
+            seconds[method] += monotonic() - began
+            right = np.einsum("nd,nd->n", estimated, normals) > 0
+            shares.setdefault((case, method), []).append(float(right[counted].mean()))
     print(
-        "| scans | way | number | mean share on the right side | above 0.9 | least |",
+        "| scans | method | number | mean share on the right side | above 0.9 | least |",
         "|---|---|---|---|---|---|",
         sep="\n",
     )
-    for (case, way), found in shares.items():
-        above = np.mean(np.array(found) > 0.9)
-        either = np.mean([max(share, 1 - share) for share in found])
-        print(
-            f"| {case} | {way} | {len(found)} | {np.mean(found):.3f} | {above:.0%} | {min(found):.2f} | {either:.3f} |"
+    for (case, method), scores in shares.items():
+        above = np.mean(np.array(scores) > 0.9)
+        either = np.mean([max(share, 1 - share) for share in scores])
+        cells = (
+            case,
+            method,
+            len(scores),
+            f"{np.mean(scores):.3f}",
+            f"{above:.0%}",
+            f"{min(scores):.2f}",
+            f"{either:.3f}",
         )
-    print({way: f"{spent:.0f} s in all" for way, spent in seconds.items()})
+        print("| " + " | ".join(map(str, cells)) + " |")
+    print({method: f"{spent:.0f} s in all" for method, spent in seconds.items()})
 
 
 def virtual(options: argparse.Namespace) -> Iterator[tuple[str, NDArray, NDArray, NDArray]]:
-    """Case, points, true normals and which of them count, of virtual scans."""
+    """Case, points, true normals and a mask of those that count, of virtual scans."""
     files = dict(find_meshes(options.mesh_dir)[0])
     names = sorted(files)
     for row in np.random.default_rng(options.seed).permutation(len(names))[: options.shapes]:
@@ -85,11 +92,11 @@ def virtual(options: argparse.Namespace) -> Iterator[tuple[str, NDArray, NDArray
                 print(f"{names[row]}: {error}")
                 continue
             distances, faces, _ = surface.closest(points)
-            yield case, points, unit.face_normals[faces], distances < COUNTED.get(case, 0.02)
+            yield case, points, unit.face_normals[faces], distances < LIMITS.get(case, 0.02)
 
 
 def classic(root: Path) -> Iterator[tuple[str, NDArray, NDArray, NDArray]]:
-    """The same of scans that bring normals."""
+    """The same of scans with normals."""
     for path in sorted(root.glob("*/scan*.ply")):
         scan = Scan.load(path)
         if scan.normals is not None:

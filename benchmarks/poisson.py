@@ -1,4 +1,4 @@
-"""Screened Poisson (Kazhdan and Hoppe 2013) by PyMeshLab, which benchmarks alone need."""
+"""Screened Poisson reconstruction (Kazhdan and Hoppe 2013) by PyMeshLab, a dependency of the benchmarks alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEIGHBOURS = 10
 
 
 def screened_poisson(scan: Scan, depth: int = 8) -> trimesh.Trimesh:
-    """The surface of a scan, with its own normals or PyMeshLab's estimated and oriented ones.
+    """Reconstruct the surface of a scan, with its own normals or PyMeshLab's estimated and oriented ones.
 
     Args:
         scan: points in their own units; a sensor orients estimated normals.
@@ -35,5 +35,5 @@ def screened_poisson(scan: Scan, depth: int = 8) -> trimesh.Trimesh:
     else:
         meshes.add_mesh(pymeshlab.Mesh(vertex_matrix=points, v_normals_matrix=np.ascontiguousarray(scan.normals)))
     meshes.generate_surface_reconstruction_screened_poisson(depth=depth)
-    made = meshes.current_mesh()
-    return trimesh.Trimesh(made.vertex_matrix(), made.face_matrix(), process=False)
+    surface = meshes.current_mesh()
+    return trimesh.Trimesh(surface.vertex_matrix(), surface.face_matrix(), process=False)

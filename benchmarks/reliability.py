@@ -1,11 +1,11 @@
-"""Reliability of points: ways to weigh them x scans with strays, solved by the B-spline solver and held to the truth.
+"""Reliability of points: weightings x scans with outliers, solved by the B-spline solver and compared with the truth.
 
-    python benchmarks/reliability.py MESH_DIR SCANS_DIR OUT.json            # rows that are there are not made again
+    python benchmarks/reliability.py MESH_DIR SCANS_DIR OUT.json            # resumes
     python benchmarks/reliability.py MESH_DIR SCANS_DIR OUT.json --table    # the rows so far, as Markdown
 
 From MESH_DIR only meshes are taken that the learned weights were not trained on (the held-out fifth of `fidelity.py`),
 scanned virtually with 5,000 points and solved at 64 cells an axis. SCANS_DIR holds the classic scans, on which nothing
-was trained: some points of `scan_clean.ply` or `scan.ply` of each shape, with strays put in their place.
+was trained: some points of `scan_clean.ply` or `scan.ply` of each shape, replaced by outliers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import trimesh
 from judging import read_json, write_json
 from reliability_pool import unit_mesh
-from strays import Trouble, with_strays
+from scan_defects import Defects, add_defects
 
 from latentsdf.core.frame import Frame
 from latentsdf.inference.evaluation import split
@@ -38,11 +38,11 @@ from latentsdf.solver import SolveConfig, learned_weights, solve
 
 KEYS = ("set", "shape", "trouble", "normals", "method")
 METHODS = ("none", "geman-mcclure", "welsch", "learned", "learned x welsch", "knowing")
-"""Values of `SolveConfig.robust`; the network's weights times those by residual; all true points and no stray."""
+"""Values of `SolveConfig.robust`; the network's weights times those by residual; weights by the ground truth."""
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
 NO_SURFACE = {"chamfer_l1": 1.0, "f_0.01": 0.0}
-"""Figures of a solve without a surface: counted as failure, never left out."""
-TROUBLES: dict[str, dict[str, float]] = {
+"""Figures of a solve without a surface, which counts as a failure."""
+DEFECTS: dict[str, dict[str, float]] = {
     "clean": {},
     "noise 0.005": {"noise": 0.005},
     "10 % uniform": {"uniform": 0.1, "noise": 0.002},
@@ -52,7 +52,7 @@ TROUBLES: dict[str, dict[str, float]] = {
 
 
 class Item(NamedTuple):
-    """A scan in the unit frame of its truth, and how fine it is solved."""
+    """A scan in the unit frame of its truth, and the resolution of its solve."""
 
     scan: Scan
     noise: float
@@ -61,7 +61,7 @@ class Item(NamedTuple):
 
 
 def main() -> None:
-    """Solve, judge, print."""
+    """Solve, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("meshes", type=Path)
     parser.add_argument("scans", type=Path)
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--classic", type=int, default=7, help="classic scans")
     parser.add_argument("--points", type=int, default=20_000, help="of a classic scan")
     parser.add_argument("--cells", type=int, default=128, help="an axis, for a classic scan")
-    parser.add_argument("--trouble", nargs="+", default=list(TROUBLES), choices=list(TROUBLES))
+    parser.add_argument("--trouble", nargs="+", default=list(DEFECTS), choices=list(DEFECTS))
     parser.add_argument("--method", nargs="+", default=list(METHODS))
     parser.add_argument("--normals", nargs="+", default=["given", "none"], choices=["given", "none"])
     parser.add_argument("--table", action="store_true")
@@ -87,18 +87,18 @@ def main() -> None:
 
 
 def items(options: argparse.Namespace) -> Iterator[tuple[tuple[str, ...], Item]]:
-    """Every scan that is asked for, with its normals and without."""
+    """Scans by the options, with normals and without."""
     for trouble, (name, item) in product(options.trouble, [*dev_scans(options), *classic_scans(options)]):
-        config = Trouble(**TROUBLES[trouble])  # pyright: ignore[reportArgumentType]
+        config = Defects(**DEFECTS[trouble])  # pyright: ignore[reportArgumentType]
         seed = [zlib.crc32(f"{name} {trouble}".encode())]
-        scan = with_strays(item.scan, config, np.random.default_rng(seed))
+        scan = add_defects(item.scan, config, np.random.default_rng(seed))
         for normals in options.normals:
-            shown = scan if normals == "given" else Scan(scan.points, name=scan.name)
-            yield (*name.split(":"), trouble, normals), item._replace(scan=shown, noise=config.noise)
+            given = scan if normals == "given" else Scan(scan.points, name=scan.name)
+            yield (*name.split(":"), trouble, normals), item._replace(scan=given, noise=config.noise)
 
 
 def dev_scans(options: argparse.Namespace) -> Iterator[tuple[str, Item]]:
-    """Virtual scans, still without noise or strays, of meshes that were held out."""
+    """Virtual scans of held-out meshes, without noise or outliers."""
     files = dict(find_meshes(options.meshes)[0])
     for name in np.random.default_rng(5).permutation(split(list(files))[1])[: options.dev]:
         truth = unit_mesh(files[str(name)])
@@ -107,7 +107,7 @@ def dev_scans(options: argparse.Namespace) -> Iterator[tuple[str, Item]]:
 
 
 def classic_scans(options: argparse.Namespace) -> Iterator[tuple[str, Item]]:
-    """The classic scans as they are."""
+    """Classic scans without added defects."""
     for folder in sorted(path for path in options.scans.iterdir() if path.is_dir())[: options.classic]:
         truth = load_mesh(next(folder / name for name in TRUTHS if (folder / name).exists()))
         frame = Frame.around(truth.vertices)

@@ -2,12 +2,12 @@
 
     python benchmarks/train_reliability.py MESH_DIR WORK_DIR --minutes 20
     python benchmarks/train_reliability.py MESH_DIR WORK_DIR --judge        # fields of every stage on held-out scans
-    cp WORK_DIR/adjoint.npz latentsdf/solver/reliability.npz                # or supervised.npz: what the table favours
+    cp WORK_DIR/adjoint.npz latentsdf/scan/reliability.npz                  # or supervised.npz, the better one
 
 MESH_DIR is a folder of meshes, 80 % of which are trained on (the split of `fidelity.py`), the rest is for --judge.
-Scans are kept in WORK_DIR/pool, the network and the state of its optimizer after each report in WORK_DIR: a run that
-was stopped goes on. The first stage asks whether a point lies near the true surface; the second solves for the field
-with the network's weights and takes the field's error at true points back through the adjoint.
+Scans are stored in WORK_DIR/pool, the network and the state of its optimizer after each report in WORK_DIR, from which
+a stopped run resumes. The first stage classifies points by whether they lie near the true surface; the second solves
+for the field with the network's weights and backpropagates the field's error at true points through the adjoint.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SMALL = 3000
 
 
 class Weigher(nn.Module):
-    """The network, on features brought to mean 0 and deviation 1; gives logits (N,)."""
+    """The network: standardised features (N, F) to logits (N,)."""
 
     def __init__(self, mean: Tensor, deviation: Tensor):
         super().__init__()
@@ -53,15 +53,15 @@ class Weigher(nn.Module):
         return self.layers[-1](state)[:, 0]
 
     def parts(self) -> list[np.ndarray]:
-        """As `network_weights` takes it."""
+        """Arrays as `network_weights` takes them."""
         arrays = [self.get_buffer("mean"), self.get_buffer("deviation")]
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
             arrays += [layer.weight.detach().T, layer.bias.detach()]
         return [array.float().numpy().copy() for array in arrays]
 
-    def take(self, parts: list[np.ndarray]) -> None:
-        """The reverse of `parts`."""
+    def load_parts(self, parts: list[np.ndarray]) -> None:
+        """Load arrays as `parts` returns them."""
         with torch.no_grad():
             self.get_buffer("mean").copy_(torch.from_numpy(parts[0]))
             self.get_buffer("deviation").copy_(torch.from_numpy(parts[1]))
@@ -72,7 +72,7 @@ class Weigher(nn.Module):
 
 
 def main() -> None:
-    """Make the pool, train what is not trained, judge."""
+    """Create the pool, train the stages, evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("meshes", type=Path)
     parser.add_argument("work", type=Path)
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def known_features(item: Item, path: Path) -> np.ndarray:
-    """Features of a scan's points, kept in a file."""
+    """Features of a scan's points, cached in a file."""
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         np.save(path, local_features(item.points, item.normals).astype(np.float32), allow_pickle=False)
@@ -103,7 +103,7 @@ def known_features(item: Item, path: Path) -> np.ndarray:
 
 
 def supervised(items: list[Item], features: list[np.ndarray], options: argparse.Namespace) -> None:
-    """First stage: is the point near the true surface?"""
+    """Train the first stage: whether a point lies near the true surface."""
     table = torch.from_numpy(np.concatenate(features))
     labels = torch.from_numpy(np.concatenate([item.distances < item.limit for item in items])).float()
     network = Weigher(table.mean(0), table.std(0) + 0.05)
@@ -125,10 +125,10 @@ def supervised(items: list[Item], features: list[np.ndarray], options: argparse.
 
 
 def adjoint(items: list[Item], features: list[np.ndarray], options: argparse.Namespace) -> None:
-    """Second stage: the error of the solved field, through the solve."""
+    """Train the second stage: the error of the solved field, through the solve."""
     path, state = options.work / "adjoint.npz", options.work / "adjoint_state.npz"
     network = Weigher(torch.zeros(FEATURES), torch.ones(FEATURES))
-    network.take(read(path if path.exists() else options.work / "supervised.npz"))
+    network.load_parts(read(path if path.exists() else options.work / "supervised.npz"))
     optimizer, step = torch.optim.Adam(network.parameters(), LEARNING), 0
     if state.exists():
         step = load_moments(optimizer, state)
@@ -143,7 +143,7 @@ def adjoint(items: list[Item], features: list[np.ndarray], options: argparse.Nam
             logits = network(torch.from_numpy(features[number]))
             weights = torch.sigmoid(logits)
             error, slope = benches[number].error_and_gradient(weights.detach().double().numpy())
-            # The logarithm of the error: scans that fail for other reasons, such as turned normals, drown no others.
+            # The logarithm, so that scans that fail for other reasons, such as flipped normals, dominate no others.
             weights.backward(torch.from_numpy(slope / error / options.batch).float())
             total += np.log(error) / options.batch
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -159,7 +159,7 @@ def adjoint(items: list[Item], features: list[np.ndarray], options: argparse.Nam
 
 
 def judge(options: argparse.Namespace) -> None:
-    """Mean field error on held-out scans: no weights, each stage, and weights that know the truth."""
+    """Mean field error on held-out scans: no weights, each stage, and weights by the ground truth."""
     stages = {name: read(options.work / f"{name}.npz") for name in ("supervised", "adjoint")}
     rows: list[dict[str, float]] = []
     for item in pool(options.work / "pool", options.meshes, options.held_out, held_out=True):
@@ -188,23 +188,23 @@ def keep(path: Path, parts: list[np.ndarray]) -> None:
 
 def read(path: Path) -> list[np.ndarray]:
     """Read a network."""
-    with np.load(path, allow_pickle=False) as kept:
-        return [kept[f"part{number}"] for number in range(len(kept.files))]
+    with np.load(path, allow_pickle=False) as parts:
+        return [parts[f"part{number}"] for number in range(len(parts.files))]
 
 
 def keep_moments(optimizer: torch.optim.Adam, step: int, path: Path) -> None:
     """Write the step and the moments of Adam."""
-    found = [optimizer.state[p][name].numpy() for p in optimizer.param_groups[0]["params"] for name in MOMENTS]
-    keep(path, [np.array(step), *found])
+    moments = [optimizer.state[p][name].numpy() for p in optimizer.param_groups[0]["params"] for name in MOMENTS]
+    keep(path, [np.array(step), *moments])
 
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def load_moments(optimizer: torch.optim.Adam, path: Path) -> int:
-    """Read the moments of Adam back; gives the step."""
-    step, *found = read(path)
-    pairs = iter(found)
+    """Read the moments of Adam; returns the step."""
+    step, *arrays = read(path)
+    pairs = iter(arrays)
     for parameter in optimizer.param_groups[0]["params"]:
         moments = {name: torch.from_numpy(next(pairs)) for name in MOMENTS}
         optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}

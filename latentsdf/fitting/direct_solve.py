@@ -12,7 +12,7 @@ import numpy as np
 from ..core.optimize import Stop
 from ..scan.outliers import outlier_fraction, remove_outliers, require_solid
 from ..scan.scan import Scan
-from ..solver.galerkin import SolveConfig, solve
+from ..solver.galerkin import SolveConfig, SolveStop, solve
 from .fitted_field import MINIMUM_POINTS, FitMethod, Fitted
 
 COARSEST, FINEST = 32, 256
@@ -65,8 +65,8 @@ def solve_scan(
             notes = (*notes, f"{fraction:.0%} of the points look like outliers and hardly count")
     solution = solve(unit, config=config, on_level=on_level)
     notes = (*notes, f"{config.resolution} cells an axis, {solution.unknowns:,} unknowns")
-    if solution.stop == "the iterations ran out":
-        notes = (*notes, f"the solve ended at a residual of {solution.residual:.1g}: {solution.stop}")
+    if solution.stop is SolveStop.EXHAUSTED:
+        notes = (*notes, f"the solve ended at a residual of {solution.residual:.1g}: {solution.stop.value}")
     return Fitted(
         sdf=solution.sdf,
         frame=frame,

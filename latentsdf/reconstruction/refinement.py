@@ -19,8 +19,8 @@ from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED, openness
 from ..solver.correction import PRECISION, Correction
 from ..solver.galerkin import SolveConfig, solve
-from ..solver.robust import Robust, isolation_weights
-from ..solver.soft_constraints import prior_at
+from ..solver.robust import Weighting, isolation_weights
+from ..solver.soft_constraints import evaluate_prior
 from ..solver.spline_field import SplineField
 from ..space.shape import Shape
 from .constrained_prior import ConstrainedPrior
@@ -71,7 +71,7 @@ class RefineConfig:
     mirror: bool = True
     """Whether the far side of a scan from one place is guessed by reflection, where the prior is symmetric and no ray
     speaks against it; False leaves it to the prior."""
-    robust: Robust = "geman-mcclure"
+    robust: Weighting = "geman-mcclure"
     """Weights against strays: 'none' trusts every point, 'welsch' gives far ones up entirely."""
     points: int = 100_000
     """Scan points used; a larger scan is subsampled."""
@@ -243,7 +243,7 @@ def _images(trusted: Scan, prior: SDF, held: SDF | None) -> OrientedPoints:
     surface = surface_of(prior, held, _LOOSE)
     if min(len(surface), len(trusted)) < LEAST_POINTS:
         return scan.select(np.arange(0))
-    slope = prior_at(prior, surface).reshape(4, -1)[1:].T
+    slope = evaluate_prior(prior, surface).reshape(4, -1)[1:].T
     length = np.linalg.norm(slope, axis=1, keepdims=True)
     guess = OrientedPoints(surface, slope / np.maximum(length, np.finfo(np.float64).tiny))
     news = np.abs(_values(prior, scan.points)) > _RIGHT
@@ -265,7 +265,7 @@ def _joined(scan: Scan, more: OrientedPoints) -> Scan:
 def _wrong(unit: Scan, prior: SDF, reach: float) -> float:
     """Share of the points where the prior is off by twice the reach or has the other side out."""
     assert unit.normals is not None
-    at = prior_at(prior, unit.points).reshape(4, -1)
+    at = evaluate_prior(prior, unit.points).reshape(4, -1)
     return float(((np.abs(at[0]) > 2 * reach) | (np.einsum("dn,nd->n", at[1:], unit.normals) < 0)).mean())
 
 

@@ -1,8 +1,8 @@
-"""What the neighbourhood of a point says of its reliability, in numbers that no similarity of the scan changes."""
+"""Features of each point's neighbourhood that no similarity of the scan changes, for the learned reliability."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -14,26 +14,26 @@ from ..core.arrays import Array, Indices
 NEAR, WIDE = 10, 40
 """Neighbours in the small and in the large neighbourhood."""
 OWN = 22
-"""Numbers a point has of its own."""
+"""Features of a point itself."""
 FEATURES = 3 * OWN
-"""Numbers a point has in all: its own, their means over its neighbours, and their medians over the scan."""
+"""All features of a point: its own, their means over its neighbours, and their medians over the scan."""
 
 
 def local_features(points: Array, normals: Array | None = None) -> Array:
     """Describe each point by its neighbourhood, for `learned_weights`.
 
-    In two neighbourhoods, which leave out the point itself: how dense they are against the scan and against those of
-    the neighbours, how often the point is itself a neighbour, how flat they are, how far the point lies from their
-    plane, their middle and the planes of its neighbours, how much the planes turn. Then the size of the connected
-    part that the point belongs to, and how given normals agree with the planes and with one another. All of it
-    again as means over the large neighbourhood and as medians over the scan, which tell noise from strays.
+    In two neighbourhoods, which leave out the point itself: their density relative to the scan and to those of the
+    neighbours, how often the point is itself a neighbour, flatness, the distance of the point from their plane, from
+    their mean and from the planes of its neighbours, and the variation of these planes. Then the size of the connected
+    component of the point, and the agreement of given normals with the planes and with one another. All of it again as
+    means over the large neighbourhood and as medians over the scan, which tell noise from outliers.
 
     Args:
         points: (N, 3) in any frame, at least 4.
         normals: (N, 3) unit normals that were given with the points; None when there are none.
 
     Returns:
-        (N, `FEATURES`), finite, from -4 to 4; invariant to shifts, turns and scale.
+        (N, `FEATURES`), finite, from -4 to 4; invariant to translation, rotation and scale.
 
     Raises:
         ValueError: fewer than 4 points.
@@ -45,101 +45,98 @@ def local_features(points: Array, normals: Array | None = None) -> Array:
     # Points that coincide have spacing zero; a millionth of the scan's extent stands for it.
     least = 1e-6 * float(np.ptp(points, axis=0).max()) + np.finfo(np.float64).tiny
     distances = np.maximum(distances, least)
-    small = _hood(points, distances[:, :NEAR], nearest[:, :NEAR])
-    large = _hood(points, distances, nearest)
-    columns = [*_shape(points, small), *_shape(points, large), _part_sizes(small), *_agreement(normals, small, large)]
-    own = np.clip(np.stack(columns, 1), -4.0, 4.0)
-    around = _mean_over(large.nearest) @ own
-    return np.concatenate([own, around, np.broadcast_to(np.median(own, axis=0), own.shape)], 1)
+    small = _fit_neighbourhoods(points, distances[:, :NEAR], nearest[:, :NEAR])
+    large = _fit_neighbourhoods(points, distances, nearest)
+    columns = [*_shape_features(points, small), *_shape_features(points, large), _component_sizes(small)]
+    own = np.clip(np.stack([*columns, *_normal_features(normals, small, large)], 1), -4.0, 4.0)
+    means = _averaging_matrix(large.nearest) @ own
+    return np.concatenate([own, means, np.broadcast_to(np.median(own, axis=0), own.shape)], 1)
 
 
-@dataclass(frozen=True, eq=False)
-class _Hood:
+class _Neighbourhoods(NamedTuple):
     """The k nearest neighbours of each point and the plane through them.
 
     Attributes:
         nearest: (N, k) rows, the point itself left out.
         distances: (N, k) to them.
         spacing: (N,) mean of the distances.
-        middle: (N, 3) of the neighbours.
-        spreads: (N, 3) standard deviations along the axes, least first.
+        mean: (N, 3) of the neighbours.
+        spreads: (N, 3) standard deviations along the principal axes, least first.
         normal: (N, 3) the axis of the least spread, sign arbitrary.
     """
 
     nearest: Indices
     distances: Array
     spacing: Array
-    middle: Array
+    mean: Array
     spreads: Array
     normal: Array
 
 
-def _hood(points: Array, distances: Array, nearest: Indices) -> _Hood:
+def _fit_neighbourhoods(points: Array, distances: Array, nearest: Indices) -> _Neighbourhoods:
     count, k = nearest.shape
-    middle, moments = np.empty((count, 3)), np.empty((count, 3, 3))
+    mean, moments = np.empty((count, 3)), np.empty((count, 3, 3))
     for part in np.array_split(np.arange(count), 1 + count // 20_000):
         local = points[nearest[part]]
-        middle[part] = local.mean(1)
-        local = local - middle[part][:, None]
+        mean[part] = local.mean(1)
+        local = local - mean[part][:, None]
         moments[part] = local.transpose(0, 2, 1) @ local / k
-    spreads, axes = np.linalg.eigh(moments)
-    return _Hood(nearest, distances, distances.mean(1), middle, np.sqrt(np.maximum(spreads, 0.0)), axes[:, :, 0])
+    variances, axes = np.linalg.eigh(moments)
+    spreads = np.sqrt(np.maximum(variances, 0.0))
+    return _Neighbourhoods(nearest, distances, distances.mean(1), mean, spreads, axes[:, :, 0])
 
 
-def _shape(points: Array, hood: _Hood) -> list[Array]:
-    """Nine numbers (N,) of one neighbourhood."""
+def _shape_features(points: Array, hood: _Neighbourhoods) -> list[Array]:
+    """Nine features (N,) of one neighbourhood."""
     count, k = hood.nearest.shape
-    average = _mean_over(hood.nearest)
-    away = points - hood.middle
-    residual = np.abs(np.einsum("nd,nd->n", away, hood.normal))
+    offset = points - hood.mean
+    residual = np.abs(np.einsum("nd,nd->n", offset, hood.normal))
     thickness = hood.spreads[:, 0] + 0.02 * hood.spacing
-    to_planes, turns = np.empty(count), np.empty(count)
+    to_planes, variation = np.empty(count), np.empty(count)
     for part in np.array_split(np.arange(count), 1 + count // 20_000):
         near = hood.nearest[part]
-        steps = points[part][:, None] - hood.middle[near]
-        to_planes[part] = np.median(np.abs(np.einsum("nkd,nkd->nk", steps, hood.normal[near])), axis=1)
-        turns[part] = 1.0 - np.abs(np.einsum("nkd,nd->nk", hood.normal[near], hood.normal[part])).mean(1)
-    named = np.bincount(hood.nearest.reshape(-1), minlength=count) / k
+        offsets = points[part][:, None] - hood.mean[near]
+        to_planes[part] = np.median(np.abs(np.einsum("nkd,nkd->nk", offsets, hood.normal[near])), axis=1)
+        variation[part] = 1.0 - np.abs(np.einsum("nkd,nd->nk", hood.normal[near], hood.normal[part])).mean(1)
+    in_degree = np.bincount(hood.nearest.reshape(-1), minlength=count) / k
     return [
         np.log(hood.spacing / np.median(hood.spacing)),
-        np.log(hood.spacing / (average @ hood.spacing)),
-        2.0 * named - 2.0,
+        np.log(hood.spacing / (_averaging_matrix(hood.nearest) @ hood.spacing)),
+        2.0 * in_degree - 2.0,
         3.0 * hood.spreads[:, 0] / hood.spacing,
         2.0 * hood.spreads[:, 1] / np.maximum(hood.spreads[:, 2], 1e-3 * hood.spacing),
         np.log(residual / thickness + 0.05),
-        2.0 * np.sqrt(np.einsum("nd,nd->n", away, away)) / hood.spacing,
+        2.0 * np.sqrt(np.einsum("nd,nd->n", offset, offset)) / hood.spacing,
         np.log(to_planes / hood.spacing + 0.01),
-        4.0 * turns,
+        4.0 * variation,
     ]
 
 
-def _part_sizes(hood: _Hood) -> Array:
-    """Logarithm of the share of the points in each point's connected part, (N,).
+def _component_sizes(hood: _Neighbourhoods) -> Array:
+    """Half the logarithm of the share of the points in each point's connected component, (N,).
 
     Mutual neighbours are connected where they are no farther apart than three times the scan's median spacing.
     """
     count, k = hood.nearest.shape
-    reach = 3.0 * np.median(hood.distances.mean(1))
-    linked = hood.distances <= reach
+    linked = hood.distances <= 3.0 * np.median(hood.distances.mean(1))
     rows = np.repeat(np.arange(count), k).reshape(count, k)[linked]
     graph = sparse.csr_array((np.ones(len(rows)), (rows, hood.nearest[linked])), shape=(count, count))
-    _, part = csgraph.connected_components(graph.multiply(graph.T), directed=False)
-    return 0.5 * np.log(np.bincount(part)[part] / count)
+    _, component = csgraph.connected_components(graph.multiply(graph.T), directed=False)
+    return 0.5 * np.log(np.bincount(component)[component] / count)
 
 
-def _agreement(normals: Array | None, small: _Hood, large: _Hood) -> list[Array]:
-    """Whether there are normals, and how each agrees with the planes and with its neighbours': three numbers (N,)."""
+def _normal_features(normals: Array | None, small: _Neighbourhoods, large: _Neighbourhoods) -> list[Array]:
+    """Whether there are normals, and how each agrees with the planes and with its neighbours': three features (N,)."""
     if normals is None:
         return [np.zeros(len(small.spacing))] * 3
-    agreed = np.empty(len(normals))
+    agreement = np.empty(len(normals))
     for part in np.array_split(np.arange(len(normals)), 1 + len(normals) // 20_000):
-        facing = np.einsum("nkd,nd->nk", normals[small.nearest[part]], normals[part])
-        agreed[part] = facing.mean(1)
+        agreement[part] = np.einsum("nkd,nd->nk", normals[small.nearest[part]], normals[part]).mean(1)
     with_plane = np.maximum(*(np.abs(np.einsum("nd,nd->n", normals, hood.normal)) for hood in (small, large)))
-    return [np.ones(len(normals)), 2.0 * with_plane, 2.0 * agreed]
+    return [np.ones(len(normals)), 2.0 * with_plane, 2.0 * agreement]
 
 
-def _mean_over(nearest: Indices) -> sparse.csr_array:
+def _averaging_matrix(nearest: Indices) -> sparse.csr_array:
     """The matrix (N, N) that takes means over neighbours."""
     count, k = nearest.shape
     pointer = np.arange(0, count * k + 1, k)

@@ -1,4 +1,4 @@
-"""Several views of one object as one scan, each normal facing the sensor that saw its point."""
+"""Registered views of one object merged into one scan, each normal facing the sensor of its view."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .scan import Scan
 
 
 def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
-    """One scan with normals from views of one object, each with its own sensor.
+    """Merge views of one object, each with its own sensor, into one scan with normals.
 
-    Planes are laid through the points of all views together, and each normal faces the sensor that saw its point: no
-    orientation has to be guessed. Normals that the views bring are not used.
+    Planes are fitted to the points of all views together, and each normal faces the sensor that saw its point: no
+    orientation has to be guessed. Normals that the views have are not used.
 
     Args:
         views: scans in one frame and unit, each with its sensor.
         neighbours: as for `estimate_normals`.
 
     Returns:
-        All points in the order of the views, with normals and the place that each was seen from; cropped if a view is.
+        All points in the order of the views, with normals and the sensor of each point; cropped if a view is.
 
     Raises:
         ValueError: no view, or one without a sensor.
@@ -37,8 +37,7 @@ def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
         if view.sensor is None:
             raise ValueError(f"view {number} ({view.name or 'no name'}) has no sensor; give it where it was seen from")
         sensors.append(np.broadcast_to(view.sensor, view.points.shape))
-    points = np.concatenate([view.points for view in views])
-    directions, nearest = estimate_normals(points, neighbours)
-    places, cropped = np.concatenate(sensors), any(view.cropped for view in views)
-    normals = orient_normals(points, directions, nearest, places)
-    return Scan(points, normals, places, name=views[0].name, cropped=cropped)
+    points, sensor = np.concatenate([view.points for view in views]), np.concatenate(sensors)
+    directions, around = estimate_normals(points, neighbours)
+    normals = orient_normals(points, directions, around, sensor)
+    return Scan(points, normals, sensor, name=views[0].name, cropped=any(view.cropped for view in views))

@@ -1,40 +1,47 @@
-"""What every fit to a scan does first: fewer points where there are too many, none twice, no strays."""
+"""Removal of repeated, excess and outlying points before a fit, and refusal of scans that bound no solid."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from .reliability import learned_weights
 from .scan import Scan
 
 _RANK = 8
-_LOOKED_AT = 30_000
-_USUAL, _AWAY = 3.0, 0.5
-"""Points with so much of the scan's diagonal between them and their neighbours do not belong to it, however few."""
-STRAY, MANY = 0.3, 0.01
-"""Reliability below which a point looks like a stray, and the share of such points from which on they are believed to
-be some. Fewer are more often the only points of a part that was hardly seen, and there each of them counts."""
+_SAMPLE = 30_000
+"""Points that the share of outliers is estimated from."""
+_TYPICAL, _REMOTE = 3.0, 0.5
+"""A point is remote if its neighbour of rank 8 is farther than half the diagonal of the core: the points whose own is
+within three times the median."""
+OUTLIER, MIN_FRACTION = 0.3, 0.01
+"""Reliability below which a point looks like an outlier, and the share of such points from which on they count as some.
+Fewer are more often the only points of a part that was hardly seen, and there each of them is needed."""
 
 
 def outlier_fraction(scan: Scan, seed: int = 0) -> float:
-    """Share of the points that look like strays (`solver.learned_weights`); 0 where it is too small to believe it."""
-    some = scan.subsampled(_LOOKED_AT, seed)
-    share = float((learned_weights(some.points, some.normals) < STRAY).mean())
-    return share if share > MANY else 0.0
+    """Share of the points whose `learned_weights` are below `OUTLIER`; 0 where it is at most `MIN_FRACTION`.
+
+    Args:
+        scan: in any frame.
+        seed: of the subsampling of a large scan.
+    """
+    sample = scan.subsampled(_SAMPLE, seed)
+    share = float((learned_weights(sample.points, sample.normals) < OUTLIER).mean())
+    return share if share > MIN_FRACTION else 0.0
 
 
 def remove_outliers(scan: Scan, most: int, outliers: float, least: int, seed: int = 0) -> Scan:
-    """The scan with at most so many points, each once and in a fixed order, and without points far from all others.
+    """Remove repeated points, points beyond a number, and points far from all others; sort the rest.
 
     Args:
         scan: as loaded.
         most: points kept; a larger scan is subsampled.
-        outliers: of a scan with strays (`stray_share`), points are dropped where the neighbour of rank 8 is farther
-            than this many times the usual; 0 keeps them, as does a scan of which fewer than `least` would be left.
-            Points half the scan's diagonal away from all others (a camera's invalid ones at the origin) always go.
+        outliers: of a scan with outliers (`outlier_fraction`), points are dropped where the neighbour of rank 8 is
+            farther than this many times the median; 0 keeps them, as does a scan of which fewer than `least` would be
+            left. Points half the scan's diagonal away from all others (a camera's invalid ones at the origin) always
+            go.
         least: distinct points that a surface needs.
         seed: of the subsampling.
 
@@ -57,31 +64,31 @@ def remove_outliers(scan: Scan, most: int, outliers: float, least: int, seed: in
         )
     scan = scan.select(first)
     if len(scan) > _RANK:
-        reach = _to_neighbours(scan)
-        core = scan.points[reach <= _USUAL * np.median(reach)]
-        near = np.flatnonzero(reach <= _AWAY * np.linalg.norm(np.ptp(core, axis=0)))
+        distances = _rank_distances(scan)
+        core = scan.points[distances <= _TYPICAL * np.median(distances)]
+        near = np.flatnonzero(distances <= _REMOTE * np.linalg.norm(np.ptp(core, axis=0)))
         if least <= len(near) < len(scan):
             notes.append(f"{len(scan) - len(near):,} of {len(scan):,} points dropped: far away from the scan")
             scan = scan.select(near)
     if outliers and len(scan) > _RANK:
-        reach = _to_neighbours(scan)
-        kept = np.flatnonzero(reach <= outliers * np.median(reach))
-        if least <= len(kept) < len(scan) and outlier_fraction(scan, seed):
-            notes.append(f"{len(scan) - len(kept):,} of {len(scan):,} points dropped: far from all others")
-            scan = scan.select(kept)
+        distances = _rank_distances(scan)
+        inliers = np.flatnonzero(distances <= outliers * np.median(distances))
+        if least <= len(inliers) < len(scan) and outlier_fraction(scan, seed):
+            notes.append(f"{len(scan) - len(inliers):,} of {len(scan):,} points dropped: far from all others")
+            scan = scan.select(inliers)
     return replace(scan, notes=tuple(notes))
 
 
-def _to_neighbours(scan: Scan) -> np.ndarray:
+def _rank_distances(scan: Scan) -> np.ndarray:
     """Distances (M,) to the neighbours of rank 8."""
-    return np.asarray(KDTree(scan.points).query(scan.points, _RANK + 1)[0])[:, -1]
+    return np.asarray(scan.tree.query(scan.points, _RANK + 1)[0])[:, -1]
 
 
 def require_solid(scan: Scan) -> Scan:
-    """The scan as it is.
+    """Refuse a scan that bounds no solid; any other is returned as it is.
 
     Raises:
-        ValueError: all its points lie in one plane or on one line, so that they bound no solid.
+        ValueError: all its points lie in one plane or on one line.
     """
     extent = np.linalg.svd(scan.points - scan.points.mean(0), compute_uv=False)
     if not extent[2] > 1e-4 * extent[0]:

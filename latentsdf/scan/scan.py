@@ -1,4 +1,4 @@
-"""Point clouds of a surface: load and clean them."""
+"""Point clouds of a surface: loading, validation, and cached estimates of their geometry."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ from .neighbourhoods import neighbour_distances, noise_level
 from .winding import openness
 
 SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
-"""The file endings that `Scan.load` reads as point clouds; a mesh of any kind is sampled."""
+"""File endings that `Scan.load` reads as point clouds; a mesh of any kind is sampled."""
 
 MESH_POINTS = 50_000
-"""Points taken on the surface when a mesh is loaded as a scan."""
+"""Surface samples of a mesh that is loaded as a scan."""
 _NEIGHBOURS = 6
-"""Points need more than this many others for their openness."""
+"""Openness needs more points than this."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """Points measured on a surface, cleaned: every kept number is finite, every kept normal has length one.
+    """Points measured on a surface: every number is finite, every normal has length one; rows that fail are dropped.
 
     Attributes:
         points: (M, 3) in the scan's own units.
         normals: (M, 3) unit normals, outward, or None.
-        sensor: (3,) where the points were seen from, or (M, 3) where each one was, if from several places; None when
-            unknown.
+        sensor: position (3,) that the points were seen from, or (M, 3) of each one; None when unknown.
         name: for messages.
-        notes: what the cleaning did, one line each.
-        cropped: whether the sensor may have missed parts of the shape that it faced (cut away, hidden by other things,
-            too dark). If not, what it looked past without meeting a point is taken to be empty.
+        notes: changes made to the points, one line each.
+        cropped: whether the sensor may have missed parts of the shape that it faced (cut away, occluded by other
+            objects, too dark). If not, rays that met no point are taken for free space.
 
     Raises:
         ValueError: shapes do not fit, or no finite point is left.
@@ -59,7 +58,7 @@ class Scan:
         points = np.array(self.points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"{label}: points must have shape (M, 3), got {points.shape}")
-        good = np.isfinite(points).all(1)
+        valid = np.isfinite(points).all(1)
         normals, notes = None, tuple(self.notes)
         if self.normals is not None:
             normals = np.array(self.normals, dtype=np.float64)
@@ -68,13 +67,13 @@ class Scan:
             with np.errstate(invalid="ignore"):
                 lengths = np.linalg.norm(normals, axis=1)
             usable = np.isfinite(lengths) & (lengths > 0)
-            if not usable[good].any():
+            if not usable[valid].any():
                 normals, notes = None, (*notes, "all normals are zero or not finite; the scan has none")
             else:
-                good &= usable
-                normals = normals[good] / lengths[good, None]
-        dropped = int((~good).sum())
-        if not good.any():
+                valid &= usable
+                normals = normals[valid] / lengths[valid, None]
+        dropped = int((~valid).sum())
+        if not valid.any():
             raise ValueError(f"{label}: none of its {len(points)} points is finite; export the scan again")
         if dropped:
             notes = (*notes, f"{dropped} of {len(points)} points dropped: not finite or without a normal")
@@ -85,8 +84,8 @@ class Scan:
                     f"{label}: the sensor must be 3 finite numbers, or as many for each of {len(points)} points, "
                     f"got {self.sensor}"
                 )
-            sensor = sensor if sensor.ndim == 1 else sensor[good]
-        object.__setattr__(self, "points", points[good])
+            sensor = sensor if sensor.ndim == 1 else sensor[valid]
+        object.__setattr__(self, "points", points[valid])
         object.__setattr__(self, "normals", normals)
         object.__setattr__(self, "sensor", sensor)
         object.__setattr__(self, "notes", notes)
@@ -117,7 +116,7 @@ class Scan:
         return openness(self.points, self.normals, self.neighbour_distances, self.noise)
 
     def with_normals(self, seed: int = 0) -> Scan:
-        """This scan where it has normals, else one with normals estimated: facing the sensor, without one outward.
+        """Estimate and orient normals where the scan has none: towards its sensor, or outward (`outward_normals`).
 
         Args:
             seed: of the orientation.
@@ -127,7 +126,7 @@ class Scan:
         """
         if self.normals is not None:
             return self
-        from .normals import outward_normals  # here, since it imports torch
+        from .normals import outward_normals  # imports torch, which reading a scan does not need
 
         normals = outward_normals(
             self.points, self.sensor, seed=seed, tree=self.tree, distances=self.neighbour_distances, noise=self.noise
@@ -167,24 +166,18 @@ class Scan:
         if table is None:
             points, normals = surface_samples(load_mesh(path), MESH_POINTS, seed)
             return Scan(
-                points,
-                normals,
-                name=path.stem,
-                notes=(f"{path.name} is a mesh: {MESH_POINTS} points sampled",),
+                points, normals, name=path.stem, notes=(f"{path.name} is a mesh: {MESH_POINTS} points sampled",)
             )
         if len(table) == 0:
             raise ValueError(f"{path.name}: the scan is empty (no points)")
         return Scan(table[:, :3], table[:, 3:6] if table.shape[1] >= 6 else None, name=path.stem)
 
     def frame(self) -> Frame:
-        """The frame in which the points fill the unit bounding sphere."""
+        """Frame in which the points fill the unit bounding sphere."""
         return Frame.around(self.points)
 
     def transformed(self, frame: Frame) -> Scan:
-        """This scan in the unit coordinates of a frame that is given in the scan's units.
-
-        Estimates of noise, spacing and openness that are there already come along.
-        """
+        """This scan in the unit coordinates of a frame given in the scan's units, with all estimates made so far."""
         normals = None if self.normals is None else self.normals @ frame.rotation.T
         sensor = None if self.sensor is None else frame.to_unit(self.sensor)
         scan = replace(self, points=frame.to_unit(self.points), normals=normals, sensor=sensor)
@@ -194,7 +187,11 @@ class Scan:
         return scan
 
     def subsampled(self, count: int, seed: int = 0) -> Scan:
-        """At most `count` of the points, drawn at random without repetition."""
+        """At most `count` of the points, at random without repetition.
+
+        Raises:
+            ValueError: a count below 1.
+        """
         if count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         if count >= len(self):
@@ -202,7 +199,7 @@ class Scan:
         return self.select(np.random.default_rng(seed).choice(len(self), count, replace=False))
 
     def select(self, rows: NDArray) -> Scan:
-        """Some of the points (indices or a mask), in the order asked for."""
+        """The points of some rows (indices in any order, or a mask)."""
         normals = None if self.normals is None else self.normals[rows]
         sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]
         return replace(self, points=self.points[rows], normals=normals, sensor=sensor)

@@ -1,170 +1,159 @@
-"""Planes of symmetry of a shape that a sensor saw from one side, and what they say of the other."""
+"""Planes of reflective symmetry of a partly scanned shape, and mirror images of the scan in them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Indices, Mask
 from .neighbourhoods import neighbour_distances
 from .visibility import refuted_by_sensor
 
 _AXES = np.array(
     [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1), (0, 1, -1)], float
 )
-_ROUNDS = 20
-_STIFF = 1e-3
-"""Of a plane where the surface leaves it open (a lathe has as many as one likes): mean squared slope added."""
-_LOOKED_AT = 1500
-"""Points of each kind that planes are moved by."""
+_ITERATIONS = 20
+"""Of iterated closest points, in each of the two stages."""
+_DAMPING = 1e-3
+"""Mean squared slope added to the normal equations, where the surface leaves a plane free (solids of revolution)."""
+_SAMPLE = 1500
+"""Points of the surface and of the scan that planes are fitted to."""
 _TRIMMED = 0.8
-_APART = 0.05
-"""Farther than this from the surface (unit frame) a reflected point has no partner."""
-_UNLIKE = 0.3
-"""A surface of which a larger share has no partner is not symmetric."""
-_TOUCH, _OVERLAP = 0.04, 0.15
-"""Mirrored points this near to scanned ones are the same surface; by such a share of them a plane is corrected."""
-_REFUTED = 0.05
-"""A plane that puts a larger share of the points where the sensor saw nothing is wrong."""
-_FACING = 0.7
-"""Least cosine between the normals of partners."""
-_SLACK = 0.02
-_ALIKE, _SQUARE = 0.98, 0.3
-_LEAST_WAY = 0.02
-"""Mirrored points nearer than this to scanned ones say nothing new."""
+"""Share of the pairs that a step uses, the nearest ones."""
+_UNPAIRED, _ASYMMETRIC = 0.05, 0.3
+"""A reflected point farther than this from the surface (unit frame) has no partner; a surface of which a larger share
+has none is not symmetric."""
+_NEAR, _OVERLAP, _FACING = 0.04, 0.15, 0.7
+"""Mirrored points this near to scanned ones, with at least this cosine between normals, are the same surface; by such a
+share of them a plane is refined."""
+_REFUTED, _SLACK = 0.05, 0.02
+"""A plane that puts a larger share of the points into free space is wrong; how far in front of a point that begins."""
+_SAME, _PERPENDICULAR = 0.98, 0.3
+"""Cosines of normals above which planes are the same, and below which they count as perpendicular."""
+_LEAST_DISTANCE = 0.02
+"""Mirrored points nearer than this to scanned ones add no information."""
 
 
-class Mirror(NamedTuple):
-    """A plane: normal . x = offset.
-
-    Attributes:
-        normal: (3,) of length one.
-        offset: along it.
-    """
+class MirrorPlane(NamedTuple):
+    """The plane normal . x = offset, with a normal (3,) of length one."""
 
     normal: Array
     offset: float
 
-    def points(self, points: Array) -> Array:
-        """Points (N, 3) on the other side."""
+    def reflect_points(self, points: Array) -> Array:
+        """Mirror images (N, 3) of points (N, 3): x - 2 (normal . x - offset) normal."""
         return points - 2.0 * (points @ self.normal - self.offset)[:, None] * self.normal
 
-    def directions(self, directions: Array) -> Array:
-        """Directions (N, 3) as the mirror shows them."""
+    def reflect_directions(self, directions: Array) -> Array:
+        """Mirror images (N, 3) of directions (N, 3): d - 2 (normal . d) normal."""
         return directions - 2.0 * (directions @ self.normal)[:, None] * self.normal
 
 
 class OrientedPoints(NamedTuple):
-    """Points of a surface.
-
-    Attributes:
-        points: (N, 3).
-        normals: (N, 3) of length one, outward.
-    """
+    """Points (N, 3) of a surface and their outward unit normals (N, 3)."""
 
     points: Array
     normals: Array
 
-    def some(self) -> OrientedPoints:
-        """No more of them than planes are moved by."""
-        rows = np.random.default_rng(0).permutation(len(self.points))[:_LOOKED_AT]
-        return self.select(rows)
+    def subsample(self) -> OrientedPoints:
+        """At most as many of them as planes are fitted to, at random."""
+        return self.select(np.random.default_rng(0).permutation(len(self.points))[:_SAMPLE])
 
-    def select(self, rows: NDArray) -> OrientedPoints:
-        """Some of them."""
+    def select(self, rows: Indices) -> OrientedPoints:
+        """The points of some rows."""
         return OrientedPoints(self.points[rows], self.normals[rows])
 
 
-def symmetry_planes(surface: OrientedPoints, scan: OrientedPoints, sensor: Array) -> list[Mirror]:
-    """Planes about which a guessed surface is symmetric and that no ray of the sensor speaks against, best first.
+def symmetry_planes(surface: OrientedPoints, scan: OrientedPoints, sensor: Array) -> list[MirrorPlane]:
+    """Find planes in which a guessed surface is symmetric and that no sensor ray refutes, best first.
 
-    From nine planes along and between the axes, iterated closest points (to planes: Chen and Medioni 1991) move each to
-    where it reflects the surface best on to itself, and then to where it reflects the scan on to itself as far as the
-    two overlap. (Completion by symmetry: Thrun and Wegbreit, ICCV 2005; here the symmetry is that of the guess.)
+    From nine planes along and between the axes, iterated closest points (point to plane: Chen and Medioni 1991) align
+    each so that it reflects the surface on to itself, and then the scan on to itself where the two overlap. (Completion
+    by symmetry: Thrun and Wegbreit, ICCV 2005; here the symmetry is that of the guess.)
 
     Args:
-        surface: the guess, in the unit frame, set on the axes.
-        scan: what was seen, same frame.
-        sensor: (3,) where from, or (M, 3) for each point.
+        surface: the guess, in the unit frame, aligned with the axes.
+        scan: measured points, same frame.
+        sensor: (3,) where they were seen from, or (M, 3) for each point.
     """
-    whole, seen = KDTree(surface.points), KDTree(scan.points)
+    surface_tree, scan_tree = KDTree(surface.points), KDTree(scan.points)
     middle = (surface.points.max(0) + surface.points.min(0)) / 2
-    part, some = surface.some(), scan.some()
-    found: list[tuple[float, Mirror]] = []
+    sample, scan_sample = surface.subsample(), scan.subsample()
+    scored: list[tuple[float, MirrorPlane]] = []
     for axis in _AXES / np.linalg.norm(_AXES, axis=1, keepdims=True):
-        plane = Mirror(axis, float(axis @ middle))
-        for _ in range(_ROUNDS):
-            distance, partner = (np.asarray(found) for found in whole.query(plane.points(part.points)))
-            kept = np.flatnonzero(distance <= np.quantile(distance, _TRIMMED))
-            plane = _moved(plane, part.points[kept], surface.select(partner[kept]))
-        unlike = float((np.asarray(whole.query(plane.points(part.points))[0]) > _APART).mean())
-        if unlike > _UNLIKE:
+        plane = MirrorPlane(axis, float(axis @ middle))
+        for _ in range(_ITERATIONS):
+            distance, partner = (np.asarray(part) for part in surface_tree.query(plane.reflect_points(sample.points)))
+            pairs = np.flatnonzero(distance <= np.quantile(distance, _TRIMMED))
+            plane = _icp_step(plane, sample.points[pairs], surface.select(partner[pairs]))
+        distance = np.asarray(surface_tree.query(plane.reflect_points(sample.points))[0])
+        unpaired = float((distance > _UNPAIRED).mean())
+        if unpaired > _ASYMMETRIC:
             continue
-        plane = _by_overlap(plane, some, scan, seen)
-        refuted = float(refuted_by_sensor(scan.points, sensor, plane.points(some.points), 1.5 * _SLACK).mean())
+        plane = _refine_by_overlap(plane, scan_sample, scan, scan_tree)
+        images = plane.reflect_points(scan_sample.points)
+        refuted = float(refuted_by_sensor(scan.points, sensor, images, 1.5 * _SLACK).mean())
         if refuted <= _REFUTED:
-            found.append((refuted + 0.3 * unlike, plane))
-    best: list[Mirror] = []
-    for _, plane in sorted(found, key=lambda item: item[0]):
-        if all(abs(plane.normal @ other.normal) < _ALIKE for other in best):
+            scored.append((refuted + 0.3 * unpaired, plane))
+    best: list[MirrorPlane] = []
+    for _, plane in sorted(scored, key=lambda item: item[0]):
+        if all(abs(plane.normal @ other.normal) < _SAME for other in best):
             best.append(plane)
     return best
 
 
-def mirror_images(
-    scan: OrientedPoints, news: NDArray[np.bool_], sensor: Array, mirrors: list[Mirror]
-) -> OrientedPoints:
-    """Mirror images of points where the scan has none and the sensor could not see.
+def mirror_images(scan: OrientedPoints, chosen: Mask, sensor: Array, mirrors: list[MirrorPlane]) -> OrientedPoints:
+    """Mirror images of points in regions without scanned points that the sensor could not see.
 
-    Of several planes the first is taken, a second one square to it, and both after each other.
+    Of several planes the first is used, a second one perpendicular to it, and both after each other.
 
     Args:
-        scan: what was seen, M points.
-        news: (M,) which of them are worth a mirror image.
-        sensor: (3,) where from, or (M, 3) for each point, same frame.
-        mirrors: as `mirrors_of` gives them.
+        scan: M measured points, in the unit frame.
+        chosen: (M,) which of them are mirrored.
+        sensor: (3,) where they were seen from, or (M, 3) for each point, same frame.
+        mirrors: as `symmetry_planes` returns them.
     """
-    rows = np.flatnonzero(news)
+    rows = np.flatnonzero(chosen)
     sets = [scan.select(rows)]
     if not mirrors or not len(rows):
         return scan.select(rows[:0])
-    for plane in mirrors[:1] + [other for other in mirrors[1:] if abs(other.normal @ mirrors[0].normal) < _SQUARE][:1]:
-        sets += [OrientedPoints(plane.points(some.points), plane.directions(some.normals)) for some in sets]
-    found = OrientedPoints(*(np.concatenate(parts) for parts in zip(*sets[1:], strict=True)))
-    new = max(_LEAST_WAY, float(np.median(neighbour_distances(scan.points))))
-    kept = np.asarray(KDTree(scan.points).query(found.points)[0]) > new
-    kept &= (np.abs(found.points) < 1).all(1) & ~refuted_by_sensor(scan.points, sensor, found.points, _SLACK)
-    return found.select(np.flatnonzero(kept))
+    second = [plane for plane in mirrors[1:] if abs(plane.normal @ mirrors[0].normal) < _PERPENDICULAR][:1]
+    for plane in (mirrors[0], *second):
+        sets += [OrientedPoints(plane.reflect_points(p), plane.reflect_directions(n)) for p, n in sets]
+    images = OrientedPoints(*(np.concatenate(parts) for parts in zip(*sets[1:], strict=True)))
+    least = max(_LEAST_DISTANCE, float(np.median(neighbour_distances(scan.points))))
+    hidden = np.asarray(KDTree(scan.points).query(images.points)[0]) > least
+    hidden &= (np.abs(images.points) < 1).all(1) & ~refuted_by_sensor(scan.points, sensor, images.points, _SLACK)
+    return images.select(np.flatnonzero(hidden))
 
 
-def _moved(plane: Mirror, points: Array, partners: OrientedPoints) -> Mirror:
-    """The plane after a least squares step of the distances of reflected points (N, 3) to the planes of partners."""
+def _icp_step(plane: MirrorPlane, points: Array, partners: OrientedPoints) -> MirrorPlane:
+    """One Gauss-Newton step of the distances of reflected points (N, 3) to the tangent planes of their partners."""
     normal, offset = plane
-    side = np.linalg.svd(normal[None])[2][1:]
-    facing, away = partners.normals @ normal, points @ normal - offset
-    slopes = [-2.0 * ((points @ way) * facing + away * (partners.normals @ way)) for way in side]
+    tangents = np.linalg.svd(normal[None])[2][1:]
+    facing, height = partners.normals @ normal, points @ normal - offset
+    slopes = [-2.0 * ((points @ tangent) * facing + height * (partners.normals @ tangent)) for tangent in tangents]
     jacobian = np.stack([*slopes, 2.0 * facing], 1)
-    residual = np.einsum("nd,nd->n", partners.normals, plane.points(points) - partners.points)
-    curvature = jacobian.T @ jacobian
-    step = np.linalg.solve(curvature + _STIFF * len(points) * np.eye(3), -(jacobian.T @ residual))
-    turned = normal + step[:2] @ side
-    length = float(np.linalg.norm(turned))
-    return Mirror(turned / length, (offset + float(step[2])) / length)
+    residual = np.einsum("nd,nd->n", partners.normals, plane.reflect_points(points) - partners.points)
+    hessian = jacobian.T @ jacobian + _DAMPING * len(points) * np.eye(3)
+    step = np.linalg.solve(hessian, -(jacobian.T @ residual))
+    tilted = normal + step[:2] @ tangents
+    length = float(np.linalg.norm(tilted))
+    return MirrorPlane(tilted / length, (offset + float(step[2])) / length)
 
 
-def _by_overlap(plane: Mirror, some: OrientedPoints, scan: OrientedPoints, seen: KDTree) -> Mirror:
-    """The plane corrected by the part of the scan that it reflects on to the scan, if there is enough of it."""
-    better = plane
-    for _ in range(_ROUNDS):
-        distance, partner = (np.asarray(found) for found in seen.query(better.points(some.points)))
-        same = np.einsum("nd,nd->n", better.directions(some.normals), scan.normals[partner]) > _FACING
-        kept = np.flatnonzero((distance < _TOUCH) & same)
-        if len(kept) < _OVERLAP * len(some.points):
-            return better
-        better = _moved(better, some.points[kept], scan.select(partner[kept]))
-        if better.normal @ plane.normal < _ALIKE:
+def _refine_by_overlap(plane: MirrorPlane, sample: OrientedPoints, scan: OrientedPoints, tree: KDTree) -> MirrorPlane:
+    """Refine a plane by the part of the scan that it reflects on to the scan, where there is enough of it."""
+    refined = plane
+    for _ in range(_ITERATIONS):
+        distance, partner = (np.asarray(part) for part in tree.query(refined.reflect_points(sample.points)))
+        cosine = np.einsum("nd,nd->n", refined.reflect_directions(sample.normals), scan.normals[partner])
+        pairs = np.flatnonzero((distance < _NEAR) & (cosine > _FACING))
+        if len(pairs) < _OVERLAP * len(sample.points):
+            return refined
+        refined = _icp_step(refined, sample.points[pairs], scan.select(partner[pairs]))
+        if refined.normal @ plane.normal < _SAME:
             return plane
-    return better
+    return refined

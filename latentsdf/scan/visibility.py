@@ -1,75 +1,79 @@
-"""What a sensor shows by what it did not see: rays that met no surface, or met one farther back."""
+"""Free space of a scan: queries on sensor rays that met no surface, or met one farther back."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Mask
 
 _RANK = 8
-_CLEAR = 2.0
-"""Times the usual angle to the neighbour of that rank by which a ray is clear of all points."""
-_ABOUT = 4
-"""Points next to a ray that say how far it goes."""
-_VIEW = 50
-"""Fewer points from one place are no view that says by its gaps what is not there."""
+_CLEARANCE = 2.0
+"""A ray meets no surface if it is this many times farther from all points, as an angle, than they usually are from
+their neighbour of rank `_RANK`."""
+_DEPTH_NEIGHBOURS = 4
+"""Points nearest to a ray, whose least depth is that of the surface on it."""
+_MIN_POINTS = 50
+"""Views of fewer points are ignored: their gaps are no evidence of free space."""
 
 
-def in_free_space(points: Array, sensor: Array, places: Array) -> NDArray[np.bool_]:
-    """Whether places lie beside everything that a sensor saw, before it or behind.
+def in_free_space(points: Array, sensor: Array, queries: Array) -> Mask:
+    """Tell which queries lie on sensor rays that meet no surface, in front of its depth or behind.
 
     Source: this library's; the silhouette of space carving (Kutulakos and Seitz 2000), of points instead of pixels.
 
     Args:
-        points: (M, 3) that were seen, M at least 2.
-        sensor: (3,) from where, or (M, 3) where each was, same frame.
-        places: (N, 3).
+        points: (M, 3) of the scan, M at least 2, in any frame.
+        sensor: (3,) where they were seen from, or (M, 3) where each was, same frame.
+        queries: (N, 3), same frame.
 
     Returns:
-        (N,), true where the ray through a place from some view is clear of that view's points, twice the angle at which
-        they usually have eight neighbours.
+        (N,), true where the ray to a query from some view is farther from all directions of that view's points than
+        twice the angle at which they usually have eight neighbours.
     """
-    found = np.zeros(len(places), dtype=bool)
-    for seen, eye in _views(points, sensor):
-        found |= _clear(KDTree(_ways(seen, eye)), _ways(places, eye))
-    return found
+    free = np.zeros(len(queries), dtype=bool)
+    for view, origin in _views(points, sensor):
+        free |= _misses(KDTree(_directions(view, origin)), _directions(queries, origin))
+    return free
 
 
-def refuted_by_sensor(points: Array, sensor: Array, places: Array, slack: float) -> NDArray[np.bool_]:
-    """Whether a sensor saw that no surface is at places: it looked past them, or through them at something behind.
+def refuted_by_sensor(points: Array, sensor: Array, queries: Array, slack: float) -> Mask:
+    """Tell which queries cannot lie on the surface: their sensor rays meet none, or one farther back.
 
     Args:
-        points: (M, 3) that were seen, M at least 4.
-        sensor: (3,) from where, or (M, 3) where each was, same frame.
-        places: (N, 3).
-        slack: how far in front of the points is still on the surface, same unit.
+        points: (M, 3) of the scan, M at least 4, in any frame.
+        sensor: (3,) where they were seen from, or (M, 3) where each was, same frame.
+        queries: (N, 3), same frame.
+        slack: how far in front of the points a query may lie and still be on the surface, same unit.
+
+    Returns:
+        (N,).
     """
-    found = np.zeros(len(places), dtype=bool)
-    for view, eye in _views(points, sensor):
-        seen, ways = KDTree(_ways(view, eye)), _ways(places, eye)
-        depth = np.linalg.norm(view - eye, axis=1)
-        about = np.asarray(seen.query(ways, _ABOUT)[1])
-        before = np.linalg.norm(places - eye, axis=1) < depth[about].min(1) - slack
-        found |= before | _clear(seen, ways)
-    return found
+    refuted = np.zeros(len(queries), dtype=bool)
+    for view, origin in _views(points, sensor):
+        tree, rays = KDTree(_directions(view, origin)), _directions(queries, origin)
+        depth = np.linalg.norm(view - origin, axis=1)
+        surface = depth[np.asarray(tree.query(rays, _DEPTH_NEIGHBOURS)[1])].min(1)
+        in_front = np.linalg.norm(queries - origin, axis=1) < surface - slack
+        refuted |= in_front | _misses(tree, rays)
+    return refuted
 
 
 def _views(points: Array, sensor: Array) -> list[tuple[Array, Array]]:
-    """The points (V, 3) seen from each place (3,), where there are enough of them."""
+    """The points (V, 3) of each view and its origin (3,), of views with enough points."""
     if sensor.ndim == 1:
         return [(points, sensor)]
-    places, view_of, counts = np.unique(sensor, axis=0, return_inverse=True, return_counts=True)
+    origins, view_of, counts = np.unique(sensor, axis=0, return_inverse=True, return_counts=True)
     view_of = view_of.reshape(-1)
-    return [(points[view_of == row], places[row]) for row in np.flatnonzero(counts >= _VIEW)]
+    return [(points[view_of == row], origins[row]) for row in np.flatnonzero(counts >= _MIN_POINTS)]
 
 
-def _clear(seen: KDTree, ways: Array) -> NDArray[np.bool_]:
-    apart = float(np.median(np.asarray(seen.query(seen.data, min(_RANK, seen.n - 1) + 1)[0])[:, -1]))
-    return np.asarray(seen.query(ways, distance_upper_bound=_CLEAR * apart)[0]) == np.inf
+def _misses(tree: KDTree, rays: Array) -> Mask:
+    """Tell which rays (N, 3) have no direction of the tree near them."""
+    angle = float(np.median(np.asarray(tree.query(tree.data, min(_RANK, tree.n - 1) + 1)[0])[:, -1]))
+    return np.asarray(tree.query(rays, distance_upper_bound=_CLEARANCE * angle)[0]) == np.inf
 
 
-def _ways(points: Array, sensor: Array) -> Array:
-    ways = points - sensor
-    return ways / np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+def _directions(points: Array, origin: Array) -> Array:
+    rays = points - origin
+    return rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), np.finfo(np.float64).tiny)

@@ -4,6 +4,7 @@ from .correction import Corrected as Corrected
 from .correction import Correction as Correction
 from .galerkin import Solution as Solution
 from .galerkin import SolveConfig as SolveConfig
+from .galerkin import SolveStop as SolveStop
 from .galerkin import solve as solve
 from .robust import robust_weights as robust_weights
 from .robust import weight_gradient as weight_gradient

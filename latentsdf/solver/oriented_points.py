@@ -1,4 +1,4 @@
-"""The points of a solve: checked, with unit normals, in an order that does not depend on the one they came in."""
+"""Oriented points of a solve: validated, with unit normals, in an order independent of the input's."""
 
 from __future__ import annotations
 
@@ -15,79 +15,73 @@ from ..scan.scan import Scan
 
 LEAST_POINTS = 10
 """Fewer points than this are refused."""
-TRUSTED = 0.5
-"""Points of less learned reliability take no part in the estimation of normals."""
+NEIGHBOURS = 16
+"""Points to a plane where normals are estimated; more smooth noise and round edges."""
+RELIABLE = 0.5
+"""Learned reliability below which points take no part in the estimation of normals."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """Points in the unit frame with all that a solve needs of them.
+    """Points in the unit frame with normals and weights, ready for a solve.
 
     Attributes:
         points: (N, 3) in the cube [-1, 1]^3, sorted.
         normals: (N, 3) of length one, outward.
         weights: (N,) not negative.
-        order: (N,) which of the points given each one is.
-        trust: (N,) learned reliability in (0, 1), or 1 each where it was not asked for.
+        order: (N,) row of each among the points given.
+        reliability: (N,) learned, in (0, 1), or 1 each where it was not asked for.
     """
 
     points: Array
     normals: Array
     weights: Array
     order: Indices
-    trust: Array
+    reliability: Array
 
 
 def checked_cloud(
-    points: Scan | ArrayLike,
-    normals: ArrayLike | None,
-    weights: ArrayLike | None,
-    neighbours: int,
-    learned: bool = False,
+    points: Scan | ArrayLike, normals: ArrayLike | None, weights: ArrayLike | None, *, learned: bool = False
 ) -> Cloud:
-    """Check what was given, sort it, and estimate normals where there are none.
+    """Validate and sort points, and estimate normals where there are none.
 
     Args:
         points: a scan, or (N, 3), in the unit frame.
         normals: (N, 3) of any length, outward, or None; None with a scan.
         weights: (N,), or None for 1 each.
-        neighbours: points to a plane where normals are estimated.
-        learned: find the learned reliability of the points, and estimate normals from the reliable ones alone.
+        learned: whether to find the learned reliability of the points, and estimate normals from reliable ones alone.
 
     Raises:
-        ValueError: as `solve` says.
+        ValueError: as for `solve`.
     """
     sensor = None
     if isinstance(points, Scan):
         if normals is not None:
             raise ValueError("a scan brings its own normals; give points and normals, or a scan")
         points, normals, sensor = points.points, points.normals, points.sensor
-    place = _checked_points(np.asarray(points, dtype=np.float64))
-    share = _checked_weights(np.ones(len(place)) if weights is None else np.asarray(weights, dtype=np.float64), place)
-    keys = [share, *place.T[::-1]]
-    direction = None if normals is None else _checked_normals(np.asarray(normals, dtype=np.float64), place)
-    if direction is not None:
-        keys = [*direction.T[::-1], *keys]
-    order = np.lexsort(keys)
-    place = place[order]
-    given = None if direction is None else direction[order]
-    trust = learned_weights(place, given) if learned else np.ones(len(place))
-    if sensor is not None and sensor.ndim == 2:
-        sensor = sensor[order]
-    direction = _estimated(place, trust, neighbours, sensor) if given is None else given
-    return Cloud(place, direction, share[order], order, trust)
+    points = _checked_points(np.asarray(points, dtype=np.float64))
+    weights = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
+    keys = [_checked_weights(weights, points), *points.T[::-1]]
+    directions = None if normals is None else _checked_normals(np.asarray(normals, dtype=np.float64), points)
+    order = np.lexsort(keys if directions is None else [*directions.T[::-1], *keys])
+    points, directions = points[order], None if directions is None else directions[order]
+    reliability = learned_weights(points, directions) if learned else np.ones(len(points))
+    if directions is None:
+        sensor = sensor[order] if sensor is not None and sensor.ndim == 2 else sensor
+        directions = _estimate_normals(points, reliability, sensor)
+    return Cloud(points, directions, weights[order], order, reliability)
 
 
-def _estimated(points: Array, trust: Array, neighbours: int, sensor: Array | None) -> Array:
-    """Normals (N, 3) by the planes of the trusted points; each of the others takes that of the nearest trusted one."""
-    trusted = np.flatnonzero(trust >= min(TRUSTED, float(np.median(trust))))
-    place = points[trusted]
+def _estimate_normals(points: Array, reliability: Array, sensor: Array | None) -> Array:
+    """Normals (N, 3) by planes through reliable points; each other point takes that of the nearest reliable one."""
+    rows = np.flatnonzero(reliability >= min(RELIABLE, float(np.median(reliability))))
+    reliable = points[rows]
     if sensor is not None and sensor.ndim == 2:
-        sensor = sensor[trusted]
-    normals = outward_normals(place, sensor, neighbours=neighbours)
-    if len(trusted) == len(points):
+        sensor = sensor[rows]
+    normals = outward_normals(reliable, sensor, neighbours=NEIGHBOURS)
+    if len(rows) == len(points):
         return normals
-    return normals[np.asarray(KDTree(place).query(points)[1])]
+    return normals[np.asarray(KDTree(reliable).query(points)[1])]
 
 
 def _checked_points(points: Array) -> Array:
@@ -95,7 +89,7 @@ def _checked_points(points: Array) -> Array:
         raise ValueError(f"points must have shape (N, 3), got {points.shape}")
     if len(points) < LEAST_POINTS:
         raise ValueError(f"a solve needs at least {LEAST_POINTS} points, got {len(points)}")
-    _all_finite("point", points)
+    _require_finite("point", points)
     outside = int((np.abs(points) > 1.0).any(1).sum())
     if outside:
         raise ValueError(
@@ -113,7 +107,7 @@ def _checked_points(points: Array) -> Array:
 def _checked_weights(weights: Array, points: Array) -> Array:
     if weights.shape != (len(points),):
         raise ValueError(f"{len(points)} points need as many weights, got shape {weights.shape}")
-    _all_finite("weight", weights[:, None])
+    _require_finite("weight", weights[:, None])
     if weights.min() < 0 or weights.max() <= 0:
         raise ValueError(f"weights must not be negative, nor all zero, got {weights.min():g} to {weights.max():g}")
     return weights
@@ -122,7 +116,7 @@ def _checked_weights(weights: Array, points: Array) -> Array:
 def _checked_normals(normals: Array, points: Array) -> Array:
     if normals.shape != points.shape:
         raise ValueError(f"{len(points)} points need as many normals, got shape {normals.shape}")
-    _all_finite("normal", normals)
+    _require_finite("normal", normals)
     lengths = np.linalg.norm(normals, axis=1)
     if not lengths.min() > 0:
         raise ValueError(
@@ -132,9 +126,9 @@ def _checked_normals(normals: Array, points: Array) -> Array:
     return normals / lengths[:, None]
 
 
-def _all_finite(what: str, rows: Array) -> None:
+def _require_finite(kind: str, rows: Array) -> None:
     bad = ~np.isfinite(rows).all(1)
     if bad.any():
         raise ValueError(
-            f"{int(bad.sum())} of {len(rows)} {what}s are not finite, the first at row {int(bad.argmax())}; drop them"
+            f"{int(bad.sum())} of {len(rows)} {kind}s are not finite, the first at row {int(bad.argmax())}; drop them"
         )

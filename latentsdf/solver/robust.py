@@ -1,4 +1,4 @@
-"""How far each point is to be trusted: robust weights from residuals, and the way back from a field to its weights."""
+"""Robust weights of points from residuals, and the gradient of a loss in the weights through the solve."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from ..core.arrays import Array
 from ..scan.reliability import LEAST_WEIGHT
 from .linear_system import Misfit, System
 
-Falling = Literal["none", "geman-mcclure", "welsch"]
-"""Names of weight functions: 1 near a residual of zero, falling to 0."""
-Robust = Literal["none", "geman-mcclure", "welsch", "learned"]
-"""Ways to weigh points: by a function of their residuals, or by the learned reliability of `learned_weights`."""
+Kernel = Literal["none", "geman-mcclure", "welsch"]
+"""Names of robust kernels: weight functions that fall from 1 at residual zero to 0 (redescending M-estimators)."""
+Weighting = Literal["none", "geman-mcclure", "welsch", "learned"]
+"""Sources of the weights of points: a kernel of their residuals, or the learned reliability of `learned_weights`."""
 
 
 def robust_scale(residuals: Array, least: float) -> float:
-    """Spread of residuals that outliers do not move: 1.4826 times their median size, or `least` if that is more."""
+    """Robust standard deviation of residuals: 1.4826 median |r|, and at least `least`."""
     return max(1.4826 * float(np.median(np.abs(residuals))), least)
 
 
-def robust_weights(residuals: Array, scale: float, kind: Falling) -> Array:
+def robust_weights(residuals: Array, scale: float, kind: Kernel) -> Array:
     """Weights of iteratively reweighted least squares (Holland and Welsch 1977; Geman and McClure 1985).
+
+    With q = (r / scale)^2: (1 + q)^-2 (Geman-McClure) or exp(-q) (Welsch).
 
     Args:
         residuals: (N,) in any unit.
-        scale: same unit, positive: residuals of this size keep a quarter (Geman-McClure) or e^-1 (Welsch).
-        kind: which function.
+        scale: same unit, positive: residuals of this size have weight 1/4 (Geman-McClure) or e^-1 (Welsch).
+        kind: of kernel.
 
     Returns:
-        (N,) from `FLOOR` to 1.
+        (N,) from `LEAST_WEIGHT` to 1.
 
     Raises:
         ValueError: a scale that is not positive, or an unknown kind.
@@ -48,16 +50,16 @@ def robust_weights(residuals: Array, scale: float, kind: Falling) -> Array:
     raise ValueError(f"unknown robust weights {kind!r}; take 'none', 'geman-mcclure' or 'welsch'")
 
 
-def isolation_weights(points: Array, kind: Falling, neighbours: int = 8) -> Array:
-    """Weights to start from: points farther from their neighbours than most lose theirs.
+def isolation_weights(points: Array, kind: Kernel, neighbours: int = 8) -> Array:
+    """Initial weights: isolated points, with mean distances to their neighbours above the median, get small ones.
 
     Args:
         points: (N, 3) in any frame.
-        kind: which weight function; it is applied to the mean distance to the neighbours over twice its median.
-        neighbours: how many.
+        kind: of kernel, applied to the mean distance to the neighbours with twice the median as its scale.
+        neighbours: of each point.
 
     Returns:
-        (N,) from `FLOOR` to 1.
+        (N,) from `LEAST_WEIGHT` to 1.
     """
     count = min(neighbours + 1, len(points))
     spacing = np.asarray(KDTree(points).query(points, count)[0])[:, 1:].mean(1)
@@ -67,21 +69,21 @@ def isolation_weights(points: Array, kind: Falling, neighbours: int = 8) -> Arra
 def weight_gradient(
     system: System, misfit: Misfit, coefficients: Array, cotangent: Array, *, tolerance: float = 1e-6, limit: int = 2000
 ) -> Array:
-    """Derivative of a loss by the weights of a misfit, through the solve (adjoint of A c = b).
+    """Gradient of a loss in the weights of a misfit, through the solve (adjoint of A c = b).
 
-    With A y = dL/dc, the derivative by the weight of row i is (row_i . y) (target_i - row_i . c).
+    With A y = dL/dc, the derivative in the weight of row i is (row_i . y) (target_i - row_i . c).
 
     Args:
-        system: whose solution the coefficients are.
+        system: solved by the coefficients.
         misfit: one of the system's misfits, M rows.
         coefficients: (K,), the solution c.
-        cotangent: (K,), dL/dc; for a loss of readings of the field this is `System.gathered` of their transpose.
+        cotangent: (K,), dL/dc; for values of the field, `System.restrict` of the transposed evaluation.
         tolerance: of the adjoint solve.
         limit: iterations of the adjoint solve.
 
     Returns:
         (M,), dL/dw for each row of the misfit.
     """
-    answer, _, _ = system.solve(cotangent, None, tolerance, limit)
-    distance = misfit.targets - misfit.reading(system.totals(coefficients))
-    return misfit.reading(system.totals(answer)) * distance
+    adjoint, _, _ = system.solve(cotangent, None, tolerance, limit)
+    distance = misfit.targets - misfit.evaluation(system.totals(coefficients))
+    return misfit.evaluation(system.totals(adjoint)) * distance

@@ -252,7 +252,7 @@ def test_a_correction_is_read_from_its_bytes_within_its_precision() -> None:
     sizes = []
     for precision in (1e-3, 1e-4):
         kept = Correction.of(solution.correction, precision)
-        assert float((kept(places) - solution.correction.inside(places)).abs().max()) < 1.001 * precision
+        assert float((kept(places) - solution.correction.evaluate_clamped(places)).abs().max()) < 1.001 * precision
         assert torch.equal(Correction(kept.packed)(places), kept(places))
         sizes.append(kept.nbytes)
     assert sizes[0] < sizes[1] < 60_000
@@ -262,7 +262,7 @@ def test_a_correction_is_read_from_its_bytes_within_its_precision() -> None:
     assert alone.alone
     assert not kept.alone
     torch.testing.assert_close(alone(outside), kept(outside) + 2)
-    nothing = Correction.of(SplineField([level], [np.zeros(len(level.places))]))
+    nothing = Correction.of(SplineField([level], [np.zeros(len(level.nodes))]))
     assert nothing.nbytes < 40
     assert float(nothing(places).abs().max()) == 0.0
     for bad in (b"", kept.packed[:-9], b"hello"):

@@ -156,8 +156,8 @@ def test_noise_and_outliers_have_their_size_and_share():
     sphere = trimesh.creation.icosphere(subdivisions=5)
     noisy = virtual_scan(sphere, count=20_000, noise=0.05, seed=1)
     assert (np.linalg.norm(noisy.points, axis=1) - 1).std() == pytest.approx(0.05, rel=0.05)
-    strays = virtual_scan(sphere, count=20_000, outliers=0.25, seed=1)
-    off = np.abs(np.linalg.norm(strays.points, axis=1) - 1) > 0.01
+    cloud = virtual_scan(sphere, count=20_000, outliers=0.25, seed=1)
+    off = np.abs(np.linalg.norm(cloud.points, axis=1) - 1) > 0.01
     assert 0.22 < off.mean() <= 0.25
 
 

@@ -19,7 +19,7 @@ from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import box, sphere, translate, union
 from latentsdf.reconstruction.refinement import RefineConfig, refine
 from latentsdf.scan.scan import Scan
-from latentsdf.scan.symmetry import Mirror, OrientedPoints, mirror_images, symmetry_planes
+from latentsdf.scan.symmetry import MirrorPlane, OrientedPoints, mirror_images, symmetry_planes
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.shape import Shape
 
@@ -46,10 +46,12 @@ def shown(scan: Scan) -> OrientedPoints:
 def test_reflections_undo_themselves() -> None:
     random = np.random.default_rng(0)
     normal = random.normal(size=3)
-    plane, points = Mirror(normal / np.linalg.norm(normal), 0.3), random.normal(size=(50, 3))
-    np.testing.assert_allclose(plane.points(plane.points(points)), points, atol=1e-12)
-    np.testing.assert_allclose(((plane.points(points) + points) / 2) @ plane.normal, 0.3, atol=1e-12)
-    np.testing.assert_allclose(plane.directions(points)[:, None] @ plane.normal, -points[:, None] @ plane.normal)
+    plane, points = MirrorPlane(normal / np.linalg.norm(normal), 0.3), random.normal(size=(50, 3))
+    np.testing.assert_allclose(plane.reflect_points(plane.reflect_points(points)), points, atol=1e-12)
+    np.testing.assert_allclose(((plane.reflect_points(points) + points) / 2) @ plane.normal, 0.3, atol=1e-12)
+    np.testing.assert_allclose(
+        plane.reflect_directions(points)[:, None] @ plane.normal, -points[:, None] @ plane.normal
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2, 5])
@@ -78,7 +80,7 @@ def test_what_the_rays_speak_against_is_refused(seed: int) -> None:
 def test_images_lie_on_the_shape_where_nothing_was_seen() -> None:
     sdf = knobs(-1, 1)
     scan, sensor = seen(sdf)
-    planes = [Mirror(np.array([1.0, 0.0, 0.0]), 0.0), Mirror(np.array([0.0, 1.0, 0.0]), 0.0)]
+    planes = [MirrorPlane(np.array([1.0, 0.0, 0.0]), 0.0), MirrorPlane(np.array([0.0, 1.0, 0.0]), 0.0)]
     points, normals = mirror_images(shown(scan), np.ones(len(scan), dtype=bool), sensor, planes)
     assert len(points) > 1000
     assert float(evaluate(sdf, torch.from_numpy(points)).abs().max()) < 0.015

@@ -1,4 +1,4 @@
-"""The solver on shapes with known answers: exactness, convergence, priors, strays, and what it refuses."""
+"""The solver on shapes with known answers: exactness, convergence, priors, outliers, and refused input."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from latentsdf.scan.reliability import LEAST_WEIGHT
 from latentsdf.scan.scan import Scan
 from latentsdf.solver import (
     SolveConfig,
+    SolveStop,
+    galerkin,
     robust_weights,
     solve,
     weight_gradient,
 )
 from latentsdf.solver.levels import build_stack
-from latentsdf.solver.linear_system import Misfit, Reading, System
+from latentsdf.solver.linear_system import Misfit, PointEvaluation, System
 from latentsdf.solver.robust import isolation_weights
 
 SMALL = SolveConfig(resolution=32, dense=16)
@@ -36,7 +38,7 @@ def surface(sdf: SDF, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray
 def small_system(points: np.ndarray, normals: np.ndarray, weights: np.ndarray, bending: float = 1e-2) -> System:
     """A stack of two levels with few enough unknowns to look at its whole matrix."""
     stack = build_stack(points, 16, 8, 1)
-    reading = Reading(stack.levels, points, slopes=True)
+    reading = PointEvaluation(stack.levels, points, slopes=True)
     targets = np.concatenate([np.zeros(len(points)), normals.T.reshape(-1)])
     misfit = Misfit(reading, np.concatenate([10 * weights, np.tile(weights, 3)]), targets)
     return System(stack, [level.bending() for level in stack.levels], bending, [misfit])
@@ -89,28 +91,29 @@ def test_iterations_and_the_direct_solve_find_the_least_energy() -> None:
     points, normals = flat_patch(15)
     random = np.random.default_rng(0)
     system = small_system(points + 0.01 * random.normal(size=points.shape), normals, np.full(15, 1 / 15))
-    solution, iterations, residual = system.solve(system.right, None, 1e-11, 2000)
-    expected = np.linalg.solve(system.matrix(), system.right)
+    solution, iterations, residual = system.solve(system.right_hand_side, None, 1e-11, 2000)
+    expected = np.linalg.solve(system.matrix(), system.right_hand_side)
     assert 0 < iterations < 2000
     assert residual <= 1e-11
     np.testing.assert_allclose(solution, expected, atol=1e-6 * np.abs(expected).max())
     for size in (1e-3, 1e-1):
         assert system.energy(solution + size * random.normal(size=len(solution))) > system.energy(solution)
     direct = solve(*surface(sphere(0.6), 500), SolveConfig(resolution=8))
-    assert direct.stop == "solved directly"
+    assert direct.stop is SolveStop.DIRECT
     assert direct.iterations == (0,)
     assert direct.residual < 1e-10
     assert direct.unknowns == 1000
 
 
 @pytest.mark.parametrize("shape", [sphere(0.6), torus(0.55, 0.22)])
-def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF) -> None:
+def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(galerkin, "TOLERANCE", 1e-4)
     points, normals = surface(shape, 4000)
     queries, directions = (torch.from_numpy(part) for part in surface(shape, 1000, seed=1))
     values, slopes = [], []
     for resolution in (8, 16, 32):
-        solution = solve(points, normals, SolveConfig(resolution=resolution, tolerance=1e-4))
-        assert solution.stop != "the iterations ran out"
+        solution = solve(points, normals, SolveConfig(resolution=resolution))
+        assert solution.stop is not SolveStop.EXHAUSTED
         values.append(float(solution.sdf(queries).abs().mean()))
         slopes.append(float((Jet(solution.sdf, queries).gradient.detach() - directions).norm(dim=1).mean()))
     assert np.log2(values[0] / values[1]) > 2.0
@@ -120,20 +123,23 @@ def test_the_error_falls_with_the_square_of_the_cell_width(shape: SDF) -> None:
     assert values[-1] < 1e-4
 
 
-def test_a_plane_is_solved_exactly() -> None:
+def test_a_plane_is_solved_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A linear field has no bending, so it costs nothing; points that all lie in one plane are no error."""
+    for name, value in (("BORDER", 0.0), ("TOLERANCE", 1e-9), ("ITERATIONS", 3000)):
+        monkeypatch.setattr(galerkin, name, value)
     points, normals = flat_patch(200)
-    config = SolveConfig(resolution=16, dense=8, border=0.0, tolerance=1e-9, iterations=3000)
+    config = SolveConfig(resolution=16, dense=8)
     solution = solve(points, normals, config)
     queries = np.random.default_rng(0).uniform(-1, 1, (1000, 3))
     expected = queries @ normals[0] - 0.1
     np.testing.assert_allclose(solution.sdf(torch.from_numpy(queries)).numpy(), expected, atol=1e-5)
 
 
-def test_the_band_and_the_dense_lattice_agree() -> None:
+def test_the_band_and_the_dense_lattice_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(galerkin, "TOLERANCE", 1e-5)
     points, normals = surface(sphere(0.6), 2000)
-    dense = solve(points, normals, SolveConfig(resolution=32, dense=32, tolerance=1e-5))
-    band = solve(points, normals, SolveConfig(resolution=32, dense=16, tolerance=1e-5))
+    dense = solve(points, normals, SolveConfig(resolution=32, dense=32))
+    band = solve(points, normals, SolveConfig(resolution=32, dense=16))
     assert band.unknowns < dense.unknowns / 3
     at = torch.from_numpy(points)
     assert float((dense.sdf(at) - band.sdf(at)).abs().max()) < 2e-4
@@ -171,21 +177,22 @@ def test_without_data_the_prior_stays_and_with_data_it_gives_way() -> None:
     assert float(exact.correction(0.6 * ways).abs().max()) < 1e-6
 
 
-def test_robust_weights_beat_none_where_there_are_strays() -> None:
+def test_robust_weights_beat_none_where_there_are_outliers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(galerkin, "TOLERANCE", 1e-4)
     points, normals = surface(sphere(0.6), 2000)
     random = np.random.default_rng(0)
-    strays = random.permutation(2000)[:200]
-    points[strays] = random.uniform(-0.7, 0.7, (200, 3))
+    outliers = random.permutation(2000)[:200]
+    points[outliers] = random.uniform(-0.7, 0.7, (200, 3))
     wild = random.normal(size=(200, 3))
-    normals[strays] = wild / np.linalg.norm(wild, axis=1, keepdims=True)
+    normals[outliers] = wild / np.linalg.norm(wild, axis=1, keepdims=True)
     queries = torch.from_numpy(surface(sphere(0.6), 1000, seed=1)[0])
     errors = {}
     for robust in ("none", "geman-mcclure", "welsch"):
-        solution = solve(points, normals, SolveConfig(resolution=32, dense=16, robust=robust, tolerance=1e-4))
+        solution = solve(points, normals, SolveConfig(resolution=32, dense=16, robust=robust))
         errors[robust] = float(solution.sdf(queries).abs().mean())
         if robust != "none":
             far = np.abs(np.linalg.norm(points, axis=1) - 0.6) > 0.05
-            good = np.delete(np.arange(2000), strays)
+            good = np.delete(np.arange(2000), outliers)
             assert np.median(solution.weights[far]) < 1e-2 < 0.5 < np.median(solution.weights[good])
     assert errors["geman-mcclure"] < errors["none"] / 3
     assert errors["welsch"] < errors["none"] / 3
@@ -212,16 +219,16 @@ def test_the_adjoint_is_the_derivative_by_the_weights() -> None:
     queries = random.uniform(-0.4, 0.4, (20, 3))
     pull = random.normal(size=20)
 
-    def loss(weights: np.ndarray) -> tuple[float, System, np.ndarray, Reading]:
+    def loss(weights: np.ndarray) -> tuple[float, System, np.ndarray, PointEvaluation]:
         system = small_system(points, normals, weights)
-        solution, _, _ = system.solve(system.right, None, 1e-13, 5000)
-        reading = Reading(system.levels, queries, slopes=False)
+        solution, _, _ = system.solve(system.right_hand_side, None, 1e-13, 5000)
+        reading = PointEvaluation(system.levels, queries, slopes=False)
         return float(pull @ np.sin(5 * reading(system.totals(solution)))), system, solution, reading
 
     _, system, solution, reading = loss(weights)
-    vectors = [np.zeros(len(level.places)) for level in system.levels]
+    vectors = [np.zeros(len(level.nodes)) for level in system.levels]
     reading.add_transposed(5 * pull * np.cos(5 * reading(system.totals(solution))), vectors)
-    rows = weight_gradient(system, system.misfits[0], solution, system.gathered(vectors), tolerance=1e-13, limit=5000)
+    rows = weight_gradient(system, system.misfits[0], solution, system.restrict(vectors), tolerance=1e-13, limit=5000)
     found = 10 * rows[:30] + rows[30:].reshape(3, 30).sum(0)
     for i in range(0, 30, 7):
         step = np.zeros(30)

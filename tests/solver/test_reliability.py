@@ -1,4 +1,4 @@
-"""The learned reliability: what it sees, that it tells strays from points, and what it does for a solve."""
+"""The learned reliability: invariance of its features, separation of outliers, and its effect on a solve."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def ring(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return points, normals
 
 
-def strewn(count: int, kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The torus with every tenth point made a stray: points, normals, and which are strays."""
+def ring_with_outliers(count: int, kind: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The torus with every tenth point made an outlier: points, normals, and a mask of the outliers."""
     points, normals = ring(count, seed)
     random = np.random.default_rng(seed + 1)
-    strays = np.zeros(count, dtype=bool)
-    strays[random.permutation(count)[: count // 10]] = True
-    number = int(strays.sum())
+    outliers = np.zeros(count, dtype=bool)
+    outliers[random.permutation(count)[: count // 10]] = True
+    number = int(outliers.sum())
     if kind == "uniform":
-        points[strays] = random.uniform(-0.8, 0.8, (number, 3))
+        points[outliers] = random.uniform(-0.8, 0.8, (number, 3))
     else:
-        middles = np.array([[0.0, 0.0, 0.1], [0.5, 0.5, 0.5], [-0.4, 0.0, 0.45]])
-        points[strays] = middles[random.integers(0, 3, number)] + 0.04 * random.normal(size=(number, 3))
-    normals[strays] = directions(number, random)
+        centres = np.array([[0.0, 0.0, 0.1], [0.5, 0.5, 0.5], [-0.4, 0.0, 0.45]])
+        points[outliers] = centres[random.integers(0, 3, number)] + 0.04 * random.normal(size=(number, 3))
+    normals[outliers] = directions(number, random)
     near = np.abs(SHAPE(torch.from_numpy(points)).numpy()) < 0.01
-    return points, normals, strays & ~near
+    return points, normals, outliers & ~near
 
 
 def test_features_do_not_change_with_the_place_the_turn_and_the_size_of_a_scan() -> None:
-    points, normals, _ = strewn(1000, "uniform")
+    points, normals, _ = ring_with_outliers(1000, "uniform")
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     first = local_features(points, normals)
     second = local_features(37.0 * points @ turn.T + [5.0, -2.0, 1.0], normals @ turn.T)
@@ -75,15 +75,15 @@ def test_features_are_finite_where_neighbourhoods_degenerate() -> None:
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
 @pytest.mark.parametrize("given", [True, False])
-def test_strays_get_little_weight_and_points_of_the_surface_much(kind: str, given: bool) -> None:
-    points, normals, strays = strewn(4000, kind)
+def test_outliers_get_small_weights_and_points_of_the_surface_large_ones(kind: str, given: bool) -> None:
+    points, normals, outliers = ring_with_outliers(4000, kind)
     weights = learned_weights(points, normals if given else None)
     assert weights.shape == (4000,)
     assert 0 < weights.min() < weights.max() < 1
     near = np.abs(SHAPE(torch.from_numpy(points)).numpy()) < 1e-6
-    assert np.mean(weights[strays] < 0.5) > 0.8
+    assert np.mean(weights[outliers] < 0.5) > 0.8
     assert np.mean(weights[near] > 0.5) > 0.9
-    assert np.median(weights[strays]) < np.quantile(weights[near], 0.05)
+    assert np.median(weights[outliers]) < np.quantile(weights[near], 0.05)
 
 
 def test_the_network_is_small_and_reads_as_layers() -> None:
@@ -103,23 +103,23 @@ def test_the_network_is_small_and_reads_as_layers() -> None:
 
 @pytest.mark.parametrize("kind", ["uniform", "clustered"])
 def test_learned_weights_beat_none_where_there_are_strays(kind: str) -> None:
-    points, normals, strays = strewn(3000, kind)
-    # Strays make false surface where they lie, so the field is judged there too.
-    queries = torch.from_numpy(np.concatenate([ring(300, seed=5)[0], points[strays]]))
+    points, normals, outliers = ring_with_outliers(3000, kind)
+    # Outliers make false surface around them, so the field is evaluated there too.
+    queries = torch.from_numpy(np.concatenate([ring(300, seed=5)[0], points[outliers]]))
     truth, errors = SHAPE(queries).clamp(-0.1, 0.1), {}
     for robust in ("none", "learned"):
         solution = solve(points, normals, SolveConfig(resolution=32, dense=16, robust=robust))
         errors[robust] = float((solution.sdf(queries).clamp(-0.1, 0.1) - truth).abs().mean())
         if robust == "learned":
-            assert np.median(solution.weights[strays]) < 0.1 < np.median(solution.weights[~strays])
+            assert np.median(solution.weights[outliers]) < 0.1 < np.median(solution.weights[~outliers])
     assert errors["learned"] < errors["none"] / 2
 
 
 def test_bare_points_take_their_normals_from_reliable_ones_in_any_order() -> None:
-    points, normals, strays = strewn(3000, "uniform")
+    points, normals, outliers = ring_with_outliers(3000, "uniform")
     config = SolveConfig(resolution=16, dense=16, robust="learned")
     solution = solve(points, config=config)
-    assert np.einsum("nd,nd->n", solution.normals, normals)[~strays].mean() > 0.9
+    assert np.einsum("nd,nd->n", solution.normals, normals)[~outliers].mean() > 0.9
     shuffled = np.random.default_rng(3).permutation(3000)
     second = solve(points[shuffled], config=config)
     np.testing.assert_allclose(second.normals, solution.normals[shuffled], atol=1e-8)
@@ -130,7 +130,8 @@ def test_views_that_are_merged_face_their_own_sensors() -> None:
     points, normals = ring(4000)
     sensors = [np.array([0.0, 0.0, 30.0]), np.array([0.0, 0.0, -30.0])]
     views = [
-        Scan(points[side], sensor=eye) for side, eye in zip((points[:, 2] > 0, points[:, 2] < 0), sensors, strict=True)
+        Scan(points[side], sensor=sensor)
+        for side, sensor in zip((points[:, 2] > 0, points[:, 2] < 0), sensors, strict=True)
     ]
     whole = merge_views(views)
     assert whole.sensor is not None

@@ -10,9 +10,9 @@ import torch
 from numpy.polynomial.legendre import leggauss
 
 from latentsdf.core.field import Jet
-from latentsdf.solver.bspline import CELL_BEND, CELL_SLOPE, CELL_VALUE, Finder, axis_stencils, axis_weights
+from latentsdf.solver.bspline import CELL_BEND, CELL_SLOPE, CELL_VALUE, LatticeIndex, axis_stencils, axis_weights
 from latentsdf.solver.levels import Stack, build_stack
-from latentsdf.solver.linear_system import Reading, System
+from latentsdf.solver.linear_system import PointEvaluation, System
 from latentsdf.solver.spline_field import SplineField
 
 
@@ -46,7 +46,7 @@ def test_bending_of_a_field_is_the_integral_of_its_squared_hessian() -> None:
     """Quadrature of the field that is read, borders included, against the stencils; relative to 1e-12."""
     stack = build_stack(np.zeros((1, 3)), 8, 8, 1)
     (level,) = stack.levels
-    coefficients = np.random.default_rng(0).normal(size=len(level.places))
+    coefficients = np.random.default_rng(0).normal(size=len(level.nodes))
     field = SplineField([level], [coefficients])
     nodes, weights = leggauss(3)
     axis = (-1 + (np.arange(8)[:, None] + (nodes + 1) / 2) * level.width).reshape(-1)
@@ -60,7 +60,7 @@ def test_bending_of_a_field_is_the_integral_of_its_squared_hessian() -> None:
 
 def test_the_functions_sum_to_one_up_to_the_border() -> None:
     stack = build_stack(np.zeros((1, 3)), 16, 16, 1)
-    field = SplineField(stack.levels, [np.ones(len(stack.levels[0].places))])
+    field = SplineField(stack.levels, [np.ones(len(stack.levels[0].nodes))])
     points = torch.from_numpy(
         np.concatenate([random_points(2000), np.array(list(itertools.product((-1.0, 1.0), repeat=3)))])
     )
@@ -131,20 +131,20 @@ def test_readings_and_their_transpose_match_the_field() -> None:
     coefficients = random.normal(size=system.unknowns)
     totals = system.totals(coefficients)
     field, queries = SplineField(stack.levels, totals), np.concatenate([points, random_points(300)])
-    reading = Reading(stack.levels, queries, slopes=True)
+    reading = PointEvaluation(stack.levels, queries, slopes=True)
     found = reading(totals).reshape(4, -1)
     np.testing.assert_allclose(found[0], field(torch.from_numpy(queries)).numpy(), atol=1e-12)
     np.testing.assert_allclose(found[1:].T, field.gradient(torch.from_numpy(queries)).numpy(), atol=1e-11)
     values = random.normal(size=found.size)
-    vectors = [np.zeros(len(level.places)) for level in stack.levels]
+    vectors = [np.zeros(len(level.nodes)) for level in stack.levels]
     reading.add_transposed(values, vectors)
-    assert system.gathered(vectors) @ coefficients == pytest.approx(values @ found.reshape(-1), rel=1e-12)
+    assert system.restrict(vectors) @ coefficients == pytest.approx(values @ found.reshape(-1), rel=1e-12)
 
 
 def test_the_finder_knows_what_is_there() -> None:
     random = np.random.default_rng(0)
     places = np.unique(random.integers(0, 20, (500, 3)), axis=0)
-    finder = Finder(places, 20)
+    finder = LatticeIndex(places, 20)
     np.testing.assert_array_equal(finder(places), np.arange(len(places)))
     everywhere = np.stack(np.unravel_index(np.arange(24**3), (24,) * 3), 1) - 2
     assert (finder(everywhere) >= 0).sum() == len(places)
