@@ -95,7 +95,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def train_config(options: argparse.Namespace) -> TrainConfig:
-    """The training config of one measurement: the place to adapt when training learns something new."""
+    """The training config of one measurement: adapt it when training gains a setting."""
     config = named_config(options.decoder, options.code_size, seed=options.seed, joint=options.joint)
     if options.base == "none" and config.start not in ("components", "random"):
         config = replace(config, start="components")
@@ -127,13 +127,13 @@ def measure(options: argparse.Namespace) -> None:
         if not names or set(labels) <= done:
             continue
         if side == "seen":
-            found = Encoded([space[name] for name in names], 0.0, 0.0)
+            encoded = Encoded([space[name] for name in names], 0.0, 0.0)
         else:
             fitted = load(stored, options.device) if options.device != "cpu" else space
-            found = encode_in_chunks(fitted, [(name, files[name]) for name in names], encode_config(options))
+            encoded = encode_in_chunks(fitted, [(name, files[name]) for name in names], encode_config(options))
         for name, size in labels.items():
             if name not in done:
-                judge_side(options, space, stored, name, side, found, size, files)
+                judge_side(options, space, stored, name, side, encoded, size, files)
 
 
 def train_space(options: argparse.Namespace, path: Path) -> None:
@@ -178,13 +178,13 @@ def store_as(options: argparse.Namespace, label: str) -> tuple[Path, str]:
 
 
 def names_to_judge(options: argparse.Namespace) -> dict[str, list[str]]:
-    """Shapes judged on each side of the split: a fixed draw of the training shapes and of the held-out ones."""
+    """Shapes judged on each side of the split: fixed random subsets of the training shapes and of the held-out ones."""
     dataset = Dataset(options.dataset, memory=0.0)
     seen, unseen = split(dataset.names)
     dataset.close()
     order = np.random.default_rng(1).permutation(len(unseen))[: options.held_out]
-    some = np.random.default_rng(0).permutation(seen)[: options.shapes]
-    return {"seen": [str(name) for name in some], "unseen": [unseen[i] for i in sorted(order)]}
+    chosen = np.random.default_rng(0).permutation(seen)[: options.shapes]
+    return {"seen": [str(name) for name in chosen], "unseen": [unseen[i] for i in sorted(order)]}
 
 
 def encode_config(options: argparse.Namespace) -> EncodeConfig:
@@ -199,13 +199,13 @@ def judge_side(
     stored: Path,
     label: str,
     side: str,
-    found: Encoded,
+    encoded: Encoded,
     size: int,
     files: dict[str, Path],
 ) -> None:
     """Judge shapes in every branch and keep a row of each."""
     shapes = [
-        replace(shape, code=shape.code.cpu(), decoder=space.decoder) for shape in truncate_codes(found.shapes, size)
+        replace(shape, code=shape.code.cpu(), decoder=space.decoder) for shape in truncate_codes(encoded.shapes, size)
     ]
     if options.code_bits == 8 and side == "unseen":
         shapes = quantize_codes_of(shapes, code_unit(space.codes()))
@@ -220,7 +220,7 @@ def judge_side(
         print(f"{label} {side} {len(singles[branches[-1]])}/{len(shapes)} {singles[branches[-1]][-1]}", flush=True)
     write_json(options.out / f"{label}.{side}.json", singles)
     count = max(1, len(shapes))
-    per_shape = {"infer_seconds": found.seconds / count, "fit_seconds": found.fit_seconds / count}
+    per_shape = {"infer_seconds": encoded.seconds / count, "fit_seconds": encoded.fit_seconds / count}
     common = {
         "label": label,
         "side": side,

@@ -27,7 +27,7 @@ def fine_tune(fitted: Reconstruction, minutes: float, *, points: int = 2048, see
         fitted: a reconstruction without refinement.
         minutes: wall-clock.
         points: of each kind a step.
-        seed: of the draws.
+        seed: of the samples.
     """
     shape, scan = fitted.shape, fitted.fit.scan
     decoder = deepcopy(shape.decoder)

@@ -49,12 +49,12 @@ def main() -> None:
     """Read, try, print."""
     base, own = (Dataset(path, memory=0.0) for path in sys.argv[1:3])
     row_of = {name: row for row, name in enumerate(own.names)}
-    training, held = split(list(own.names))
+    training, held_out = split(list(own.names))
     lattices = own.lattices(resolution=CELLS).clamp(-TRUNCATION, TRUNCATION)
     seen = torch.cat(
         [base.lattices(resolution=CELLS).clamp(-TRUNCATION, TRUNCATION), lattices[[row_of[name] for name in training]]]
     )
-    unseen = lattices[[row_of[name] for name in held]]
+    unseen = lattices[[row_of[name] for name in held_out]]
     for count in (16, 32, NUMBERS, 128):
         parts = Components.of(seen.flatten(1), count)
         print(f"flat {count}: held-out {error(unseen, parts):.2f}, seen {error(seen[::10], parts):.2f}", flush=True)

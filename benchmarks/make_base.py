@@ -103,10 +103,10 @@ def train_to_the_end(dataset: Dataset, config: TrainConfig, path: Path, minutes:
 
 def trim(space: LatentSpace) -> LatentSpace:
     """The space with some of its shapes, and without the log of its training."""
-    kept = {name: value for name, value in space.history.items() if name != "log"}
+    history = {name: value for name, value in space.history.items() if name != "log"}
     order = np.random.default_rng(0).permutation(len(space))[:KEPT]
     shapes = [replace(space[space.names[i]], metadata={}) for i in sorted(order)]
-    return LatentSpace(space.decoder, shapes, {**kept, "trained_on": len(space)})
+    return LatentSpace(space.decoder, shapes, {**history, "trained_on": len(space)})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --table --figure docs/rate_distortion.png
 
 Meshes are the held-out side of the fixed split (or `--side seen`). Every shape judged goes to a file in OUT_DIR at
-once, one for Draco and one a space, and what is there is not done again. An operating point FACES/BITS is a mesh
+once, one for Draco and one a space, and finished ones are not judged again. An operating point FACES/BITS is a mesh
 decimated to so many faces (fast-simplification), its positions quantised to so many bits, in the smallest file that any
 of Draco's compression levels gives. Codes are 4 bytes a number, or one byte a number and a step of 4; a prefix of a
 code is its first numbers, the rest zero.
@@ -74,11 +74,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("mesh_dir", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--side", choices=["unseen", "seen"], default="unseen")
-    parser.add_argument("--shapes", type=int, default=65, help="shapes judged, a fixed draw")
+    parser.add_argument("--shapes", type=int, default=65, help="shapes judged, a fixed random subset")
     parser.add_argument("--points", nargs="+", default=OPERATING_POINTS, metavar="FACES/BITS")
     parser.add_argument("--spaces", nargs="+", type=Path, default=[])
     parser.add_argument("--prefix", nargs="+", type=int, default=[16, 32, 0], help="numbers of the code; 0 is all")
-    parser.add_argument("--resolution", type=int, default=128, help="cells an axis of decoded shapes")
+    parser.add_argument("--resolution", type=int, default=128, help="cells per axis of decoded shapes")
     parser.add_argument("--fit-steps", type=int, default=40)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="only print what is there")
@@ -187,24 +187,24 @@ def measure_space(path: Path, file: Path, files: dict[str, Path], options: argpa
     space = load(file)
     sizes = sorted({size or space.code_size for size in options.prefix if size <= space.code_size})
     wanted = [f"{size}/{bits}" for size in sizes for bits in (32, 8)]
-    kept = read_json(path, {"shapes": {}})
-    kept.update(training_shapes=len(space), decoder_bytes=space_info(file).sizes.decoder, code_size=space.code_size)
-    kept["code_bytes"] = {key: code_bytes(*(int(part) for part in key.split("/"))) for key in wanted}
-    missing = [name for name in files if not set(wanted) <= set(kept["shapes"].get(name, {}))]
+    results = read_json(path, {"shapes": {}})
+    results.update(training_shapes=len(space), decoder_bytes=space_info(file).sizes.decoder, code_size=space.code_size)
+    results["code_bytes"] = {key: code_bytes(*(int(part) for part in key.split("/"))) for key in wanted}
+    missing = [name for name in files if not set(wanted) <= set(results["shapes"].get(name, {}))]
     for number, shape in enumerate(shapes_of(space, missing, files, options), 1):
         truth = true_mesh(files[shape.name])
-        row = kept["shapes"].setdefault(shape.name, {})
+        row = results["shapes"].setdefault(shape.name, {})
         for key in wanted:
             row[key] = judge_shape(variant(space, shape, key), truth, None, options.resolution)
-        write_json(path, kept)
+        write_json(path, results)
         print(f"{file.stem} {number}/{len(missing)} {shape.name} {[(k, round(row[k]['f_0.01'], 3)) for k in wanted]}")
 
 
 def shapes_of(space: LatentSpace, names: list[str], files: dict[str, Path], options: argparse.Namespace) -> list[Shape]:
     """The shapes that are stored, and codes inferred for those that are not."""
     unknown = [(name, files[name]) for name in names if name not in space]
-    found = encode_in_chunks(space, unknown, EncodeConfig(steps=options.fit_steps)).shapes
-    return [space[name] for name in names if name in space] + found
+    encoded = encode_in_chunks(space, unknown, EncodeConfig(steps=options.fit_steps)).shapes
+    return [space[name] for name in names if name in space] + encoded
 
 
 def variant(space: LatentSpace, shape: Shape, key: str) -> Shape:

@@ -29,9 +29,11 @@ def draco_points(rows: dict[str, Any]) -> list[Point]:
     names = sorted({name for row in shapes for name in row}, key=lambda name: [int(part) for part in name.split("/")])
     points = []
     for name in names:
-        found = [row[name] for row in shapes if name in row]
-        size = float(np.median([item["bytes"] for item in found if item["bytes"]] or [0]))
-        points.append(Point(f"Draco, {name.replace('/', ' faces, ')} bits", "draco", size, summarize(found, FIGURES)))
+        rows_of_point = [row[name] for row in shapes if name in row]
+        size = float(np.median([item["bytes"] for item in rows_of_point if item["bytes"]] or [0]))
+        points.append(
+            Point(f"Draco, {name.replace('/', ' faces, ')} bits", "draco", size, summarize(rows_of_point, FIGURES))
+        )
     return points
 
 
@@ -52,11 +54,11 @@ def space_points(rows: dict[str, Any]) -> list[Point]:
     points = []
     for name, space in rows["spaces"].items():
         for key, size in space["code_bytes"].items():
-            found = [row[key] for row in space["shapes"].values() if key in row]
+            rows_of_point = [row[key] for row in space["shapes"].values() if key in row]
             numbers, bits = key.split("/")
             what = f"{name}, {numbers} numbers of {bits} bits"
             shared = (space["decoder_bytes"], space["training_shapes"])
-            points.append(Point(what, f"{name}, {bits} bits", size, summarize(found, FIGURES), *shared))
+            points.append(Point(what, f"{name}, {bits} bits", size, summarize(rows_of_point, FIGURES), *shared))
     return points
 
 

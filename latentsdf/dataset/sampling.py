@@ -44,7 +44,7 @@ class QuerySamples:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """Numbers and places of the query points of one shape; lengths are in the unit frame."""
+    """Numbers and distribution of the query points of one shape; lengths are in the unit frame."""
 
     near: int = 100_000
     """Points near the surface: more sharpen detail, fewer make a smaller file."""

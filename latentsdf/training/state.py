@@ -19,8 +19,8 @@ from .config import TrainConfig, config_from_dict, config_to_dict
 from .initialization import initial_state
 from .warm_start import aligned_rotations
 
-_MOMENTS, _ROTATIONS = "adam/", "turns"
-"""Names of tensors in a file's resume state."""
+_MOMENTS, _ROTATIONS, _OLD_ROTATIONS = "adam/", "rotations", "turns"
+"""Names of tensors in a file's resume state; files of earlier versions name the rotations otherwise."""
 
 
 @dataclass
@@ -89,7 +89,7 @@ class TrainState:
         stored = config_from_dict(facts["config"])
         if config is not None and config.decoder != stored.decoder:
             raise ValueError(f"{path} was begun with another decoder or code size; leave those options out to resume")
-        rotations = tensors.get(_ROTATIONS)
+        rotations = tensors.get(_ROTATIONS, tensors.get(_OLD_ROTATIONS))
         codes = nn.Embedding(len(dataset), space.code_size, sparse=True, _weight=tensors["codes"].clone())
         return TrainState(
             dataset if rotations is None else dataset.rotated(rotations.cpu()),

@@ -118,16 +118,15 @@ def copy_weights(decoder: Decoder, trained: Decoder) -> None:
         ValueError: the decoders differ in more than the code size.
     """
     weights, fresh = trained.state_dict(), decoder.state_dict()
-    if type(decoder) is not type(trained) or set(weights) != set(fresh):
-        raise ValueError(_unlike(decoder, trained))
-    copied = {}
-    for name, own in fresh.items():
-        other = weights[name].to(own)
-        if own.shape != other.shape:
-            other = _resize_weights(other, own, trained.code_size, decoder.code_size)
-        if other is None:
-            raise ValueError(_unlike(decoder, trained))
-        copied[name] = other
+    copied: dict[str, Tensor | None] = {"": None}
+    if type(decoder) is type(trained) and set(weights) == set(fresh):
+        sizes = trained.code_size, decoder.code_size
+        copied = {name: _resize_weights(weights[name].to(own), own, *sizes) for name, own in fresh.items()}
+    if any(tensor is None for tensor in copied.values()):
+        raise ValueError(
+            f"the space to start from has a {trained.kind} decoder of another form than the {decoder.kind} decoder to "
+            f"be trained; leave its sizes as they are (only the code size may differ), or start from 'components'"
+        )
     decoder.load_state_dict(copied)
 
 
@@ -156,19 +155,12 @@ def _coarse_fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:
 
 def _resize_weights(other: Tensor, own: Tensor, trained: int, size: int) -> Tensor | None:
     """A trained tensor whose one axis of code numbers is truncated or padded; None where it differs otherwise."""
-    if other.ndim != own.ndim:
-        return None
-    axes = [axis for axis in range(own.ndim) if own.shape[axis] != other.shape[axis]]
-    if len(axes) != 1 or (other.shape[axes[0]], own.shape[axes[0]]) != (trained, size):
+    if own.shape == other.shape:
+        return other
+    axes = [axis for axis, pair in enumerate(zip(own.shape, other.shape, strict=False)) if pair[0] != pair[1]]
+    if own.ndim != other.ndim or len(axes) != 1 or (other.shape[axes[0]], own.shape[axes[0]]) != (trained, size):
         return None
     axis, common = axes[0], min(trained, size)
     out = 0.1 * own
     out.narrow(axis, 0, common).copy_(other.narrow(axis, 0, common))
     return out
-
-
-def _unlike(decoder: Decoder, trained: Decoder) -> str:
-    return (
-        f"the space to start from has a {trained.kind} decoder of another form than the {decoder.kind} decoder to be "
-        f"trained; leave its sizes as they are (only the code size may differ), or start from 'components'"
-    )

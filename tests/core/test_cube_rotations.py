@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -160,7 +162,11 @@ def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path
     )
     path = tmp_path / "half.h5"
     train(dataset, config, path=path, steps=25)
+    shutil.copy(path, tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        file.move("resume/rotations", "resume/turns")  # as earlier versions named them
     again = train(dataset, path=path, resume=True, steps=35)
+    assert torch.equal(train(dataset, path=tmp_path / "old.h5", resume=True, steps=35).codes(), whole.codes())
     assert torch.equal(again.codes(), whole.codes())
     assert np.array_equal(again["other/ring"].frame.rotation, whole["other/ring"].frame.rotation)
 

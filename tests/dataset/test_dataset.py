@@ -1,4 +1,4 @@
-"""Dataset: what is stored is exact, what is drawn was stored, and what cannot be opened says why."""
+"""Dataset: stored samples are exact, batches hold stored samples, and files that cannot be opened say why."""
 
 import json
 from pathlib import Path

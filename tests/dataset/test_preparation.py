@@ -1,4 +1,4 @@
-"""prepare: what it finds, keeps, skips and takes up again."""
+"""Preparation of a dataset: meshes found, skipped and reused, limits, and runs that were killed."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""The base space that comes with the library: small, usable at once, and what training starts from."""
+"""The base space that comes with the library: small, usable at once, and the default warm start of training."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_training_starts_from_it_at_any_code_size(size: int, dataset: Dataset, b
     space = train(dataset, config, steps=1)
     assert space.code_size == size
     assert space.history["config"] == config_to_dict(config)
-    kept = min(size, 64)
+    common = min(size, 64)
     rotations = aligned_rotations(dataset, config, base)
     assert rotations is not None
-    expected = nearest_codes(base, dataset.rotated(rotations))[:, :kept]
-    assert float((space.codes()[:, :kept] - expected).abs().max()) < 0.05  # one step of the codes alone
+    expected = nearest_codes(base, dataset.rotated(rotations))[:, :common]
+    assert float((space.codes()[:, :common] - expected).abs().max()) < 0.05  # one step of the codes alone
 
 
 def test_other_decoders_start_from_nothing() -> None:

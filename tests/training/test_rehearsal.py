@@ -1,4 +1,4 @@
-"""Rehearsal: samples are what the decoder says, and training with them keeps what a start knew."""
+"""Rehearsal: samples are the decoder's own field, and training on them preserves the start space."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_samples_are_the_decoders_own_field_mostly_near_the_surface(space: Laten
 
 
 def test_samples_of_a_shape_depend_on_seed_and_row_alone(space: LatentSpace) -> None:
-    def drawn(first: int, seed: int) -> torch.Tensor:
+    def sample_after(first: int, seed: int) -> torch.Tensor:
         rehearsal = Rehearsal(space.decoder, space.codes(), points=64, seed=seed)
         rehearsal.sample(torch.tensor([first]), 8, torch.Generator().manual_seed(1))
         return rehearsal.sample(torch.tensor([2]), 8, torch.Generator().manual_seed(0))[0]
 
-    assert torch.equal(drawn(0, 0), drawn(5, 0))
-    assert not torch.equal(drawn(0, 0), drawn(0, 1))
+    assert torch.equal(sample_after(0, 0), sample_after(5, 0))
+    assert not torch.equal(sample_after(0, 0), sample_after(0, 1))
 
 
 @pytest.mark.slow
@@ -50,8 +50,8 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     dataset: Dataset, space: LatentSpace, space_path: Path
 ) -> None:
     rows = [row for row, name in enumerate(dataset.names) if not name.startswith("ring")]
-    known = Rehearsal(space.decoder, space.codes())
-    points, distances = known.sample(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
+    rehearsal = Rehearsal(space.decoder, space.codes())
+    points, distances = rehearsal.sample(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
     errors = {}
     for part in (0.0, 0.5):
         config = replace(TINY, start=str(space_path), rehearsal=part, schedule_steps=150, shapes_per_batch=4)

@@ -1,4 +1,4 @@
-"""Runs that start from a trained space: weights are taken over, codes find their places, other sizes are fitted in."""
+"""Warm starts: weights are copied, codes chosen by their fields, and other code sizes fitted in."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def test_another_code_size_keeps_the_first_numbers(size: int, dataset: Dataset, 
     config = replace(TINY, decoder=replace(TINY_DECODER, code_size=size), start=str(space_path))
     decoder, codes = initial_state(dataset, config, space, torch.device("cpu"))
     points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    kept = min(size, 8)
+    common = min(size, 8)
     first = replace(space[dataset.names[0]], code=nearest_codes(space, dataset)[0])
-    shape = first.truncated(kept)
+    shape = first.truncated(common)
     torch.testing.assert_close(decoder.condition(codes.weight[0])(points), shape.sdf(points), rtol=1e-4, atol=1e-5)
 
 
