@@ -171,11 +171,11 @@ def test_a_bare_scan_is_measured_once(count: int, space_path: Path, monkeypatch:
         count_calls(module, name)
     for module, name in ((normals, "outward_normals"), (normals, "estimate_normals"), (scans, "openness")):
         count_calls(module, name)
-    points = primitive("ring", 1.05).sample(count, seed=0)
+    points = np.asarray(primitive("ring", 1.05).sample(count, seed=0), dtype=np.float64)
     monkeypatch.setattr(scan_fitting, "MOST_POINTS", 3000)
     refinement = RefineConfig(resolution=32, points=2000 if count > 4000 else 100_000)
     config = ReconstructConfig(fit=replace(QUICK, steps=2, starts=2), refinement=refinement)
-    result = reconstruct(load(space_path), Scan(np.asarray(points)), config=config)
+    result = reconstruct(load(space_path), Scan(points), config=config)
     assert result.refinement is not None
     assert any("no normals" in note for note in result.notes)
     assert dict(calls) == {"noise_level": 1, "outward_normals": 1, "estimate_normals": 1, "openness": 1}
