@@ -78,7 +78,7 @@ class Adam:
             )
 
     def step(self, loss: Tensor, scale: float) -> None:
-        """Take one step of every group on a loss, at scale times its rate."""
+        """Take one step of every group on a scalar loss, at scale times its rate."""
         for optimizer in self._optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -94,7 +94,7 @@ class Adam:
                 optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts as named tensors."""
+        """Moments, each of the same shape as its parameter, and step counts as named tensors."""
         flat = {}
         for name, optimizer in self._optimizers.items():
             for index, values in optimizer.state_dict()["state"].items():
@@ -103,7 +103,7 @@ class Adam:
         return flat
 
     def restore(self, flat: dict[str, Tensor]) -> None:
-        """Restore moments and step counts that `state` returned."""
+        """Restore moments and step counts of the same shapes that `state` returned."""
         for name, optimizer in self._optimizers.items():
             state: dict[int, dict[str, Any]] = {}
             sparse = isinstance(optimizer, torch.optim.SparseAdam)
@@ -139,7 +139,7 @@ def minimize(
     """Minimise until progress reaches 1, the callback pauses, Ctrl-C, or the loss is not finite.
 
     Args:
-        objective: step number -> named terms, already weighted; their sum is the loss.
+        objective: step number -> named scalar terms, already weighted; their sum is the loss.
         optimizer: takes the steps.
         progress: (steps taken, seconds used) -> fraction of the schedule used up.
         scale: progress -> factor on all learning rates.

@@ -43,7 +43,7 @@ class Pose(NamedTuple):
 
     @staticmethod
     def identity(count: int, like: Tensor) -> Pose:
-        """S = count identities, with the dtype and device of a tensor."""
+        """S = count identities, (S, 3, 3) and so on, with the dtype and device of a tensor."""
         eye = torch.eye(3, dtype=like.dtype, device=like.device)
         return Pose(eye.repeat(count, 1, 1), like.new_zeros(count), like.new_zeros(count, 3))
 

@@ -84,7 +84,7 @@ class SamplingConfig:
 
 
 def round_points(points: ArrayLike) -> NDArray[np.float64]:
-    """The nearest numbers that float16 holds, as float64; any shape."""
+    """The nearest points (N, 3) that float16 holds, as float64."""
     return np.asarray(points).astype(np.float16).astype(np.float64)
 
 

@@ -71,7 +71,7 @@ class DeepSDF(Decoder):
         self.out = nn.Linear(config.width, 1)
 
     def prepare(self, codes: Tensor) -> Any:
-        """Weights of all layers, and the shifts by which the code enters the first and the middle one."""
+        """Weights of all layers, and the shifts by which codes (S, D) enter the first and the middle one."""
         weights: list[tuple[Tensor, Tensor]] = []
         for i, layer in enumerate(self.layers):
             weight, bias = cast(Tensor, layer.weight), cast(Tensor, layer.bias)

@@ -36,7 +36,7 @@ class SineConfig:
             raise ValueError(f"a sine network needs width >= 8 and depth >= 2, got {self}")
 
     def build(self, generator: torch.Generator, points: Tensor | None = None, initial: Any = None) -> SineField:
-        """Initialise the network; it is a ball whatever is known of the scan."""
+        """Initialise the network; it is a ball, whatever the points (M, 3) of the scan."""
         return SineField(self, generator)
 
 
@@ -135,7 +135,7 @@ class BallConfig:
             raise ValueError(f"the skip must enter a hidden layer from 1 to {self.depth - 1}, got {self.skip}")
 
     def build(self, generator: torch.Generator, points: Tensor | None = None, initial: Any = None) -> BallField:
-        """Initialise the network; it is a ball whatever is known of the scan."""
+        """Initialise the network; it is a ball, whatever the points (M, 3) of the scan."""
         return BallField(self, generator)
 
 

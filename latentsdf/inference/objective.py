@@ -30,12 +30,12 @@ class Guess(NamedTuple):
     origin: Tensor | None = None
 
     def replaced(self, rows: Tensor, other: Guess) -> Guess:
-        """This guess with shapes `rows` taken from another, which has as many."""
+        """This guess with shapes `rows` (R,) taken from another, which has as many."""
         pose = None if self.pose is None or other.pose is None else self.pose.replaced(rows, other.pose)
         return self._replace(codes=self.codes.index_copy(0, rows, other.codes), pose=pose)
 
     def select(self, rows: Tensor) -> Guess:
-        """Shapes `rows`, in that order."""
+        """Shapes `rows` (R,), in that order."""
         pose, origin = self.pose, self.origin
         return Guess(
             self.codes[rows],

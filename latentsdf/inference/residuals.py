@@ -63,7 +63,7 @@ class Residuals(NamedTuple):
         return self.weight * (self.weights(residual) * residual.abs()).mean(-1)
 
     def select(self, rows: Tensor) -> Residuals:
-        """Residuals of shapes `rows`, in that order; a shape may occur several times."""
+        """Residuals of shapes `rows` (R,), in that order; a shape may occur several times."""
         points, targets = (part if len(part) == 1 else part[rows] for part in (self.points, self.targets))
         return self._replace(points=points, targets=targets)
 

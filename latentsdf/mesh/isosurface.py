@@ -106,7 +106,7 @@ def extract_framed_mesh(field: FramedField, resolution: int = 256, *, like: Tens
     """Mesh the zero level set of a field of the unit frame, in source units.
 
     Args:
-        field: SDF of the unit frame, and the frame.
+        field: an SDF (N, 3) -> (N,) of the unit frame, and the frame.
         resolution: cells per axis of the cube [-1, 1]^3 of the unit frame, 4 to 1024.
         like: a tensor whose device and dtype the query points take; float32 on the CPU if None.
 

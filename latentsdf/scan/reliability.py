@@ -64,7 +64,7 @@ def network_weights(features: Array, network: Sequence[Array]) -> Array:
 
 @cache
 def shipped_network() -> tuple[Array, ...]:
-    """Load the network of the package, as `network_weights` takes it.
+    """Load the network of the package: means and deviations (F,), matrices and shifts, as `network_weights` takes it.
 
     Raises:
         ValueError: its file was made for other features.

@@ -196,7 +196,7 @@ class Scan:
         return self.select(np.random.default_rng(seed).choice(len(self), count, replace=False))
 
     def select(self, rows: NDArray) -> Scan:
-        """The points of some rows (indices in any order, or a mask)."""
+        """The points of some rows: indices (R,) in any order, or a mask (M,)."""
         normals = None if self.normals is None else self.normals[rows]
         sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]
         return replace(self, points=self.points[rows], normals=normals, sensor=sensor)

@@ -62,7 +62,7 @@ class OrientedPoints(NamedTuple):
         return self.select(np.random.default_rng(0).permutation(len(self.points))[:_SAMPLE])
 
     def select(self, rows: Indices) -> OrientedPoints:
-        """The points of some rows."""
+        """The points of some rows, indices (R,) or a mask (N,)."""
         return OrientedPoints(self.points[rows], self.normals[rows])
 
 

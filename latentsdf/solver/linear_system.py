@@ -167,7 +167,7 @@ class System:
         return total.toarray()
 
     def energy(self, coefficients: Array) -> float:
-        """Energy of a field: c . A c - 2 b . c + the constant of the misfits."""
+        """Energy of a field with coefficients c (U,): c . A c - 2 b . c + the constant of the misfits."""
         totals = self.totals(coefficients)
         constant = sum(float(m.weights @ (m.targets * (m.targets - 2 * m.evaluation(totals)))) for m in self.misfits)
         return float(coefficients @ self(coefficients)) + constant

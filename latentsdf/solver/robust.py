@@ -18,7 +18,7 @@ Weighting = Literal["none", "geman-mcclure", "welsch", "learned"]
 
 
 def robust_scale(residuals: Array, least: float) -> float:
-    """Robust standard deviation of residuals: 1.4826 median |r|, and at least `least`."""
+    """Robust standard deviation of residuals r (N,): 1.4826 median |r|, and at least `least`."""
     return max(1.4826 * float(np.median(np.abs(residuals))), least)
 
 
