@@ -93,9 +93,9 @@ def test_reconstruct_with_a_space(space_path: Path, tmp_path: Path, monkeypatch:
     scan, refined = noisy_scan(tmp_path), []
     refine = module.refine
 
-    def recorded(*arguments: Any) -> Any:
+    def recorded(*arguments: Any, **options: Any) -> Any:
         refined.append(next(item.seed for item in arguments if isinstance(item, RefineConfig)))
-        return refine(*arguments)
+        return refine(*arguments, **options)
 
     monkeypatch.setattr(module, "refine", recorded)
 
