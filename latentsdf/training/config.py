@@ -39,6 +39,9 @@ class TrainConfig:
     sides, as DeepSDF released."""
     far_weight: float = 0.05
     """Weight of the distance error that is not truncated. Larger keeps the field a distance far from the surface."""
+    tail: float = 20.0
+    """Weight of the squared truncated error. Larger forgives a missing limb or a ghost less, and small errors more; 0
+    leaves the absolute error alone, as published."""
     start: str = "components"
     """Initial guess of decoder and codes: `components` (codes from principal components of the shapes' lattices),
     `random`, `base` (warm start from the space that comes with the library), or the path of a space file."""
@@ -67,8 +70,9 @@ class TrainConfig:
             raise ValueError(f"nested code lengths must lie between 0 and the code size {size}, got {self.nested}")
         if not 0 <= self.rehearsal < 1:
             raise ValueError(f"rehearsal must lie in [0, 1), got {self.rehearsal}")
-        if self.far_weight < 0:
-            raise ValueError(f"far_weight must not be negative, got {self.far_weight}")
+        for name in ("far_weight", "tail"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
     @property
     def warm(self) -> bool:
@@ -113,6 +117,7 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     if values.get("stages") is not None:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
     values["nested"] = tuple(values.get("nested", ()))
-    values.setdefault("rehearsal", 0.0)
+    for name in ("rehearsal", "tail"):
+        values.setdefault(name, 0.0)
     values.setdefault("align", False)
     return TrainConfig(**values)
