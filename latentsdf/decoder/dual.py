@@ -161,7 +161,7 @@ class Dual(Decoder):
             used = [*used, self.config.coarse.activation]
         if "relu" in used:
             return None
-        return DualState(self.coarse.with_splines(state.coarse), state.fine, SplineVolumes(state.grid))
+        return DualState(self.coarse.with_splines(state.coarse), state.fine, SplineVolumes(self.grid[None]))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Coarse branch, fine network, and the shared grid."""

@@ -121,7 +121,7 @@ def test_second_derivatives_of_a_decoded_field_are_those_of_finite_differences(c
 def test_the_rounded_surface_stays_near_the_trilinear_one() -> None:
     """A second difference of at most 2 h / r (r the radius) is rounded by an eighth of the window, on each axis."""
     decoder = build_decoder(LinearConfig(code_size=6, resolution=32)).requires_grad_(False)
-    decoder.mean.copy_(lattice_vertices(32).norm(dim=-1) - 0.6)
+    dict(decoder.named_parameters())["mean"].copy_(lattice_vertices(32).norm(dim=-1) - 0.6)
     plain = decoder.condition(torch.zeros(6))
     points = inner_points(5000).float()
     points = points[points.norm(dim=1) > 0.3]
