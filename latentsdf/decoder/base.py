@@ -18,14 +18,33 @@ class Conditioned:
         smooth: whether second derivatives exist; `Jet.hessian` raises where they do not.
     """
 
-    def __init__(self, decoder: Decoder, state: Any, branch: str):
+    def __init__(self, decoder: Decoder, state: Any, branch: str, *, smooth: bool | None = None):
         self._decoder = decoder
         self._state = state
         self.branch = branch
-        self.smooth = decoder.smooth(branch)
+        self.smooth = decoder.smooth(branch) if smooth is None else smooth
 
     def __call__(self, points: Tensor) -> Tensor:
         return self._decoder.query(self._state, points[None], self.branch)[0]
+
+    def smoothed(self) -> Conditioned:
+        """The same field with its volumes read by quadratic B-splines, once continuously differentiable (C1).
+
+        It has second derivatives, and differs from the trilinear field between the vertices of the volumes alone. A
+        field that is smooth is returned as it is.
+
+        Raises:
+            ValueError: the decoder has activations without second derivatives.
+        """
+        if self.smooth:
+            return self
+        state = self._decoder.with_splines(self._state, self.branch)
+        if state is None:
+            raise ValueError(
+                f"this field of a {self._decoder.kind!r} decoder has ReLU units and no second derivatives; use terms "
+                "of first order, or a decoder with activation 'silu' or 'softplus'"
+            )
+        return Conditioned(self._decoder, state, self.branch, smooth=True)
 
 
 class Decoder(nn.Module, ABC):
@@ -56,6 +75,13 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def smooth(self, branch: str) -> bool:
         """Whether the fields of a branch have second derivatives."""
+
+    def with_splines(self, state: Any, branch: str) -> Any | None:
+        """The state whose volumes `query` reads by quadratic B-splines; None if the branch is not smooth then either.
+
+        A decoder whose fields are smooth, or cannot be, needs none.
+        """
+        return None
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:

@@ -13,6 +13,7 @@ from .base import activation
 from .linearize import vertex_major
 from .lookup import read_contracted, read_volumes
 from .modulated import ModulatedMLP, positional_encoding
+from .spline_volumes import SplineVolumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,10 @@ class CoarseBranch(nn.Module, ABC):
     def query(self, state: Any, points: Tensor) -> Tensor:
         """Signed distances (S, N) of points (S, N, 3)."""
 
+    @abstractmethod
+    def with_splines(self, state: Any) -> Any:
+        """The state whose volumes, if there are any, are read by quadratic B-splines."""
+
 
 class _MLPBranch(CoarseBranch):
     def __init__(self, config: CoarseMLP, code_size: int):
@@ -104,6 +109,9 @@ class _MLPBranch(CoarseBranch):
 
     def query(self, state: Any, points: Tensor) -> Tensor:
         return self.network(positional_encoding(points, self.octaves), state)
+
+    def with_splines(self, state: Any) -> Any:
+        return state
 
 
 class VolumeBranch(CoarseBranch):
@@ -138,6 +146,10 @@ class VolumeBranch(CoarseBranch):
             points = points + read_volumes(warp, points, repeatable)
         features = [points, *(read_volumes(volume, points, repeatable) for volume in volumes)]
         return self.network(torch.cat(features, dim=-1), shifts)
+
+    def with_splines(self, state: Any) -> Any:
+        volumes, warp, shifts = state
+        return [SplineVolumes(v) for v in volumes], warp if warp is None else SplineVolumes(warp), shifts
 
     def copies(self) -> VolumeCopies:
         """Tables for derivatives in the code, built once."""

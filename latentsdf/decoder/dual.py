@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from .coarse import CoarseMLP, CoarseVolumes, VolumeBranch
 from .linearize import Linearize, Linearized
 from .lookup import read_volumes
 from .modulated import ModulatedMLP
+from .spline_volumes import SplineVolumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,14 @@ class DualConfig:
         activation(self.fine_activation)
 
 
+class DualState(NamedTuple):
+    """Work on the codes of a batch: state of the coarse branch, shifts of the fine network, the shared grid."""
+
+    coarse: Any
+    fine: Tensor
+    grid: Tensor | SplineVolumes
+
+
 class Dual(Decoder):
     """Coarse field everywhere, fine field within a band of the coarse surface (Compact-SDF, AAAI 2026).
 
@@ -84,25 +93,30 @@ class Dual(Decoder):
             nn.init.zeros_(self.fine.out.weight)
             nn.init.zeros_(self.fine.out.bias)
 
-    def prepare(self, codes: Tensor) -> Any:
+    def prepare(self, codes: Tensor) -> DualState:
         """State of both branches for codes (S, D)."""
-        return self.coarse.prepare(codes), self.fine.shifts(codes)
+        return DualState(self.coarse.prepare(codes), self.fine.shifts(codes), self.grid[None])
 
-    def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
+    def query(self, state: DualState, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N) of one branch, or of their fusion."""
-        coarse_state, fine_state = state
         if branch == "coarse":
-            return self.coarse.query(coarse_state, points)
+            return self.coarse.query(state.coarse, points)
         if branch == "fine":
-            base = self.coarse.query(coarse_state, points) if self.config.residual else None
-            return self._fine(fine_state, points, base)
-        coarse = self.coarse.query(coarse_state, points)
-        return self._fused(coarse, self._fine(fine_state, points, coarse if self.config.residual else None))
+            base = self.coarse.query(state.coarse, points) if self.config.residual else None
+            return self._fine(state.fine, state.grid, points, base)
+        coarse = self.coarse.query(state.coarse, points)
+        fine = self._fine(state.fine, state.grid, points, coarse if self.config.residual else None)
+        if isinstance(state.grid, SplineVolumes):
+            trust = self._trust(coarse)
+            return coarse + trust.square() * (3.0 - 2.0 * trust) * (fine - coarse)
+        return self._fused(coarse, fine)
 
     def _fused(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        return coarse + self._trust(coarse.detach()) * (fine - coarse)
+
+    def _trust(self, coarse: Tensor) -> Tensor:
         band = self.config.band
-        trust = ((band - coarse.detach().abs()) / (0.2 * band)).clamp(0.0, 1.0)
-        return coarse + trust * (fine - coarse)
+        return ((band - coarse.abs()) / (0.2 * band)).clamp(0.0, 1.0)
 
     def linearizer(self, branch: str | None = None) -> Linearize:
         """Derivatives by per-point copies of the tensors that depend on the code: shifts and volume features."""
@@ -117,7 +131,7 @@ class Dual(Decoder):
                 copied = volumes.at(codes.detach(), at)
                 value = copied.value
                 if name != "coarse":
-                    fine = self._fine(shifts, at, value if self.config.residual else None)
+                    fine = self._fine(shifts, self.grid[None], at, value if self.config.residual else None)
                     value = self._fused(value, fine) if name == "fused" else fine
                 of_shifts, of_points, *others = torch.autograd.grad(
                     value.sum(), [shifts, at, *copied.inner], allow_unused=True, materialize_grads=True
@@ -128,9 +142,9 @@ class Dual(Decoder):
 
         return linearize
 
-    def _fine(self, shifts: Tensor, points: Tensor, base: Tensor | None) -> Tensor:
+    def _fine(self, shifts: Tensor, grid: Tensor | SplineVolumes, points: Tensor, base: Tensor | None) -> Tensor:
         flat = points.reshape(1, -1, 3)
-        features = read_volumes(self.grid[None], flat).view(*points.shape[:-1], -1)
+        features = read_volumes(grid, flat).view(*points.shape[:-1], -1)
         value = self.fine(torch.cat([points, features], dim=-1), shifts)
         return value if base is None else base + value
 
@@ -139,6 +153,15 @@ class Dual(Decoder):
         return (
             branch == "coarse" and isinstance(self.config.coarse, CoarseMLP) and self.config.coarse.activation != "relu"
         )
+
+    def with_splines(self, state: DualState, branch: str) -> DualState | None:
+        """All volumes, to be read by splines; the fused field is then blended by 3 t^2 - 2 t^3 of the weight t."""
+        used = {"coarse": [self.config.coarse.activation]}.get(branch, [self.config.fine_activation])
+        if branch == "fused" or self.config.residual:
+            used = [*used, self.config.coarse.activation]
+        if "relu" in used:
+            return None
+        return DualState(self.coarse.with_splines(state.coarse), state.fine, SplineVolumes(self.grid[None]))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Coarse branch, fine network, and the shared grid."""

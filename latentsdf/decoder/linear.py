@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .base import Decoder, check_bytes
 from .linearize import Linearize, Linearized, vertex_major
 from .lookup import read_volumes
+from .spline_volumes import SplineVolumes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,10 @@ class Linear(Decoder):
     def smooth(self, branch: str) -> bool:
         """False: trilinear reads have no second derivatives."""
         return False
+
+    def with_splines(self, state: Any, branch: str) -> Any | None:
+        """The lattices, to be read by splines."""
+        return SplineVolumes(state)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """One group: mean and basis."""

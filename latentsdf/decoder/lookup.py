@@ -12,22 +12,26 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from ..core.lattice import trilinear_corners
+from .spline_volumes import SplineVolumes
 
 
-def read_volumes(volumes: Tensor, points: Tensor, repeatable: bool | None = None) -> Tensor:
+def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bool | None = None) -> Tensor:
     """Interpolate feature volumes over [-1, 1]^3 at points, with border values continued outside.
 
     f(x) = sum_k w_k(x) volume[i_k(x)] over the 8 corners of the cell. By default one weighted `embedding_bag` (several
     times faster on a CPU than `grid_sample`), differentiable once; or a plain gather, differentiable to every order.
 
     Args:
-        volumes: (S, R, R, R, C), the vertex (i, j, k) at -1 + 2 (i, j, k) / (R - 1), first index along x.
+        volumes: (S, R, R, R, C), the vertex (i, j, k) at -1 + 2 (i, j, k) / (R - 1), first index along x; or splines,
+            which are read as such.
         points: (S, N, 3).
         repeatable: whether the result is differentiated more than once; None: if the points require a gradient.
 
     Returns:
         Features, (S, N, C).
     """
+    if isinstance(volumes, SplineVolumes):
+        return volumes.read(points)
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
     index, weight = trilinear_corners(points, resolution)
     if shapes > 1:

@@ -54,6 +54,11 @@ class ScanBatches:
             self._disk_rows = disks.nearest(torch.from_numpy(scan.points))  # disks are sorted, points need not be
             self._disks = disks.to(torch.float32)
 
+    def pools(self) -> dict[str, Tensor]:
+        """The points (P, 3) from which each set is drawn again and again, by the name of the set."""
+        pools = {"surface": self._points}
+        return pools if self._pool is None else {**pools, "near": self._pool[0]}
+
     def sample(self, needs: frozenset[str], generator: torch.Generator) -> Batch:
         """A random batch in the unit frame, float32.
 

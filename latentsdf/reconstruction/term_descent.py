@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.field import SDF, Jet
 from ..core.optimize import Adam, Group, Stop, minimize
-from ..fitting.fast_field import FastConfig, FastField
+from ..decoder.base import Conditioned
+from ..fitting.fast_field import FastConfig
 from ..fitting.scan_batches import BatchSizes, ScanBatches
 from ..regularizers.objective import Objective
 from ..regularizers.presets import Terms, resolve_terms
 from ..scan.scan import Scan
 from ..solver.levels import COARSEST
+from .corrected_field import CorrectedField, PriorTable
 
 RATE = 2e-3
 """Learning rate of the coefficients, unit frame."""
 BATCH = BatchSizes(surface=2048, near=2048, space=1024, rays=512, pool=50_000)
 """Points of each kind per step."""
+_SPACE_POOL = 16_384
+"""Points in space that steps draw from; the derivatives of the prior there are computed once."""
 _PROJECTIONS = 4
 """Projections that bring a point to the surface."""
 
@@ -50,8 +54,8 @@ def descend_terms(
     """Minimise terms of prior + lattices near a scan, and project the scan on the surface.
 
     Terms in space are evaluated within reach of the points, so that the prior elsewhere has no part in them. The
-    lattices are only sound there; the solve that follows (`refine`) keeps the prior elsewhere. Second derivatives are
-    those of the lattices alone, as in the solve: a decoded field often has none.
+    lattices are only sound there; the solve that follows (`refine`) keeps the prior elsewhere. Where terms read second
+    derivatives, a decoded prior takes part by its C1 form (`Conditioned.smoothed`).
 
     Args:
         unit: the scan in the unit frame, with normals, inside the cube.
@@ -63,7 +67,7 @@ def descend_terms(
         seed: of all draws.
 
     Raises:
-        ValueError: an unknown preset or term, or a term that needs what the scan does not have.
+        ValueError: an unknown preset or term, or a term that needs what the scan or the prior does not have.
     """
     objective = Objective(resolve_terms(terms))
     generator = torch.Generator().manual_seed(seed)
@@ -72,14 +76,21 @@ def descend_terms(
     sizes = [COARSEST * 2**level for level in range(11) if COARSEST * 2**level <= resolution]
     lattices = FastConfig(resolutions=tuple(sizes), banded=2 * COARSEST, depth=0, base=COARSEST)
     network = lattices.build(generator, points, lambda queries: torch.zeros(len(queries)))
-    field = _CorrectedField(prior, network)
+    second = frozenset().union(*(objective.second_order(step / steps) for step in range(steps)))
+    if second and isinstance(prior, Conditioned):
+        prior = prior.smoothed()
+    pools = batches.pools()
+    if "space" in objective.needs():
+        pools["space"] = _near_points(points, _SPACE_POOL, reach, generator)
+    field = CorrectedField(prior, network, PriorTable(prior, ((pools[at], at in second) for at in pools)))
 
     def loss(step: int) -> dict[str, Tensor]:
         progress = step / steps
         needs = objective.needs(progress)
         batch = batches.sample(needs, generator)
         if "space" in needs:
-            batch = replace(batch, space=_near_points(points, BATCH.space, reach, generator))
+            rows = torch.randint(_SPACE_POOL, (BATCH.space,), generator=generator)
+            batch = replace(batch, space=pools["space"][rows])
         return objective(field, batch, progress)
 
     group = Group(name="lattices", parameters=list(network.tables), rate=RATE)
@@ -96,7 +107,7 @@ def _near_points(points: Tensor, count: int, reach: float, generator: torch.Gene
     return (points[rows] + offset).clamp(-1.0, 1.0)
 
 
-def _project_scan(unit: Scan, field: _CorrectedField, reach: float) -> Scan:
+def _project_scan(unit: Scan, field: CorrectedField, reach: float) -> Scan:
     """The points of a scan that have surface within reach, projected on it, with its normals."""
     source = torch.from_numpy(unit.points).float()
     parts = []
@@ -108,20 +119,3 @@ def _project_scan(unit: Scan, field: _CorrectedField, reach: float) -> Scan:
     feet, normals, error = (torch.cat(part) for part in zip(*parts, strict=True))
     valid = (error < 0.1 * reach) & ((feet - source).norm(dim=1) < reach) & (normals.norm(dim=1) > 0.5)
     return replace(unit, points=feet[valid].double().numpy(), normals=normals[valid].double().numpy(), sensor=None)
-
-
-class _CorrectedField:
-    """A frozen prior plus lattices; first derivatives are those of the sum, second ones those of the lattices."""
-
-    def __init__(self, prior: SDF, network: FastField):
-        self._prior, self._network = prior, network
-
-    def __call__(self, points: Tensor) -> Tensor:
-        return self._prior(points) + self._network(points)
-
-    def expand(self, points: Tensor, order: int) -> Any:
-        """Value and forward derivatives at points (N, 3), see `core.field.Jet`."""
-        expansion = self._network.expand(points, order)
-        expansion.value = expansion.value + self._prior(points)
-        expansion.gradient = expansion.gradient + Jet(self._prior, points.detach()).gradient.detach()
-        return expansion

@@ -54,6 +54,10 @@ class Objective:
         rows = self.terms if progress is None else self.active(progress)
         return frozenset().union(*(term.needs() for term in rows))
 
+    def second_order(self, progress: float) -> frozenset[str]:
+        """Sets of points at which active rows read second derivatives, at a progress in [0, 1]."""
+        return frozenset().union(*(term.second_order_sets(progress) for term in self.active(progress)))
+
     def __call__(self, sdf: SDF, batch: Batch, progress: float = 0.0) -> dict[str, Tensor]:
         """Evaluate every active row.
 
@@ -72,7 +76,7 @@ class Objective:
         rows = self.active(progress)
         if not rows:
             raise ValueError(f"no term has a weight at progress {progress:g}; change their start, stop or anneal")
-        reader = Reader(sdf, batch, frozenset().union(*(term.second_order_sets(progress) for term in rows)))
+        reader = Reader(sdf, batch, self.second_order(progress))
         return {term.label: term.weight_at(progress) * _evaluate_term(term, reader, progress) for term in rows}
 
 

@@ -48,6 +48,16 @@ class Shape:
         """The field in the unit frame, the correction included."""
         return self.decoded() if self.correction is None else Corrected(self.decoded(), self.correction)
 
+    @property
+    def smooth_sdf(self) -> SDF:
+        """A C1 form of `sdf` with second derivatives, for `Jet` and terms of second order (`Conditioned.smoothed`).
+
+        Raises:
+            ValueError: the decoder has activations without second derivatives.
+        """
+        smooth = self.decoded().smoothed()
+        return smooth if self.correction is None else Corrected(smooth, self.correction)
+
     def decoded(self, branch: str | None = None) -> Conditioned:
         """The field of the code alone, without the correction, in the unit frame.
 
