@@ -7,7 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.arrays import Array, Indices
+from ..core.arrays import Array
+
+Pixels = NDArray[np.int32]
+"""Row numbers of triangles, rows and columns: half the memory of `Indices`, of which there are millions."""
 
 _TOLERANCE = 1e-4
 """Pixels by which a row of a triangle reaches past its edges, so that rounding leaves no gap between neighbours."""
@@ -23,7 +26,7 @@ class DepthBuffer(NamedTuple):
         depth: (H, W) coordinate towards the viewer; -inf where there is none.
     """
 
-    face: NDArray[np.int32]
+    face: Pixels
     depth: NDArray[np.float32]
 
 
@@ -42,7 +45,7 @@ def rasterize(corners: Array, size: int) -> DepthBuffer:
         Faces and depths.
     """
     first, last = _pixel_range(corners[:, :, 1], size)
-    drawn = np.flatnonzero(last >= first)
+    drawn = np.flatnonzero(last >= first).astype(np.int32)
     corners, first, last = corners[drawn], first[drawn], last[drawn]
     owner, row = _expand(first, last)
     left, right = _spans(corners, owner, row, size)
@@ -82,28 +85,28 @@ def plane_coefficients(corners: Array, values: Array) -> Array:
     return np.stack([np.where(proper, start, values.mean(1)), across, down])
 
 
-def _pixel_range(places: Array, size: int) -> tuple[Indices, Indices]:
+def _pixel_range(places: Array, size: int) -> tuple[Pixels, Pixels]:
     """First and last pixel of the image whose centre lies between the least and the largest of places (N, 3)."""
     low = np.minimum(np.minimum(places[:, 0], places[:, 1]), places[:, 2])
     high = np.maximum(np.maximum(places[:, 0], places[:, 1]), places[:, 2])
     return _inner_pixels(low, high, size)
 
 
-def _inner_pixels(low: Array, high: Array, size: int) -> tuple[Indices, Indices]:
-    first = np.clip(np.ceil(low - (0.5 + _TOLERANCE)), 0, size)
-    last = np.clip(np.floor(high - (0.5 - _TOLERANCE)), -1, size - 1)
-    return first.astype(np.int32), last.astype(np.int32)
+def _inner_pixels(low: Array, high: Array, size: int) -> tuple[Pixels, Pixels]:
+    first: Pixels = np.clip(np.ceil(low - (0.5 + _TOLERANCE)), 0, size).astype(np.int32)
+    last: Pixels = np.clip(np.floor(high - (0.5 - _TOLERANCE)), -1, size - 1).astype(np.int32)
+    return first, last
 
 
-def _expand(first: Indices, last: Indices) -> tuple[Indices, Indices]:
-    """The integers of each range, and the range that each belongs to, the latter first."""
+def _expand(first: Pixels, last: Pixels) -> tuple[Pixels, Pixels]:
+    """The range that each integer belongs to, and the integers, of the ranges from first to last (N,) one by one."""
     count = np.maximum(last - first + 1, 0)
     owner = np.repeat(np.arange(len(count), dtype=np.int32), count)
     shift = first - np.cumsum(count, dtype=np.int32) + count
-    return owner, np.arange(len(owner), dtype=np.int32) + shift[owner]
+    return owner, (np.arange(len(owner), dtype=np.int32) + shift[owner]).astype(np.int32, copy=False)
 
 
-def _spans(corners: Array, owner: Indices, row: Indices, size: int) -> tuple[Indices, Indices]:
+def _spans(corners: Array, owner: Pixels, row: Pixels, size: int) -> tuple[Pixels, Pixels]:
     """First and last column of triangles (F, 3, 3) in rows (R,) of pixels; none where the last is before the first.
 
     A row lies between the edge from the top to the bottom corner and one of the two edges by way of the middle corner.

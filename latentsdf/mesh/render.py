@@ -10,10 +10,11 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import uniform_filter
+from trimesh.visual import ColorVisuals
 
 from ..core.arrays import Array, Indices
 from ..core.frame import Frame
-from .rasterize import plane_coefficients, rasterize
+from .rasterize import Pixels, plane_coefficients, rasterize
 from .shading_normals import corner_normals
 
 SUPERSAMPLING = 3
@@ -67,7 +68,7 @@ def render(
     values = [light] if colours is None else [light * part for part in colours[faces[visible]].transpose(2, 0, 1)]
     shades = np.stack([_pool(np.add, _fill(corners, part, covered, at, fine)) for part in values], axis=-1)
     opacity = _pool(np.add, (buffer.face >= 0).astype(np.float32))[..., None]
-    depth = _pool(np.maximum, buffer.depth) / SUPERSAMPLING
+    depth = _pool(np.maximum, buffer.depth) / np.float32(SUPERSAMPLING)
     shades = shades * (COLOUR if colours is None else 1) * _openness(depth, size / 160)[..., None]
     picture = 1 + (shades - opacity) / SUPERSAMPLING**2
     return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
@@ -110,14 +111,15 @@ def _has_area(vertices: Array, faces: Indices) -> bool:
     return bool(np.any(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])))
 
 
-def _renumber(rows: Indices, count: int) -> tuple[Indices, Indices]:
+def _renumber(rows: Pixels, count: int) -> tuple[Indices, Pixels]:
     """The distinct ones of rows below count, and the place of each row among them."""
     used = np.zeros(count, dtype=bool)
     used[rows] = True
-    return np.flatnonzero(used), (np.cumsum(used, dtype=np.int32) - 1)[rows]
+    place: Pixels = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return np.flatnonzero(used), place[rows]
 
 
-def _fill(corners: Array, values: Array, covered: Indices, at: Indices, size: int) -> NDArray[np.float32]:
+def _fill(corners: Array, values: Array, covered: Indices, at: Pixels, size: int) -> NDArray[np.float32]:
     """Image (H, W) of values (F, 3) at the corners (F, 3, 3) of faces, linear in each; face `at` is at `covered`."""
     start, across, down = plane_coefficients(corners, values).astype(np.float32)
     row = covered.astype(np.int32) // size
@@ -141,7 +143,7 @@ def _corner_light(seen: Array, faces: Indices, rows: Indices) -> Array:
 
 def _colours(mesh: trimesh.Trimesh) -> Array | None:
     """Vertex colours (V, 3) from 0 to 1, None where the mesh has none."""
-    if mesh.visual.kind != "vertex":
+    if not isinstance(mesh.visual, ColorVisuals) or mesh.visual.kind != "vertex":
         return None
     return np.asarray(mesh.visual.vertex_colors)[:, :3] / 255.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import Array, Indices
+from ..core.arrays import Array, Indices, Mask
 
 CREASE_ANGLE = 40.0
 """Degrees; faces at a vertex whose normals differ by more do not share a normal there. Facets of a round part with ten
@@ -29,7 +29,9 @@ def corner_normals(vertices: Array, faces: Indices, rows: Indices) -> Array:
     weighted = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     unit = _unit(weighted)
     every = faces.ravel()
-    sums = np.stack([np.bincount(every, np.repeat(part, 3), len(vertices)) for part in weighted.T], axis=1)
+    sums = np.zeros((len(vertices), 3))
+    for axis in range(3):
+        sums[:, axis] = np.bincount(every, np.repeat(weighted[:, axis], 3), len(vertices))
     mean = _unit(sums)
     # faces all within half the angle of the mean are within the angle of one another
     apart = np.einsum("fd,fcd->fc", unit, mean[faces]) < np.cos(np.radians(CREASE_ANGLE / 2))
@@ -42,7 +44,7 @@ def corner_normals(vertices: Array, faces: Indices, rows: Indices) -> Array:
     return found
 
 
-def _creased_normals(faces: Indices, face: Indices, vertex: Indices, creased: Array, weighted: Array) -> Array:
+def _creased_normals(faces: Indices, face: Indices, vertex: Indices, creased: Mask, weighted: Array) -> Array:
     """Normals (K, 3) of faces (K,) at vertices (K,) on creases, from area-weighted normals (F, 3)."""
     unit = _unit(weighted)
     users = np.flatnonzero(creased[faces.ravel()])

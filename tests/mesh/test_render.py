@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 from scipy.spatial import Delaunay
+from trimesh.visual import ColorVisuals
 
 from latentsdf.core.frame import UNIT_RADIUS, Frame
 from latentsdf.mesh.rasterize import plane_coefficients, rasterize
@@ -11,8 +12,6 @@ from latentsdf.mesh.render import contact_sheet, render
 from latentsdf.mesh.shading_normals import corner_normals
 
 SIZE = 96
-FRONT = {"azimuth": 0.0, "elevation": 0.0}
-"""View along the x axis: y to the right, z up."""
 
 
 def ball(radius=1.0, center=(0.0, 0.0, 0.0), subdivisions=4):
@@ -20,15 +19,26 @@ def ball(radius=1.0, center=(0.0, 0.0, 0.0), subdivisions=4):
     return trimesh.Trimesh(mesh.vertices + np.array(center), mesh.faces, process=False)
 
 
+def front(mesh, frame=None):
+    """View along the x axis: y to the right, z up."""
+    return render(mesh, SIZE, azimuth=0.0, elevation=0.0, frame=frame)
+
+
 def painted(mesh, colour):
     mesh = mesh.copy()
-    mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=np.tile([*colour, 255], (len(mesh.vertices), 1)))
+    mesh.visual = ColorVisuals(mesh, vertex_colors=np.tile([*colour, 255], (len(mesh.vertices), 1)))
     return mesh
+
+
+def joined(*meshes):
+    whole = trimesh.util.concatenate(meshes)
+    assert isinstance(whole, trimesh.Trimesh)
+    return whole
 
 
 def coverage(image):
     """Pixels that are not background."""
-    return (image < 255).any(-1)
+    return image.min(-1) < 255
 
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(35.0, 25.0), (0.0, 0.0), (-80.0, 90.0)])
@@ -87,16 +97,16 @@ def test_plane_coefficients_are_those_of_a_linear_function():
 def test_the_nearer_sphere_hides_the_farther_one():
     red, green = painted(ball(0.5, (0.6, 0, 0)), (255, 0, 0)), painted(ball(0.5, (-0.6, 0, 0)), (0, 255, 0))
     for meshes in ((red, green), (green, red)):
-        both = trimesh.util.concatenate(meshes)
-        front, back = render(both, SIZE, **FRONT), render(both, SIZE, azimuth=180.0, elevation=0.0)
-        for image, channel in ((front, 0), (back, 1)):
+        both = joined(*meshes)
+        ahead, behind = front(both), render(both, SIZE, azimuth=180.0, elevation=0.0)
+        for image, channel in ((ahead, 0), (behind, 1)):
             seen = image[SIZE // 2 - 5 : SIZE // 2 + 5, SIZE // 2 - 5 : SIZE // 2 + 5]
             assert (seen[..., channel] > 100).all()
             assert (np.delete(seen, channel, axis=-1) == 0).all()
 
 
 def test_a_flat_face_has_one_colour_and_edges_stay_sharp():
-    image = render(trimesh.creation.box((1, 1, 1)), SIZE, **FRONT)
+    image = front(trimesh.creation.box((1, 1, 1)))
     rows, columns = np.nonzero(coverage(image))
     inner = image[rows.min() + 1 : rows.max(), columns.min() + 1 : columns.max()]
     assert inner.shape[0] > SIZE // 2
@@ -121,8 +131,8 @@ def test_both_sides_of_an_open_mesh_are_drawn_alike():
     corners = np.array([[0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]], dtype=float)
     sheet = trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3)], process=False)
     turned = trimesh.Trimesh(corners, [(2, 1, 0), (3, 2, 0)], process=False)
-    image = render(sheet, SIZE, **FRONT)
-    assert (image == render(turned, SIZE, **FRONT)).all()
+    image = front(sheet)
+    assert (image == front(turned)).all()
     assert coverage(image).sum() == pytest.approx((SIZE * UNIT_RADIUS / 2**0.5) ** 2, rel=0.05)
     assert not coverage(render(sheet, SIZE, azimuth=90.0, elevation=0.0)).any()  # edge-on
 
@@ -130,9 +140,9 @@ def test_both_sides_of_an_open_mesh_are_drawn_alike():
 def test_a_hollow_is_darker_than_a_plane():
     plate = trimesh.creation.box((0.1, 2, 2))
     wall = trimesh.creation.box((0.5, 0.1, 2))
-    both = trimesh.util.concatenate([plate, wall.apply_translation([0.3, 0, 0])])
+    both = joined(plate, trimesh.Trimesh(wall.vertices + [0.3, 0, 0], wall.faces, process=False))
     frame = Frame.around(plate.vertices)
-    open_row, walled = (render(m, SIZE, frame=frame, **FRONT)[SIZE // 2].astype(int) for m in (plate, both))
+    open_row, walled = (front(m, frame)[SIZE // 2].astype(int) for m in (plate, both))
     edge = round(SIZE / 2 * (1 + 0.05 * UNIT_RADIUS / np.sqrt(2.0025)))
     assert walled[edge + 1, 0] < open_row[edge + 1, 0] - 5
     assert (walled[edge + 12 : edge + 20] == open_row[edge + 12 : edge + 20]).all()
