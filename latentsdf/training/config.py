@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from ..decoder.deepsdf import DeepSDFConfig
-from ..decoder.dual import DualConfig
 from ..decoder.kinds import DecoderConfig, decoder_from_dict, decoder_to_dict
-from .stages import DEEPSDF, FIT_CODES, GENERALIZE, OVERFIT, Stage
+from ..decoder.volumes import VolumesConfig
+from .stages import DEEPSDF, FIT_CODES, GENERALIZE, OVERFIT, VOLUMES, Stage
 
 TRUNCATION = 0.1
 """Distance within which the loss compares; as far as the lattices of a dataset reach by default."""
@@ -26,14 +26,15 @@ _RETIRED = {"truncation": TRUNCATION, "code_prior": CODE_PRIOR, "nesting": NESTI
 class TrainConfig:
     """Decoder, schedule, loss and start of a training run."""
 
-    decoder: DecoderConfig = field(default_factory=DualConfig)
+    decoder: DecoderConfig = field(default_factory=VolumesConfig)
     """The network."""
     stages: tuple[Stage, ...] | None = None
-    """The schedule; None takes the decoder's own: generalize then overfit, or DeepSDF's."""
+    """The schedule; None takes the decoder's own: one stage, or for the dual one generalize then overfit."""
     shapes_per_batch: int = 32
     """Shapes a step. Larger moves more codes at once and makes a step slower."""
-    points_per_shape: int = 1024
-    """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower."""
+    points_per_shape: int = 512
+    """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower: in equal time 512
+    come closer than 1,024."""
     truncate: Literal["soft", "clamp"] = "soft"
     """Truncation of distances in the loss. `soft`: tanh on both sides, gradients everywhere. `clamp`: hard on both
     sides, as DeepSDF released."""
@@ -83,10 +84,10 @@ class TrainConfig:
         """The stages of the schedule, with shares that sum to 1."""
         stages = self.stages
         if stages is None:
-            one_field = isinstance(self.decoder, DeepSDFConfig)
-            stages = (DEEPSDF,) if one_field else (GENERALIZE, OVERFIT)
-            if not one_field and self.warm:
-                stages = (FIT_CODES, *stages)
+            kind = type(self.decoder)
+            stages = {DeepSDFConfig: (DEEPSDF,), VolumesConfig: (VOLUMES,)}.get(kind, (GENERALIZE, OVERFIT))
+            if kind is not DeepSDFConfig and self.warm:
+                stages = (replace(FIT_CODES, losses=stages[0].losses), *stages)
         total = sum(stage.share for stage in stages)
         return tuple(replace(stage, share=stage.share / total) for stage in stages)
 
