@@ -12,7 +12,7 @@ from latentsdf.dataset.dataset import Dataset
 from latentsdf.space.space import LatentSpace
 from latentsdf.training.config import config_to_dict
 from latentsdf.training.loop import train
-from latentsdf.training.presets import NESTED, named_config
+from latentsdf.training.presets import named_config
 from latentsdf.training.warm_start import BASE, aligned_rotations, base_space, nearest_codes
 
 
@@ -24,7 +24,7 @@ def base() -> LatentSpace:
 def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
     assert len(files("latentsdf.training").joinpath(BASE).read_bytes()) < 2_000_000
     assert base.decoder.config == named_config("dual", 64).decoder
-    assert base.prefix_sizes == NESTED
+    assert base.prefix_sizes == named_config("dual", 64).nested
     assert len(base) == 1000
 
 
