@@ -138,8 +138,15 @@ def _check_training(options: Namespace, path: Path) -> None:
 def _training_config(options: Namespace) -> TrainConfig:
     from ..training.presets import CODE_SIZE, DECODER, named_config
 
-    decoder = options.decoder or ("dual" if options.joint else DECODER)
-    config = named_config(decoder, options.code_size or CODE_SIZE, options.seed, options.joint)
+    # A warm start has the form of the space that it starts from, unless another one is asked for.
+    kind, size = DECODER, CODE_SIZE
+    if options.joint or options.start == "base":
+        kind = "dual"
+    elif options.start not in (None, "components", "random"):
+        info = space_info(options.start)
+        kind, size = info.decoder, info.code_size
+    size = size if options.code_size is None else options.code_size
+    config = named_config(options.decoder or kind, size, options.seed, options.joint)
     if options.start is not None:
         config = replace(config, start=options.start)
     if options.nested is not None:

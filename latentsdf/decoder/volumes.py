@@ -21,8 +21,8 @@ class VolumesConfig:
     """Whether gradient descent trains the decoder."""
     code_size: int = 128
     """Numbers per shape (D). Larger keeps more detail of each shape; smaller is more compact."""
-    volumes: CoarseVolumes = field(default_factory=CoarseVolumes)
-    """Volumes, warp and head."""
+    volumes: CoarseVolumes = field(default_factory=lambda: CoarseVolumes(resolutions=(8, 24), channels=(8, 2)))
+    """Volumes, warp and head. Few channels on a fine lattice came closer than more channels on a coarser one."""
     max_bytes: int = 2_000_000_000
     """Limit of the size of the parameters, checked before they are allocated."""
 

@@ -72,7 +72,7 @@ def train(
         on_event: called after every step.
 
     Returns:
-        The space; where it is finished and has a path, as it is stored. `space.history["stop"]` says why training ended.
+        The space; as it is stored, where it is finished and has a path. `space.history["stop"]` says why it ended.
 
     Raises:
         ValueError: the dataset is empty, or not the one that the run was begun with; nothing to resume; a budget that
