@@ -23,6 +23,7 @@ import torch
 from fidelity_table import table
 from judging import (
     FIGURES,
+    SURFACE,
     Encoded,
     by_class,
     by_kind,
@@ -236,7 +237,8 @@ def judge_side(
 
 def row_of(common: dict[str, Any], branch: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One row of the table: figures over all shapes, by kind and by class."""
-    parts = {"figures": summarize(rows, FIGURES), "kinds": by_kind(rows, FIGURES), "classes": by_class(rows, FIGURES)}
+    keys = (*FIGURES, *SURFACE)
+    parts = {"figures": summarize(rows, keys), "kinds": by_kind(rows, keys), "classes": by_class(rows, keys)}
     return {**common, "branch": branch, **parts}
 
 

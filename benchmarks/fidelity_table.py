@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from judging import FIGURES, read_json
+from judging import read_json
+
+FORMATS = {
+    "chamfer_l1": ".4f",
+    "f_0.01": ".3f",
+    "f_0.005": ".3f",
+    "normal_consistency": ".3f",
+    "ghost_area": ".2%",
+    "missing_area": ".2%",
+}
+"""Columns with median and mean; rows made before a figure was measured have a dash."""
 
 
 def table(path: Path) -> str:
@@ -14,8 +24,9 @@ def table(path: Path) -> str:
     rows = read_json(path, [])
     lines = [
         "| decoder, code, time | field | side | shapes | Chamfer-L1 median (mean) | F at 0.01 | F at 0.005 | normals "
-        "| IoU | code bytes | with decoder | shared numbers | minutes | samples/s | s to infer (fit) |",
-        "|" + "---|" * 15,
+        "| ghost area | missing area | components right | roughness - true | IoU | code bytes | with decoder "
+        "| shared numbers | minutes | samples/s | s to infer (fit) |",
+        "|" + "---|" * 19,
     ]
     lines += [f"| {' | '.join(cells(row))} |" for row in rows]
     return "\n".join([*lines, "", *classes_table([row for row in rows if row["side"] == "unseen"])])
@@ -24,9 +35,15 @@ def table(path: Path) -> str:
 def cells(row: dict[str, Any]) -> Iterator[str]:
     """One line of the table."""
     yield from (row["label"], row["branch"], row["side"], str(row["figures"]["shapes"]))
-    for key in FIGURES:
-        digits = 4 if key == "chamfer_l1" else 3
-        yield f"{row['figures'][key]['median']:.{digits}f} ({row['figures'][key]['mean']:.{digits}f})"
+    figures = row["figures"]
+    for key, form in FORMATS.items():
+        yield f"{figures[key]['median']:{form}} ({figures[key]['mean']:{form}})" if key in figures else "-"
+    yield f"{figures['components_right']['mean']:.0%}" if "components_right" in figures else "-"
+    if "roughness" in figures:
+        yield f"{figures['roughness']['mean']:.1f} - {figures['roughness_true']['mean']:.1f} deg"
+    else:
+        yield "-"
+    yield f"{figures['iou']['median']:.3f} ({figures['iou']['mean']:.3f})"
     yield from (f"{row['code_bytes']:,}", f"{row['bytes_per_shape']:,.0f}", f"{row['parameters']:,}")
     yield f"{row['training_minutes']:g}"
     yield f"{row['samples_per_second']:,}" if row["samples_per_second"] else "-"

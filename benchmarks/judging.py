@@ -31,10 +31,20 @@ from latentsdf.space.space import LatentSpace
 
 PSB = "psb_"
 """Classes of the Princeton benchmark, whose members share no pose."""
-NOTHING = {"chamfer_l1": 1.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
+NOTHING = {
+    "chamfer_l1": 1.0,
+    "f_0.01": 0.0,
+    "f_0.005": 0.0,
+    "normal_consistency": 0.0,
+    "ghost_area": 1.0,
+    "missing_area": 1.0,
+    "components_right": 0.0,
+}
 """Figures of a shape without a surface: counted as a failure, never left out."""
 FIGURES = (*NOTHING, "iou")
 """Figures of a field; a bare mesh has all but the last."""
+SURFACE = ("components", "components_true", "genus", "genus_true", "roughness", "roughness_true")
+"""Figures of a shape with a surface alone; a genus is None where the mesh is not closed."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +116,11 @@ def solid(mesh: trimesh.Trimesh, frame: Frame) -> SDF:
     return lambda points: torch.where(torch.from_numpy(inner.inside(points.numpy())), -1.0, 1.0)
 
 
-def judge_mesh(candidate: trimesh.Trimesh, truth: trimesh.Trimesh, frame: Frame) -> dict[str, float]:
+def judge_mesh(candidate: trimesh.Trimesh, truth: trimesh.Trimesh, frame: Frame) -> dict[str, Any]:
     """Figures of a mesh against the true one, lengths in the unit frame."""
     plain = compare(candidate, truth, frame=frame).to_dict()
-    return {key: plain[key] for key in NOTHING}
+    plain["components_right"] = float(plain["components"] == plain["components_true"])
+    return {key: plain[key] for key in (*NOTHING, *SURFACE)}
 
 
 def judge_shape(shape: Shape, truth: trimesh.Trimesh, branch: str | None, resolution: int) -> dict[str, Any]:
@@ -130,11 +141,12 @@ def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:
 
 
 def summarize(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
-    """Median and mean of each figure, the number of shapes, and of those without a surface."""
+    """Median and mean of each figure over the rows that have it, the number of rows, and of those without a surface."""
     summary: dict[str, Any] = {"shapes": len(rows), "without_surface": sum("reason" in row for row in rows)}
-    for key in keys if rows else ():
-        values = [row[key] for row in rows]
-        summary[key] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
+    for key in keys:
+        values = [row[key] for row in rows if row.get(key) is not None]
+        if values:
+            summary[key] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
     return summary
 
 

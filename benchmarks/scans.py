@@ -40,7 +40,15 @@ from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
 
 TRUTHS = ("gt.ply", "cad_aligned.ply", "poisson_reference.ply")
-NO_SURFACE = {"chamfer_l1": 1.0, "hausdorff": 2.0, "f_0.01": 0.0, "f_0.005": 0.0, "normal_consistency": 0.0}
+NO_SURFACE = {
+    "chamfer_l1": 1.0,
+    "hausdorff": 2.0,
+    "f_0.01": 0.0,
+    "f_0.005": 0.0,
+    "normal_consistency": 0.0,
+    "ghost_area": 1.0,
+    "missing_area": 1.0,
+}
 """Figures of a fit without a surface: counted as a failure, never left out."""
 
 

@@ -11,17 +11,32 @@ from judging import read_json
 
 KEYS = ("scan", "normals", "method", "network", "minutes")
 """Columns that identify a row."""
-FIGURES = (("f_0.01", 3), ("chamfer_l1", 4), ("hausdorff", 3), ("normal_consistency", 3), ("eikonal_error", 3))
+FIGURES = (
+    ("f_0.01", 3),
+    ("f_0.005", 3),
+    ("chamfer_l1", 4),
+    ("hausdorff", 3),
+    ("normal_consistency", 3),
+    ("ghost_area", 4),
+    ("missing_area", 4),
+    ("components", 1),
+    ("roughness", 1),
+    ("roughness_true", 1),
+    ("eikonal_error", 3),
+)
 
 
 def table(path: Path) -> str:
     """Rows as Markdown: means over the scans of each method, then one line for each scan."""
     rows = sorted(read_json(path, []), key=lambda row: tuple(str(row[key]) for key in KEYS))
-    head = "F at 0.01 | Chamfer-L1 | Hausdorff | normals' agreement | eikonal error | seconds |"
+    head = (
+        "F at 0.01 | F at 0.005 | Chamfer-L1 | Hausdorff | normals' agreement | ghost area | missing area | components "
+        "| roughness | true roughness | eikonal error | seconds |"
+    )
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in KEYS[1:]), []).append(row)
-    lines = [f"| given normals | method | network | minutes | scans | {head}", "|" + "---|" * 11]
+    lines = [f"| given normals | method | network | minutes | scans | {head}", "|" + "---|" * 17]
     lines += [f"| {' | '.join(cells(key, str(len(group)), group))} |" for key, group in groups.items()]
     return "\n".join([*lines, "", *by_scan(rows)])
 
@@ -49,6 +64,6 @@ def cells(key: tuple[Any, ...], count: str, rows: list[dict[str, Any]]) -> Itera
     yield from ("yes" if normals else "no", method, network, f"{minutes:g}" if minutes else "-")
     yield count
     for name, digits in FIGURES:
-        known = [row[name] for row in rows if row[name] is not None]
+        known = [row[name] for row in rows if row.get(name) is not None]
         yield f"{mean(known):.{digits}f}" if known else "-"
     yield f"{mean(row['seconds'] for row in rows):.0f}"

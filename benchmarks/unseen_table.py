@@ -18,12 +18,19 @@ def table(path: Path) -> str:
     for row in read_json(path, []):
         groups.setdefault(tuple(row[key] for key in KEYS), []).append(row)
     lines = [
-        "| scan | pose | normals | method | shapes | F at 0.01 | Chamfer-L1 | seconds | class right | pose landed |",
-        "|" + "---|" * 10,
+        "| scan | pose | normals | method | shapes | F at 0.01 | F at 0.005 | normals' agreement "
+        "| ghost area | missing area | roughness | true roughness | Chamfer-L1 | seconds | class right | pose landed |",
+        "|" + "---|" * 16,
     ]
     for (case, pose, normals, method), rows in sorted(groups.items(), key=str):
         figures = [
             f"{_median_and_mean(rows, 'f_0.01', 3)}",
+            f"{_median_and_mean(rows, 'f_0.005', 3)}",
+            f"{_median_and_mean(rows, 'normal_consistency', 3)}",
+            f"{_median_and_mean(rows, 'ghost_area', 4)}",
+            f"{_median_and_mean(rows, 'missing_area', 4)}",
+            f"{_median_and_mean(rows, 'roughness', 1)}",
+            f"{_median_and_mean(rows, 'roughness_true', 1)}",
             f"{_median_and_mean(rows, 'chamfer_l1', 4)}",
             f"{_mean(rows, 'seconds'):.1f}",
         ]

@@ -132,6 +132,7 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
 def _figures(run: dict[str, Any]) -> dict[str, Any]:
     """What another processor should find as well: no hashes, no single numbers of codes."""
     dropped = ("/code/", "/frame/", "sha256", "/nearest", "/notes", "surprise", "code_zscore", "/hausdorff")
+    dropped += ("/evaluate/rows/0/components", "/evaluate/rows/1/components", "/components_right", "/genus")
     return {at: value for at, value in _leaves(run) if not any(word in at for word in dropped)}
 
 

@@ -19,6 +19,7 @@ from .progress import Bar, say
 
 if TYPE_CHECKING:
     from ..inference.evaluation import EvaluationRow
+    from ..mesh.metrics import Comparison
 
 
 def info(options: Namespace) -> Result:
@@ -87,7 +88,7 @@ def evaluate(options: Namespace) -> Result:
 
         def on_row(row: EvaluationRow, done: int, total: int) -> None:
             figures = row.comparison
-            text = f"F@0.01 {figures.f_scores[0.01]:.3f}  CD {figures.chamfer_l1:.5f}" if figures else row.reason
+            text = _figures(figures) if figures else row.reason
             bar.line(f"{row.name:40s} {row.branch:7s} {text}")
             bar.update(done / total, f"{done}/{total}")
 
@@ -111,7 +112,9 @@ def evaluate(options: Namespace) -> Result:
             say(
                 f"{branch}: {figures['shapes']} shapes, median (mean): Chamfer-L1 {_pair(figures['chamfer_l1'], 5)}, "
                 f"F@0.005 {_pair(figures['f_0.005'])}, F@0.01 {_pair(figures['f_0.01'])}, "
-                f"normals {_pair(figures['normal_consistency'])}"
+                f"normals {_pair(figures['normal_consistency'])}, ghost area {_shares(figures['ghost_area'])}, "
+                f"missing area {_shares(figures['missing_area'])}, "
+                f"components right {figures['components_right']:.0%}{_roughness(figures)}"
             )
     if scores:
         say(f"retrieval: {scores}")
@@ -128,3 +131,23 @@ def evaluate(options: Namespace) -> Result:
 
 def _pair(figure: dict[str, float], digits: int = 3) -> str:
     return f"{figure['median']:.{digits}f} ({figure['mean']:.{digits}f})"
+
+
+def _shares(figure: dict[str, float]) -> str:
+    return f"{figure['median']:.2%} ({figure['mean']:.2%})"
+
+
+def _roughness(summary: Result) -> str:
+    """Roughness of the decoded surfaces and of the true ones, empty where no code has a surface."""
+    if "roughness" not in summary:
+        return ""
+    return f", roughness {_pair(summary['roughness'], 1)} deg, true {_pair(summary['roughness_true'], 1)} deg"
+
+
+def _figures(found: Comparison) -> str:
+    """The figures of one shape in a line."""
+    return (
+        f"F@0.01 {found.f_scores[0.01]:.3f}  F@0.005 {found.f_scores[0.005]:.3f}  CD {found.chamfer_l1:.5f}  "
+        f"normals {found.normal_consistency:.3f}  ghost {found.ghost_area:.1%}  missing {found.missing_area:.1%}  "
+        f"components {found.components}/{found.components_true}"
+    )

@@ -121,7 +121,10 @@ def evaluate(
 
 
 def summarize(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
-    """Medians and means over the readable meshes; a row without a surface counts as F = 0 and Chamfer = 1.
+    """Medians and means over the readable meshes, and the share of them with the right number of components.
+
+    A row without a surface counts as F = 0, Chamfer = 1, all of its area ghost and missing, and components wrong;
+    roughness is over the rows with a surface.
 
     Args:
         rows: of one branch.
@@ -135,12 +138,19 @@ def summarize(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     columns = {
         "chamfer_l1": [item.chamfer_l1 if item else 1.0 for item in figures],
         "normal_consistency": [item.normal_consistency if item else 0.0 for item in figures],
+        "ghost_area": [item.ghost_area if item else 1.0 for item in figures],
+        "missing_area": [item.missing_area if item else 1.0 for item in figures],
+        "roughness": [item.roughness for item in figures if item],
+        "roughness_true": [item.roughness_true for item in figures if item],
     }
     for threshold in (0.005, 0.01, 0.02):
         columns[f"f_{threshold}"] = [item.f_scores[threshold] if item else 0.0 for item in figures]
     summary: dict[str, Any] = {"shapes": len(figures), "without_surface": sum(item is None for item in figures)}
+    right = [item is not None and item.components == item.components_true for item in figures]
+    summary["components_right"] = float(np.mean(right))
     for name, values in columns.items():
-        summary[name] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
+        if values:
+            summary[name] = {"median": float(np.median(values)), "mean": float(np.mean(values))}
     return summary
 
 

@@ -20,10 +20,14 @@ from ..core.arrays import Array
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
 from .distance import MeshSDF
+from .surface_defects import roughness, topology
 from .surface_sampling import surface_samples
 
 F_THRESHOLDS = (0.005, 0.01, 0.02)
 """Thresholds of the F-scores of `compare`, in units of the unit frame."""
+GHOST_DISTANCE = 0.03
+"""Distance of the ghost and missing areas of `compare`, in units of the unit frame: beyond any error of a part that is
+there, 1.5 times the largest F-score threshold."""
 
 
 def chamfer_squared_sum(a: ArrayLike, b: ArrayLike) -> float:
@@ -100,6 +104,12 @@ class Comparison:
         recall: fraction of truth samples within 0.01 of the candidate.
         normal_consistency: mean over both ways of |n . n of the closest face|.
         hausdorff: the largest of all sampled distances, both ways: a lower bound of the Hausdorff distance.
+        ghost_area: fraction of candidate samples farther than 0.03 from the truth.
+        missing_area: fraction of truth samples farther than 0.03 from the candidate.
+        components, components_true: connected pieces of the candidate and of the truth (`topology`).
+        genus, genus_true: their handles; None for a mesh that is not closed.
+        roughness, roughness_true: their mean angle between normals within 0.02 of each other, in degrees; only the
+            excess over the truth's is a defect.
         samples: points drawn on each surface.
         protocol: the measurement in a sentence.
     """
@@ -110,6 +120,14 @@ class Comparison:
     recall: float
     normal_consistency: float
     hausdorff: float
+    ghost_area: float
+    missing_area: float
+    components: int
+    components_true: int
+    genus: int | None
+    genus_true: int | None
+    roughness: float
+    roughness_true: float
     samples: int
     protocol: str
 
@@ -122,6 +140,14 @@ class Comparison:
             "recall_0.01": self.recall,
             "normal_consistency": self.normal_consistency,
             "hausdorff": self.hausdorff,
+            "ghost_area": self.ghost_area,
+            "missing_area": self.missing_area,
+            "components": self.components,
+            "components_true": self.components_true,
+            "genus": self.genus,
+            "genus_true": self.genus_true,
+            "roughness": self.roughness,
+            "roughness_true": self.roughness_true,
             "samples": self.samples,
             "protocol": self.protocol,
         }
@@ -158,9 +184,10 @@ def compare(
             raise ValueError(f"the {name} mesh has no faces, so there is no surface to compare")
     frame = Frame.around(truth.vertices) if frame is None else frame
     ours, theirs = (trimesh.Trimesh(frame.to_unit(m.vertices), m.faces, process=False) for m in (candidate, truth))
-    seed_ours, seed_theirs = np.random.SeedSequence(seed).spawn(2)
+    seed_ours, seed_theirs, *seeds = np.random.SeedSequence(seed).spawn(4)
     forward, agreement = _to_surface(ours, theirs, samples, seed_ours)
     backward, agreement_back = _to_surface(theirs, ours, samples, seed_theirs)
+    pieces, pieces_true = topology(ours), topology(theirs)
     return Comparison(
         chamfer_l1=float((forward.mean() + backward.mean()) / 2),
         f_scores={threshold: f_score(forward, backward, threshold) for threshold in F_THRESHOLDS},
@@ -168,6 +195,14 @@ def compare(
         recall=_fraction_below(backward, 0.01),
         normal_consistency=(agreement + agreement_back) / 2,
         hausdorff=float(max(forward.max(), backward.max())),
+        ghost_area=float((forward > GHOST_DISTANCE).mean()),
+        missing_area=float((backward > GHOST_DISTANCE).mean()),
+        components=pieces.components,
+        components_true=pieces_true.components,
+        genus=pieces.genus,
+        genus_true=pieces_true.genus,
+        roughness=roughness(ours, np.random.default_rng(seeds[0])),
+        roughness_true=roughness(theirs, np.random.default_rng(seeds[1])),
         samples=samples,
         protocol=f"{samples} area-uniform samples each way, exact distance to the other surface, in the unit frame",
     )

@@ -134,7 +134,10 @@ def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> Non
     rows = {(row["name"], row.get("branch")): row for row in found["rows"]}
     assert rows["ball/bad", "fused"]["reason"]
     assert 0 < rows["ring/u", "fused"]["chamfer_l1"] < 0.1
+    assert 0 <= rows["ring/u", "fused"]["missing_area"] < 1
+    assert rows["ring/u", "fused"]["genus_true"] == 1
     assert found["summary"]["shapes"] == 2
+    assert found["summary"]["components_right"] in (0, 0.5, 1)
     assert set(found["branches"]) == {"coarse", "fused"}
     assert found["retrieval"]["queries"] == 2
 

@@ -107,7 +107,8 @@ def test_a_comparison_as_plain_values_names_its_protocol():
     values = compare(ball(subdivisions=1), ball(subdivisions=1), samples=50).to_dict()
     assert set(values) == {
         "chamfer_l1", "f_0.005", "f_0.01", "f_0.02", "precision_0.01", "recall_0.01",
-        "normal_consistency", "hausdorff", "samples", "protocol",
+        "normal_consistency", "hausdorff", "ghost_area", "missing_area", "components", "components_true",
+        "genus", "genus_true", "roughness", "roughness_true", "samples", "protocol",
     }  # fmt: skip
     assert values["samples"] == 50
     assert "50 area-uniform samples each way" in values["protocol"]
