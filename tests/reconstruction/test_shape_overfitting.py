@@ -16,6 +16,7 @@ from latentsdf.decoder import CoarseVolumes, DeepSDFConfig, DualConfig, LinearCo
 from latentsdf.fitting.fast_field import FastConfig
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.isosurface import extract_mesh
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.primitives import sphere
 from latentsdf.reconstruction import shape_overfitting, term_descent
 from latentsdf.reconstruction.corrected_field import CorrectedField, PriorTable
@@ -74,8 +75,7 @@ def test_a_mesh_file_and_a_scan_are_data_too(tmp_path) -> None:
     from_file, from_mesh = (overfit(ball_of_a_space(), data, config=QUICK) for data in (file, ellipsoid()))
     assert from_file.shape.correction is not None
     assert mean_distance(from_file.shape) == pytest.approx(mean_distance(from_mesh.shape), abs=1e-4)
-    points, normals = trimesh.sample.sample_surface(ellipsoid(), 3000, seed=0)
-    scan = Scan(points, ellipsoid().face_normals[normals])
+    scan = Scan(*surface_samples(ellipsoid(), 3000))
     assert mean_distance(overfit(ball_of_a_space(), scan, config=QUICK).shape) < 2e-3
 
 
