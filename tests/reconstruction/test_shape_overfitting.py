@@ -69,6 +69,7 @@ def test_a_ball_becomes_the_ellipsoid_of_a_mesh(terms: dict[str, float] | None) 
     assert mean_distance(found.shape) < (1e-3 if terms is None else 3e-3)
 
 
+@pytest.mark.slow
 def test_a_mesh_file_and_a_scan_are_data_too(tmp_path) -> None:
     file = tmp_path / "egg.ply"
     ellipsoid().export(str(file))
@@ -79,6 +80,7 @@ def test_a_mesh_file_and_a_scan_are_data_too(tmp_path) -> None:
     assert mean_distance(overfit(ball_of_a_space(), scan, config=QUICK).shape) < 2e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_acts_on_a_shape_of_the_default_decoder(name: str) -> None:
     torch.manual_seed(0)
@@ -90,6 +92,7 @@ def test_every_preset_acts_on_a_shape_of_the_default_decoder(name: str) -> None:
     assert any("the schedule was run to its end" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_terms_that_need_second_derivatives_refuse_a_relu_decoder() -> None:
     decoder = build_decoder(DeepSDFConfig(code_size=4, width=16, depth=3)).eval().requires_grad_(False)
     shape = replace(ball_of_a_space(), decoder=decoder)
