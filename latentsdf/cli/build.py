@@ -136,10 +136,10 @@ def _check_training(options: Namespace, path: Path) -> None:
 
 
 def _training_config(options: Namespace) -> TrainConfig:
-    from ..training.presets import named_config
+    from ..training.presets import CODE_SIZE, DECODER, named_config
 
-    code_size = 64 if options.code_size is None else options.code_size
-    config = named_config(options.decoder or "dual", code_size, options.seed, options.joint)
+    decoder = options.decoder or ("dual" if options.joint else DECODER)
+    config = named_config(decoder, options.code_size or CODE_SIZE, options.seed, options.joint)
     if options.start is not None:
         config = replace(config, start=options.start)
     if options.nested is not None:

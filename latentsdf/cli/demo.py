@@ -116,7 +116,7 @@ def _train(out: Path, options: Namespace, elapsed: float) -> LatentSpace:
     with Bar("train", options.quiet) as bar:
         space = train(
             out / "dataset.h5",
-            replace(named_config("dual", 64, options.seed), minutes=minutes),
+            replace(named_config(seed=options.seed), minutes=minutes),
             path=out / "space.h5",
             on_event=lambda event: bar.update(event.progress, f"{event.stage}  loss {event.step.loss:.5f}"),
         )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-DECODERS = ("dual", "dual-mlp", "deepsdf", "linear")
+DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
 CELLS = (4, 1024)
 """Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
@@ -109,9 +109,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--minutes", type=_positive, help="time budget (default 10)")
     parser.add_argument("--steps", type=_count, help="take this many steps of the schedule instead of a time budget")
-    parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 64)")
-    parser.add_argument("--decoder", choices=DECODERS, help="network (default: dual)")
-    start = "warm start of the network (default: base, the space that comes with the library, where it fits)"
+    parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 128)")
+    parser.add_argument("--decoder", choices=DECODERS, help="network (default: volumes)")
+    start = "initial network and codes (default: components, or for the dual network base, which comes with the library)"
     parser.add_argument("--start", metavar="base|components|random|SPACE.h5", help=start)
     nested = "lengths of nested (prefix) codes, which shapes are to be readable at too"
     parser.add_argument("--nested", type=_count, nargs="*", metavar="K", help=nested)

@@ -13,3 +13,5 @@ from .kinds import decoder_to_dict as decoder_to_dict
 from .linear import Linear as Linear
 from .linear import LinearConfig as LinearConfig
 from .linear import principal_components as principal_components
+from .volumes import Volumes as Volumes
+from .volumes import VolumesConfig as VolumesConfig

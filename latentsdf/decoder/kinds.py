@@ -10,9 +10,15 @@ from .coarse import CoarseMLP, CoarseVolumes
 from .deepsdf import DeepSDF, DeepSDFConfig
 from .dual import Dual, DualConfig
 from .linear import Linear, LinearConfig
+from .volumes import Volumes, VolumesConfig
 
-DecoderConfig = DeepSDFConfig | DualConfig | LinearConfig
-_KINDS: dict[type, type[Decoder]] = {DeepSDFConfig: DeepSDF, DualConfig: Dual, LinearConfig: Linear}
+DecoderConfig = DeepSDFConfig | DualConfig | LinearConfig | VolumesConfig
+_KINDS: dict[type, type[Decoder]] = {
+    DeepSDFConfig: DeepSDF,
+    DualConfig: Dual,
+    LinearConfig: Linear,
+    VolumesConfig: Volumes,
+}
 _COARSE = {"mlp": CoarseMLP, "volumes": CoarseVolumes}
 
 
@@ -46,6 +52,8 @@ def decoder_from_dict(plain: dict[str, Any]) -> DecoderConfig:
     configs = {decoder.kind: config for config, decoder in _KINDS.items()}
     values = dict(plain)
     config = _look_up(configs, values.pop("kind", None), "decoder")
+    if config is VolumesConfig and isinstance(values.get("volumes"), dict):
+        values["volumes"] = _make_config(CoarseVolumes, values["volumes"])
     if config is DualConfig and isinstance(values.get("coarse"), dict):
         inner = dict(values["coarse"])
         if inner.get("kind") == "volumes":

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from ..decoder.deepsdf import DeepSDFConfig
-from ..decoder.dual import DualConfig
 from ..decoder.kinds import DecoderConfig, decoder_from_dict, decoder_to_dict
-from .stages import DEEPSDF, FIT_CODES, GENERALIZE, OVERFIT, Stage
+from ..decoder.volumes import VolumesConfig
+from .stages import DEEPSDF, FIT_CODES, GENERALIZE, OVERFIT, VOLUMES, Stage
 
 TRUNCATION = 0.1
 """Distance within which the loss compares; as far as the lattices of a dataset reach by default."""
@@ -26,19 +26,23 @@ _RETIRED = {"truncation": TRUNCATION, "code_prior": CODE_PRIOR, "nesting": NESTI
 class TrainConfig:
     """Decoder, schedule, loss and start of a training run."""
 
-    decoder: DecoderConfig = field(default_factory=DualConfig)
+    decoder: DecoderConfig = field(default_factory=VolumesConfig)
     """The network."""
     stages: tuple[Stage, ...] | None = None
-    """The schedule; None takes the decoder's own: generalize then overfit, or DeepSDF's."""
+    """The schedule; None takes the decoder's own: one stage, or for the dual one generalize then overfit."""
     shapes_per_batch: int = 32
     """Shapes a step. Larger moves more codes at once and makes a step slower."""
-    points_per_shape: int = 1024
-    """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower."""
+    points_per_shape: int = 512
+    """Points a shape, a branch and a step. Larger gives smoother gradients and makes a step slower: in equal time 512
+    come closer than 1,024."""
     truncate: Literal["soft", "clamp"] = "soft"
     """Truncation of distances in the loss. `soft`: tanh on both sides, gradients everywhere. `clamp`: hard on both
     sides, as DeepSDF released."""
     far_weight: float = 0.05
     """Weight of the distance error that is not truncated. Larger keeps the field a distance far from the surface."""
+    tail: float = 20.0
+    """Weight of the squared truncated error. Larger forgives a missing limb or a ghost less, and small errors more; 0
+    leaves the absolute error alone, as published."""
     start: str = "components"
     """Initial guess of decoder and codes: `components` (codes from principal components of the shapes' lattices),
     `random`, `base` (warm start from the space that comes with the library), or the path of a space file."""
@@ -67,8 +71,9 @@ class TrainConfig:
             raise ValueError(f"nested code lengths must lie between 0 and the code size {size}, got {self.nested}")
         if not 0 <= self.rehearsal < 1:
             raise ValueError(f"rehearsal must lie in [0, 1), got {self.rehearsal}")
-        if self.far_weight < 0:
-            raise ValueError(f"far_weight must not be negative, got {self.far_weight}")
+        for name in ("far_weight", "tail"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
     @property
     def warm(self) -> bool:
@@ -79,10 +84,10 @@ class TrainConfig:
         """The stages of the schedule, with shares that sum to 1."""
         stages = self.stages
         if stages is None:
-            one_field = isinstance(self.decoder, DeepSDFConfig)
-            stages = (DEEPSDF,) if one_field else (GENERALIZE, OVERFIT)
-            if not one_field and self.warm:
-                stages = (FIT_CODES, *stages)
+            kind = type(self.decoder)
+            stages = {DeepSDFConfig: (DEEPSDF,), VolumesConfig: (VOLUMES,)}.get(kind, (GENERALIZE, OVERFIT))
+            if kind is not DeepSDFConfig and self.warm:
+                stages = (replace(FIT_CODES, losses=stages[0].losses), *stages)
         total = sum(stage.share for stage in stages)
         return tuple(replace(stage, share=stage.share / total) for stage in stages)
 
@@ -113,6 +118,7 @@ def config_from_dict(plain: Mapping[str, Any]) -> TrainConfig:
     if values.get("stages") is not None:
         values["stages"] = tuple(Stage(**stage) for stage in values["stages"])
     values["nested"] = tuple(values.get("nested", ()))
-    values.setdefault("rehearsal", 0.0)
+    for name in ("rehearsal", "tail"):
+        values.setdefault(name, 0.0)
     values.setdefault("align", False)
     return TrainConfig(**values)

@@ -13,7 +13,7 @@ from ..core.optimize import Adam, Group, Step, Stop, cosine, minimize
 from ..core.threads import workers
 from ..dataset.dataset import Dataset
 from ..space.space import LatentSpace
-from ..space.store import save
+from ..space.store import load, save
 from .config import TrainConfig
 from .objective import StageObjective, thread_count
 from .pca import fit_linear
@@ -62,7 +62,8 @@ def train(
         dataset: query samples made by `prepare`, or their file.
         config: of the run; None is the default decoder's, or with resume the one in the file. A linear decoder is
             computed in closed form: resume, steps and minutes are refused, and no event is reported.
-        path: space file that checkpoints and the finished space are written to; None writes no file.
+        path: space file that checkpoints and the finished space are written to, the latter with codes in eight bits a
+            number and weights in sixteen; None writes no file.
         resume: go on with the run whose state is in `path`.
         steps: take this many steps of the schedule (`TrainConfig.schedule_steps` long) in this call: a run of 2 N
             steps equals N, then resume for N, to the bit. None runs by time.
@@ -71,7 +72,7 @@ def train(
         on_event: called after every step.
 
     Returns:
-        The space. `space.history["stop"]` says why training ended.
+        The space; where it is finished and has a path, as it is stored. `space.history["stop"]` says why training ended.
 
     Raises:
         ValueError: the dataset is empty, or not the one that the run was begun with; nothing to resume; a budget that
@@ -102,7 +103,7 @@ def train(
         state = TrainState.restore(Path(path), dataset, config, device)
         start = start_space(state.config) if state.config.rehearsal else None
     else:
-        config = config or named_config("dual", 64)
+        config = config or named_config()
         start = start_space(config)
         state = TrainState.fresh(dataset, config, start, device)
     rehearsal = make_rehearsal(state.config, start, device)
@@ -111,7 +112,7 @@ def train(
     minutes = state.config.minutes * (1.0 - state.used) if minutes is None else minutes
     Trainer(state, rehearsal, None if path is None else Path(path), steps, 60.0 * minutes, on_event).run()
     state.decoder.eval().requires_grad_(False)
-    return state.space()
+    return state.space() if path is None or state.stop is not Stop.FINISHED else load(path, device)
 
 
 class Trainer:

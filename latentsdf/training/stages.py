@@ -29,6 +29,8 @@ class Stage:
 
 
 _NEAR = {"near": 0.8, "uniform": 0.2}
+VOLUMES = Stage(name="volumes", share=1.0, losses={"sdf": _NEAR}, rates={"network": 3e-3, "codes": 5e-3})
+"""Of the volumes decoder: codes and network together, over all shapes, at rates that fall from the start."""
 FIT_CODES = Stage(name="codes", share=0.05, losses={"coarse": _NEAR}, rates={"codes": 2e-2})
 """First stage of a warm start: the codes alone, with the weights of the start space."""
 GENERALIZE = Stage(name="generalize", share=0.6, losses={"coarse": _NEAR}, rates={"coarse": 3e-3, "codes": 5e-3})

@@ -110,16 +110,20 @@ class TrainState:
         self.begun_from = fingerprint
 
     def save(self, path: Path, *, unfinished: bool) -> None:
-        """Write the space, and with an unfinished run the state to resume it from; OSError where the disk refuses."""
-        resume = None
-        if unfinished:
+        """Write a finished space in its compact form, or an unfinished one with the state to resume it from.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        if not unfinished:
+            save(self.space(), path, precision="float16", codes="int8")
+        else:
             facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
             facts |= {"names": list(self.dataset.names), "config": config_to_dict(self.config)}
             tensors = {"codes": self.codes.weight, **{_MOMENTS + name: value for name, value in self.moments.items()}}
             if self.rotations is not None:
                 tensors[_ROTATIONS] = self.rotations
-            resume = ResumeState(facts, tensors)
-        save(self.space(), path, resume=resume)
+            save(self.space(), path, resume=ResumeState(facts, tensors))
 
     def space(self) -> LatentSpace:
         """The latent space as trained so far."""

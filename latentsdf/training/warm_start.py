@@ -11,7 +11,9 @@ from ..core.cube_rotations import cube_rotations, nearest_rotation, rotate_latti
 from ..core.lattice import lattice_vertices
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
+from ..decoder.dual import Dual
 from ..decoder.linear import principal_components
+from ..decoder.volumes import Volumes
 from ..space.space import LatentSpace
 from ..space.store import load
 from .alignment import MARGIN, nearest_rotations
@@ -111,6 +113,8 @@ def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
 def copy_weights(decoder: Decoder, trained: Decoder) -> None:
     """Copy a trained decoder's weights into one of the same form, whose code may be shorter or longer.
 
+    A volumes decoder takes the coarse branch of a dual one, and leaves its fine branch.
+
     A shorter code keeps the first numbers (which carry most where the space was trained nested); the numbers that a
     longer code has beyond the trained ones act as weakly as a tenth of their fresh weights.
 
@@ -118,8 +122,10 @@ def copy_weights(decoder: Decoder, trained: Decoder) -> None:
         ValueError: the decoders differ in more than the code size.
     """
     weights, fresh = trained.state_dict(), decoder.state_dict()
+    if isinstance(decoder, Volumes) and isinstance(trained, Dual):
+        weights = {name.replace("coarse.", "field.", 1): w for name, w in weights.items() if name.startswith("coarse.")}
     copied: dict[str, Tensor | None] = {"": None}
-    if type(decoder) is type(trained) and set(weights) == set(fresh):
+    if set(weights) == set(fresh):
         sizes = trained.code_size, decoder.code_size
         copied = {name: _resize_weights(weights[name].to(own), own, *sizes) for name, own in fresh.items()}
     if any(tensor is None for tensor in copied.values()):

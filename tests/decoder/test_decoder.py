@@ -12,6 +12,7 @@ from latentsdf.decoder import (
     DeepSDFConfig,
     DualConfig,
     LinearConfig,
+    VolumesConfig,
     build_decoder,
     decoder_from_dict,
     decoder_to_dict,
@@ -25,6 +26,7 @@ CONFIGS = [
     DualConfig(code_size=6, coarse=CoarseMLP(width=16, depth=2), grid_resolution=5, grid_channels=3, fine_width=8),
     DualConfig(code_size=6, coarse=CoarseVolumes(resolutions=(4, 6), channels=(3, 2), width=8), residual=False),
     LinearConfig(code_size=6, resolution=7),
+    VolumesConfig(code_size=6, volumes=CoarseVolumes(resolutions=(4, 6), channels=(3, 2), width=8)),
 ]
 
 

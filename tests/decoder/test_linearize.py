@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsdf.decoder import CoarseMLP, CoarseVolumes, DeepSDFConfig, DualConfig, LinearConfig, build_decoder
+from latentsdf.decoder import (
+    CoarseMLP,
+    CoarseVolumes,
+    DeepSDFConfig,
+    DualConfig,
+    LinearConfig,
+    VolumesConfig,
+    build_decoder,
+)
 
 DECODERS = {
     "volumes": DualConfig(code_size=5, coarse=CoarseVolumes(resolutions=(3, 5), channels=(2, 3), width=8, depth=2)),
@@ -14,6 +22,7 @@ DECODERS = {
     "network": DualConfig(code_size=5, coarse=CoarseMLP(width=16, depth=2, octaves=2, activation="softplus")),
     "deepsdf": DeepSDFConfig(code_size=5, width=32, depth=4, dropout=0.0, activation="softplus"),
     "linear": LinearConfig(code_size=5, resolution=6),
+    "volumes alone": VolumesConfig(code_size=5, volumes=CoarseVolumes(resolutions=(3, 5), channels=(2, 3), width=8)),
 }
 
 
