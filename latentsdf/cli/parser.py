@@ -111,7 +111,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=_count, help="take this many steps of the schedule instead of a time budget")
     parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 128)")
     parser.add_argument("--decoder", choices=DECODERS, help="network (default: volumes)")
-    start = "initial network and codes (default: components, or for the dual network base, which comes with the library)"
+    start = (
+        "initial network and codes (default: components, or for the dual network base, which comes with the library)"
+    )
     parser.add_argument("--start", metavar="base|components|random|SPACE.h5", help=start)
     nested = "lengths of nested (prefix) codes, which shapes are to be readable at too"
     parser.add_argument("--nested", type=_count, nargs="*", metavar="K", help=nested)

@@ -18,9 +18,7 @@ NESTED = (16, 32, 64)
 """Prefix sizes below the whole code that spaces of volumes can be read at."""
 
 
-def named_config(
-    name: str = DECODER, code_size: int = CODE_SIZE, seed: int = 0, joint: bool = False
-) -> TrainConfig:
+def named_config(name: str = DECODER, code_size: int = CODE_SIZE, seed: int = 0, joint: bool = False) -> TrainConfig:
     """The training config of a decoder by its command-line name.
 
     Args:

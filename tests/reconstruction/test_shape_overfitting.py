@@ -12,7 +12,7 @@ import trimesh
 from latentsdf.core.field import Jet, evaluate
 from latentsdf.core.frame import Frame
 from latentsdf.core.lattice import lattice_vertices
-from latentsdf.decoder import CoarseVolumes, DeepSDFConfig, DualConfig, LinearConfig, build_decoder
+from latentsdf.decoder import CoarseVolumes, DeepSDFConfig, LinearConfig, VolumesConfig, build_decoder
 from latentsdf.fitting.fast_field import FastConfig
 from latentsdf.mesh.distance import MeshSDF
 from latentsdf.mesh.isosurface import extract_mesh
@@ -85,8 +85,8 @@ def test_a_mesh_file_and_a_scan_are_data_too(tmp_path) -> None:
 def test_every_preset_acts_on_a_shape_of_the_default_decoder(name: str) -> None:
     torch.manual_seed(0)
     coarse = CoarseVolumes(resolutions=(4, 8), channels=(3, 2), width=16)
-    decoder = build_decoder(DualConfig(code_size=4, coarse=coarse, grid_resolution=9, fine_width=16))
-    shape = replace(ball_of_a_space(), decoder=decoder.eval().requires_grad_(False))
+    decoder = build_decoder(VolumesConfig(code_size=4, volumes=coarse)).eval().requires_grad_(False)
+    shape = replace(ball_of_a_space(), decoder=decoder)
     found = overfit(shape, ellipsoid(), name, replace(QUICK, steps=5))
     assert found.method == "descent"
     assert any("the schedule was run to its end" in note for note in found.notes)
