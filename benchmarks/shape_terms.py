@@ -4,7 +4,7 @@
     python benchmarks/shape_terms.py SPACE.h5 ROWS.json --table                  # the rows so far, as Markdown
 
 Each mesh is encoded, which gives its shape in its frame; virtual scans of it with a defect are the data of `overfit`,
-once by the linear solve and once with each objective. Figures are those of `compare` against the mesh. A row goes to
+once by the linear solve and once with each objective. The defect `none` is the mesh itself as data. Figures are those of `compare` against the mesh. A row goes to
 ROWS.json as soon as it is there, and rows that are there are not made again.
 """
 
@@ -43,6 +43,8 @@ OBJECTIVES: dict[str, Terms | None] = {
     **{name: name for name in ("igr", "siren", "digs", "steik", "viscoreg", "hotspot", "neural-pull+lsa", "gs-pull")},
 }
 """Objective by its name in the table; terms after a plus are added to the data terms."""
+DEFECTS = {"noise": (6000, 0.01), "holes": (8000, 0.002), "sparse": (600, 0.0)}
+"""Points of a scan, and the standard deviation of its noise in the unit frame."""
 FIGURES = ("f_0.005", "f_0.01", "normal_consistency", "roughness", "roughness_true", "ghost_area", "missing_area")
 _HOLES, _HOLE = 4, 0.25
 """Holes of a scan with holes, and their radius in the unit frame."""
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--only", nargs="*", default=list(OBJECTIVES))
-    parser.add_argument("--defects", nargs="*", default=["noise", "holes", "sparse"])
+    parser.add_argument("--defects", nargs="*", default=list(DEFECTS), choices=[*DEFECTS, "none"])
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = read_json(options.rows, [])
@@ -68,12 +70,12 @@ def main() -> None:
         name, truth = f"{path.parent.name}/{path.stem}", true_mesh(path)
         shape = encode(space, truth, name=name)
         for defect in options.defects:
-            scan = damaged_scan(truth, defect)
+            data = truth if defect == "none" else damaged_scan(truth, defect)
             for objective in ["code", *options.only]:
                 key = {"shape": name, "defect": defect, "objective": objective}
                 if any(key.items() <= row.items() for row in rows):
                     continue
-                rows.append({**key, **figures(shape, truth, scan, objective, config)})
+                rows.append({**key, **figures(shape, truth, data, objective, config)})
                 write_json(options.rows, rows)
     print(table(rows))
 
@@ -82,7 +84,7 @@ def damaged_scan(truth: trimesh.Trimesh, defect: str) -> Scan:
     """A virtual scan of a mesh, without normals, with one defect; lengths are those of the mesh's unit frame."""
     frame = Frame.around(truth.vertices)
     unit = trimesh.Trimesh(frame.to_unit(truth.vertices), truth.faces, process=False)
-    count, noise = {"noise": (6000, 0.01), "holes": (8000, 0.002), "sparse": (600, 0.0)}[defect]
+    count, noise = DEFECTS[defect]
     scan = virtual_scan(unit, count=count, noise=noise, seed=1)
     if defect == "holes":
         centres = scan.points[np.random.default_rng(2).choice(len(scan), _HOLES, replace=False)]
@@ -91,11 +93,13 @@ def damaged_scan(truth: trimesh.Trimesh, defect: str) -> Scan:
     return Scan(frame.to_source(scan.points))
 
 
-def figures(shape: Shape, truth: trimesh.Trimesh, scan: Scan, objective: str, config: RefineConfig) -> dict[str, Any]:
+def figures(
+    shape: Shape, truth: trimesh.Trimesh, data: Scan | trimesh.Trimesh, objective: str, config: RefineConfig
+) -> dict[str, Any]:
     """Figures of the surface after an overfit, or of the code alone."""
     began, found = monotonic(), shape
     if objective != "code":
-        found = overfit(shape, scan, OBJECTIVES[objective], config).shape
+        found = overfit(shape, data, OBJECTIVES[objective], config).shape
     seconds = monotonic() - began
     try:
         surface = found.mesh(96)
