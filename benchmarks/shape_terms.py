@@ -4,8 +4,9 @@
     python benchmarks/shape_terms.py SPACE.h5 ROWS.json --table                  # the rows so far, as Markdown
 
 Each mesh is encoded, which gives its shape in its frame; virtual scans of it with a defect are the data of `overfit`,
-once by the linear solve and once with each objective. The defect `none` is the mesh itself as data. Figures are those of `compare` against the mesh. A row goes to
-ROWS.json as soon as it is there, and rows that are there are not made again.
+once by the linear solve and once with each objective. The defect `none` is the mesh itself as data. Figures are those
+of `compare` against the mesh. A row goes to ROWS.json as soon as it is there, and rows that are there are not made
+again.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def _coefficients(values: Tensor) -> Tensor:
     system[-1, -1] += 0.125
     inverse = torch.linalg.inv(system.double()).to(values.dtype)
     for axis in (1, 2, 3):
-        values = torch.tensordot(values, inverse, ([axis], [1])).movedim(-1, axis)
+        values = (values.movedim(axis, -1) @ inverse.T).movedim(-1, axis)
     return values
 
 
