@@ -19,7 +19,9 @@ from .mesh.metrics import compare as compare
 from .reconstruction.reconstruction import ReconstructConfig as ReconstructConfig
 from .reconstruction.reconstruction import Reconstruction as Reconstruction
 from .reconstruction.reconstruction import reconstruct as reconstruct
+from .reconstruction.refinement import RefineConfig as RefineConfig
 from .reconstruction.scan_fitting import ScanFitConfig as ScanFitConfig
+from .reconstruction.shape_overfitting import overfit as overfit
 from .regularizers.term import Term as Term
 from .scan.scan import Scan as Scan
 from .space.index import Index as Index

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "space": {"core", "mesh", "decoder", "solver"},
     "training": {"core", "decoder", "dataset", "space"},
     "inference": {"core", "mesh", "decoder", "dataset", "space"},
-    "reconstruction": {"core", "decoder", "scan", "regularizers", "solver", "fitting", "space", "inference"},
+    "reconstruction": {"core", "mesh", "decoder", "scan", "regularizers", "solver", "fitting", "space", "inference"},
     "cli": {"core", "primitives", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
     | {"reconstruction"},
 }

@@ -68,6 +68,21 @@ def load_scan(path: str | Path, options: Namespace) -> Scan:
     return replace(scan, sensor=sensor, cropped=options.cropped, notes=notes)
 
 
+def given_terms(options: Namespace) -> str | dict[str, float] | None:
+    """The objective that `--preset` or `--term` give; None where neither is given.
+
+    Raises:
+        ValueError: both, or a term twice.
+    """
+    if options.preset and options.term:
+        raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
+    names = [name for name, _ in options.term or ()]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--term {name} is given twice; give it one weight")
+    return dict(options.term) if options.term else options.preset
+
+
 def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
     """Export a mesh in one step, making its folder; the format is the file's ending.
 

@@ -12,7 +12,7 @@ from ..core.hdf5 import open_checked
 from ..dataset.file_info import FORMAT, VERSION
 from ..mesh.endings import check_mesh_file, check_mesh_folder
 from ..space.file_info import SpaceInfo, check_finished, space_info
-from .arguments import Result, shape_name, usable_device
+from .arguments import Result, given_terms, shape_name, usable_device
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -156,13 +156,17 @@ def _training_config(options: Namespace) -> TrainConfig:
 
 def encode(options: Namespace) -> Result:
     """Run `latentsdf encode`; raises ValueError and the other errors of `verbs.run`."""
+    terms = _overfit_terms(options)
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     info = space_info(options.space)
     _check_encoding(options, names, info)
     from ..inference.code_fitting import EncodeConfig
     from ..inference.encoding import encode as encode_one
+    from ..reconstruction.refinement import RefineConfig, RefinementStatus
+    from ..reconstruction.shape_overfitting import overfit, overfit_terms
     from ..space.store import append, load
 
+    terms = None if terms is None else overfit_terms(terms)
     space = load(options.space)
     config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
     added, failed = [], []
@@ -175,6 +179,11 @@ def encode(options: Namespace) -> Result:
 
             try:
                 shape = encode_one(space, mesh, name=name, config=config, on_step=on_step)
+                if options.overfit:
+                    found = overfit(shape, mesh, terms, RefineConfig(seed=options.seed))
+                    if found.status is not RefinementStatus.CORRECTED:
+                        raise ValueError(found.status.value)
+                    shape = found.shape
             except (ValueError, OSError) as error:
                 failed.append({"name": name, "reason": " ".join(str(error).split())})
                 bar.line(f"skipped  {name}: {failed[-1]['reason']}")
@@ -182,12 +191,23 @@ def encode(options: Namespace) -> Result:
             append(options.space, [shape], replace=options.replace)
             added.append({"name": name, "fit_error": shape.metadata["fit_error"], "seconds": monotonic() - began})
             bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
+            if shape.correction is not None:
+                added[-1]["correction_bytes"] = shape.correction.nbytes
+                bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))
     for item in failed:
         say(f"skipped {item['name']}: {item['reason']}")
     return {"space": str(options.space), "added": added, "skipped": failed, "bytes_per_shape": info.sizes.code}
+
+
+def _overfit_terms(options: Namespace) -> str | dict[str, float] | None:
+    """The objective of the overfit; None solves. Raises ValueError for options that exclude each other."""
+    given = [f"--{name}" for name in ("preset", "term") if getattr(options, name)]
+    if given and not options.overfit:
+        raise ValueError(f"{' and '.join(given)} say how to overfit a shape; give --overfit too, or leave them out")
+    return given_terms(options)
 
 
 def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:

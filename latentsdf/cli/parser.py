@@ -127,6 +127,9 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
+    overfit = "correct each shape to its mesh beside its code, and store the correction with it"
+    parser.add_argument("--overfit", action="store_true", help=overfit)
+    _terms(parser, "objective of the overfit, by its paper's name (default: one linear solve)")
 
 
 def _info(parser: argparse.ArgumentParser) -> None:
@@ -166,10 +169,7 @@ def _reconstruct(parser: argparse.ArgumentParser) -> None:
     _scan(parser)
     parser.add_argument("--code-only", action="store_true", help="do not refine the shape of the code to the scan")
     parser.add_argument("--add", metavar="NAME", help="add the shape to SPACE.h5, code and correction")
-    preset = "objective of the fit, by its paper's name; with --space, of the refinement"
-    parser.add_argument("--preset", metavar="NAME", help=preset)
-    term = "a term of an objective of one's own instead of a preset (repeatable)"
-    parser.add_argument("--term", type=_weight, action="append", metavar="NAME=WEIGHT", help=term)
+    _terms(parser, "objective of the fit, by its paper's name; with --space, of the refinement")
     parser.add_argument("--network", choices=NETWORKS, help="of the fit (default fast); paper: that of the preset")
     parser.add_argument("--minutes", type=_positive, help="time budget of the fit (default 2)")
     _resolution(parser, 256)
@@ -201,6 +201,12 @@ def _scan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sensor", type=_coordinate, nargs=3, metavar=("X", "Y", "Z"), help=sensor)
     cropped = "the sensor may have missed parts that it faced; otherwise those are empty"
     parser.add_argument("--cropped", action="store_true", help=cropped)
+
+
+def _terms(parser: argparse.ArgumentParser, preset: str) -> None:
+    parser.add_argument("--preset", metavar="NAME", help=preset)
+    term = "a term of an objective of one's own instead of a preset (repeatable)"
+    parser.add_argument("--term", type=_weight, action="append", metavar="NAME=WEIGHT", help=term)
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..mesh.endings import check_scan_file
-from .arguments import Result, check_mesh_ending, load_scan, named_space, write_mesh
+from .arguments import Result, check_mesh_ending, given_terms, load_scan, named_space, write_mesh
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -51,13 +51,7 @@ def _objective(options: Namespace) -> str | dict[str, float] | None:
         given = [f"--{name}" for name in ("network", "minutes") if getattr(options, name) is not None]
         if given:
             raise ValueError(f"{' and '.join(given)} fit a scan without a space; leave --space out, or leave them out")
-    if options.preset and options.term:
-        raise ValueError("--preset and --term are two ways to say what to fit; give one of them")
-    names = [name for name, _ in options.term or ()]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"--term {name} is given twice; give it one weight")
-    terms = dict(options.term) if options.term else options.preset
+    terms = given_terms(options)
     if terms is not None and options.code_only:
         raise ValueError(
             "--code-only leaves the shape as its code has it; leave --preset and --term out, or leave it out"

@@ -189,9 +189,9 @@ def refine(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
         )
         notes.append(descent.stop.value)
-        target, target_noise = descent.scan, 0.0
-        if len(target) < LEAST_POINTS:
+        if descent.scan is None or len(descent.scan) < LEAST_POINTS:
             return result(RefinementStatus.NO_SURFACE, noise)
+        target, target_noise = descent.scan, 0.0
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
         images = _mirror_images(inliers, unit.sensor, prior, constrained)
         if len(images.points):

@@ -33,11 +33,11 @@ class Descent(NamedTuple):
     """Result of a descent.
 
     Attributes:
-        scan: its points projected on the surface, with the surface's normals.
+        scan: its points projected on the surface, with the surface's normals; None if no point has surface near it.
         stop: why the descent ended.
     """
 
-    scan: Scan
+    scan: Scan | None
     stop: Stop
 
 
@@ -107,8 +107,8 @@ def _near_points(points: Tensor, count: int, reach: float, generator: torch.Gene
     return (points[rows] + offset).clamp(-1.0, 1.0)
 
 
-def _project_scan(unit: Scan, field: CorrectedField, reach: float) -> Scan:
-    """The points of a scan that have surface within reach, projected on it, with its normals."""
+def _project_scan(unit: Scan, field: CorrectedField, reach: float) -> Scan | None:
+    """The points of a scan that have surface within reach, projected on it, with its normals; None if none has."""
     source = torch.from_numpy(unit.points).float()
     parts = []
     for points in source.split(20_000):
@@ -118,4 +118,6 @@ def _project_scan(unit: Scan, field: CorrectedField, reach: float) -> Scan:
         parts.append((points, jet.normal.detach(), jet.value.detach().abs()))
     feet, normals, error = (torch.cat(part) for part in zip(*parts, strict=True))
     valid = (error < 0.1 * reach) & ((feet - source).norm(dim=1) < reach) & (normals.norm(dim=1) > 0.5)
+    if not bool(valid.any()):
+        return None
     return replace(unit, points=feet[valid].double().numpy(), normals=normals[valid].double().numpy(), sensor=None)

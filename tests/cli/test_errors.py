@@ -611,6 +611,18 @@ def test_a_taken_name_needs_replace(
     assert torch.equal(new.codes()[1:], old.codes()[1:])
 
 
+def test_an_overfit_is_told_what_to_fit_once(capsys: Capture, space: Path, mesh_dir: Path) -> None:
+    before, verb = space.read_bytes(), ("encode", space, mesh_dir / "ball" / "1.ply", "--replace", "--steps", 1)
+    assert "give --overfit too" in refused(capsys, *verb, "--preset", "igr")
+    assert "--term say how to overfit" in refused(capsys, *verb, "--term", "eikonal=1")
+    assert "two ways" in refused(capsys, *verb, "--overfit", "--preset", "igr", "--term", "eikonal=1")
+    assert "given twice" in refused(capsys, *verb, "--overfit", "--term", "heat=1", "--term", "heat=2")
+    assert "did you mean 'digs'" in refused(capsys, *verb, "--overfit", "--preset", "dig")
+    assert "unknown term 'eikonol'" in refused(capsys, *verb, "--overfit", "--term", "eikonol=1")
+    assert "not a term and its weight" in refused(capsys, *verb, "--overfit", "--term", "eikonal")
+    assert space.read_bytes() == before
+
+
 def test_one_bad_mesh_among_good_ones_is_reported_and_the_others_kept(
     capsys: Capture, space: Path, tmp_path: Path
 ) -> None:

@@ -111,6 +111,22 @@ def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monke
 
 
 @pytest.mark.slow
+def test_encode_overfits_a_shape_to_its_mesh_as_a_process(tmp_path: Path, space: Path) -> None:
+    truth = primitive("ring", 1.1)
+    truth.export(str(tmp_path / "new.ply"))
+    command = [sys.executable, "-m", "latentsdf", "encode", space, tmp_path / "new.ply", "--steps", "5", "--overfit"]
+    options = ["--term", "divergence=0.0001", "--json", tmp_path / "result.json"]
+    done = subprocess.run([*map(str, command + options)], check=True, capture_output=True, text=True)
+    assert "overfit  new  correction of" in done.stderr
+    (added,) = json.loads((tmp_path / "result.json").read_text())["added"]
+    shape = load(space)["new"]
+    assert shape.correction is not None
+    assert shape.correction.nbytes == added["correction_bytes"] > 0
+    code, corrected = (compare(found.mesh(64), truth) for found in (shape.without_correction(), shape))
+    assert corrected.chamfer_l1 < 2e-3 < code.chamfer_l1
+
+
+@pytest.mark.slow
 def test_evaluate_reports_rows_and_a_summary(tmp_path: Path, space: Path) -> None:
     folder = tmp_path / "unseen"
     for kind in ("ball", "ring"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,15 @@ from torch import Tensor
 from latentsdf.core.field import Jet, evaluate
 from latentsdf.core.frame import Frame
 from latentsdf.core.lattice import lattice_vertices
-from latentsdf.decoder import CoarseMLP, CoarseVolumes, DeepSDFConfig, DualConfig, LinearConfig, build_decoder
+from latentsdf.decoder import (
+    CoarseMLP,
+    CoarseVolumes,
+    DeepSDFConfig,
+    DualConfig,
+    LinearConfig,
+    VolumesConfig,
+    build_decoder,
+)
 from latentsdf.decoder.lookup import read_volumes
 from latentsdf.decoder.spline_volumes import ROUNDING, SplineVolumes
 from latentsdf.mesh.isosurface import extract_mesh
@@ -24,6 +33,7 @@ SPLINED = [
     DualConfig(code_size=6, coarse=VOLUMES, grid_resolution=9, fine_width=16),
     DualConfig(code_size=6, coarse=VOLUMES, grid_resolution=9, fine_width=16, residual=False, band=0.3),
     DualConfig(code_size=6, coarse=CoarseMLP(width=16, depth=2, octaves=2), grid_resolution=9, fine_width=16),
+    VolumesConfig(code_size=6, volumes=VOLUMES),
     LinearConfig(code_size=6, resolution=9),
 ]
 
@@ -149,6 +159,7 @@ def test_the_smooth_form_is_asked_for_and_the_default_stays_trilinear() -> None:
     [
         DeepSDFConfig(code_size=6, width=24, depth=4),
         DualConfig(code_size=6, coarse=VOLUMES, fine_activation="relu"),
+        VolumesConfig(code_size=6, volumes=replace(VOLUMES, activation="relu")),
         DualConfig(code_size=6, coarse=CoarseMLP(width=16, activation="relu"), grid_resolution=5),
     ],
 )
@@ -176,7 +187,7 @@ ROWS += [(name, preset(name)) for name in PRESETS]
 def test_every_term_and_preset_acts_on_a_decoded_shape(name: str, rows: Sequence[Term]) -> None:
     """The loss of the default decoder's field has a finite derivative in the code (first order)."""
     torch.manual_seed(0)
-    decoder = build_decoder(DualConfig(code_size=6, coarse=VOLUMES, grid_resolution=9, fine_width=16))
+    decoder = build_decoder(VolumesConfig(code_size=6, volumes=VOLUMES))
     code = 0.3 * torch.randn(6)
     code.requires_grad_(True)
     shape = Shape("one", code, Frame.around(torch.eye(3).numpy()), decoder)
