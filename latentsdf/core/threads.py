@@ -20,13 +20,18 @@ Part = Callable[[Tensor], dict[str, Tensor]]
 
 @contextlib.contextmanager
 def workers(count: int) -> Iterator[ThreadPoolExecutor | None]:
-    """A pool of single-core threads, or None for one worker; torch uses one thread per operation meanwhile."""
+    """A pool of single-core threads, or None for one worker; torch uses one thread per operation meanwhile.
+
+    So does the calling thread: threads of its own operations would wait for cores that the pool, or another program,
+    holds, which takes several times as long as the operations.
+    """
     if count <= 1:
         yield None
         return
     before = torch.get_num_threads()
     with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
+            torch.set_num_threads(1)
             yield pool
         finally:
             torch.set_num_threads(before)
@@ -59,7 +64,7 @@ def terms_of_parts(
             total = torch.stack(list(terms.values())).sum()
         leaves = [piece, *wanted] if rows.requires_grad else wanted
         gradients = torch.autograd.grad(total, leaves, allow_unused=True)
-        return {name: term.detach() for name, term in terms.items()}, list(gradients)
+        return {name: term.detach() for name, term in terms.items()}, _own_memory(gradients)
 
     results = list(pool.map(run, parts, pieces))
     shares = [len(piece) / len(rows) for piece in pieces]
@@ -91,12 +96,26 @@ class _KnownGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        return (None, None, *(None if item is None else item * outer[0] for item in ctx.gradients))
+        # In place, since a large tensor takes longer to allocate than to scale; this graph is walked once.
+        return (None, None, *(None if item is None else item.mul_(outer[0]) for item in ctx.gradients))
+
+
+def _own_memory(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The gradients, copied where two share their memory or one is expanded: each can be changed in place."""
+    taken: set[int] = set()
+    out: list[Tensor | None] = []
+    for gradient in gradients:
+        if gradient is not None:
+            if gradient.data_ptr() in taken or not gradient.is_contiguous():
+                gradient = gradient.clone(memory_format=torch.contiguous_format)
+            taken.add(gradient.data_ptr())
+        out.append(gradient)
+    return out
 
 
 def _weighted_sum(shares: Sequence[float], gradients: Sequence[Tensor | None]) -> Tensor | None:
     total: Tensor | None = None
     for share, gradient in zip(shares, gradients, strict=True):
         if gradient is not None:
-            total = gradient * share if total is None else total.add_(gradient, alpha=share)
+            total = gradient.mul_(share) if total is None else total.add_(gradient, alpha=share)
     return total

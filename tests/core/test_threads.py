@@ -63,3 +63,17 @@ def test_torch_has_its_threads_back_afterwards() -> None:
     assert torch.get_num_threads() == before
     with workers(1) as pool:
         assert pool is None
+
+
+def test_gradients_that_share_their_memory_are_summed_apart() -> None:
+    left, right = torch.randn(3, 2, requires_grad=True), torch.randn(3, 2, requires_grad=True)
+
+    def part(rows: Tensor) -> dict[str, Tensor]:
+        return {"sum": (left + right).sum() * rows.mean()}
+
+    rows = torch.ones(3, 2)
+    with workers(2) as pool:
+        assert pool is not None
+        sum(terms_of_parts([part, part], rows, [left, right], pool).values(), torch.zeros(())).backward()
+    for tensor in (left, right):
+        torch.testing.assert_close(tensor.grad, torch.ones(3, 2))
