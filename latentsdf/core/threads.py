@@ -57,28 +57,29 @@ def terms_of_parts(
     wanted = [tensor for tensor in shared if tensor.requires_grad]
     pieces = torch.tensor_split(rows.detach(), len(parts))
 
-    def run(part: Part, piece: Tensor) -> tuple[dict[str, Tensor], list[Tensor | None]]:
+    shares = [len(piece) / len(rows) for piece in pieces]
+
+    def run(part: Part, piece: Tensor, share: float) -> tuple[dict[str, Tensor], list[Tensor | None]]:
         piece = piece.clone().requires_grad_(rows.requires_grad)
         with torch.enable_grad():
             terms = part(piece)
-            total = torch.stack(list(terms.values())).sum()
+            total = share * torch.stack(list(terms.values())).sum()
         leaves = [piece, *wanted] if rows.requires_grad else wanted
         gradients = torch.autograd.grad(total, leaves, allow_unused=True)
         return {name: term.detach() for name, term in terms.items()}, _own_memory(gradients)
 
-    results = list(pool.map(run, parts, pieces))
-    shares = [len(piece) / len(rows) for piece in pieces]
+    results = list(pool.map(run, parts, pieces, shares))
     names = list(results[0][0])
     values = {
         name: torch.stack([share * terms[name] for share, (terms, _) in zip(shares, results, strict=True)]).sum()
         for name in names
     }
     leaves: list[Tensor] = list(wanted)
-    gradients = [_weighted_sum(shares, [slopes[-len(wanted) + i] for _, slopes in results]) for i in range(len(wanted))]
+    gradients = [_sum([slopes[-len(wanted) + i] for _, slopes in results]) for i in range(len(wanted))]
     if rows.requires_grad:
         of_rows = [
-            torch.zeros_like(piece) if slopes[0] is None else share * slopes[0]
-            for share, piece, (_, slopes) in zip(shares, pieces, results, strict=True)
+            torch.zeros_like(piece) if slopes[0] is None else slopes[0]
+            for piece, (_, slopes) in zip(pieces, results, strict=True)
         ]
         leaves.append(rows)
         gradients.append(torch.cat(of_rows))
@@ -97,7 +98,8 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         # In place, since a large tensor takes longer to allocate than to scale; this graph is walked once.
-        return (None, None, *(None if item is None else item.mul_(outer[0]) for item in ctx.gradients))
+        scale = float(outer[0])
+        return (None, None, *(item if item is None or scale == 1.0 else item.mul_(scale) for item in ctx.gradients))
 
 
 def _own_memory(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -113,9 +115,10 @@ def _own_memory(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
     return out
 
 
-def _weighted_sum(shares: Sequence[float], gradients: Sequence[Tensor | None]) -> Tensor | None:
+def _sum(gradients: Sequence[Tensor | None]) -> Tensor | None:
+    """Sum of those that are there, in the memory of the first."""
     total: Tensor | None = None
-    for share, gradient in zip(shares, gradients, strict=True):
+    for gradient in gradients:
         if gradient is not None:
-            total = gradient.mul_(share) if total is None else total.add_(gradient, alpha=share)
+            total = gradient if total is None else total.add_(gradient)
     return total
