@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 from time import monotonic
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,20 +13,23 @@ import torch
 from ..core.arrays import Array
 from ..core.field import SDF, evaluate
 from ..core.frame import Frame
+from ..fitting.direct_solve import fitting_config
 from ..regularizers.presets import Terms
 from ..scan.normals import orient_by_prior
 from ..scan.scan import Scan
 from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED
 from ..solver.correction import PRECISION, Correction
-from ..solver.galerkin import SolveConfig, solve
+from ..solver.galerkin import SolveConfig
 from ..solver.robust import Weighting, isolation_weights
+from ..solver.smoothing import noise_bending
 from ..solver.soft_constraints import evaluate_prior
-from ..solver.spline_field import SplineField
 from ..space.shape import Shape
 from .constrained_prior import ConstrainedPrior
-from .prior_surface import PriorError, fixed_surface, surface_points
+from .prior_solve import UnseenSurface, solve_alone, solve_correction, unseen_surface
+from .prior_surface import surface_points
 from .term_descent import descend_terms
+from .trust import Trust
 
 Method = Literal["solve", "descent"]
 LEAST_POINTS = 32
@@ -35,12 +38,11 @@ _INLIER = 0.1
 """Least isolation weight of a point that constrains the prior."""
 _SYMMETRY_WIDTH = 0.02
 """Width, unit frame, of the prior's surface in the search for planes of symmetry."""
-_CONTRADICTED = 0.1
-"""A prior that is wrong at more than this fraction of the points of a closed scan is dropped."""
-_LARGEST_REACH = 0.1
-"""Distance from the points, unit frame, from which on the prior counts however far it is off."""
 _CORRECT = 0.01
 """Error of the prior at a point, unit frame, below which it needs no mirror image on the other side."""
+_KEPT, _DROPPED = 0.9, 0.1
+"""Share of its unseen surface in which a prior is trusted: from the first on it is corrected as a whole, and below the
+second it is dropped."""
 _POSITION_WEIGHTS = (0.3, 10.0)
 """Least and largest weight of positions: rough scans, and exact ones."""
 
@@ -107,6 +109,8 @@ class Refinement:
         reach: distance from the points within which the prior does not count, in the scan's units.
         notes: on the scan and the correction, one line each.
         seconds: in all.
+        trust: share of the prior's surface away from the points that is kept, from 0 to 1; 0 where the points alone
+            make the field.
     """
 
     shape: Shape
@@ -116,6 +120,7 @@ class Refinement:
     reach: float
     notes: tuple[str, ...]
     seconds: float
+    trust: float
 
 
 def refine(
@@ -134,8 +139,10 @@ def refine(
     (`descend_terms`) determines the surface first, and the solve takes its points.
 
     Away from the points the prior is clamped to the constraints of the scan (`ConstrainedPrior`), since it may be wrong
-    by more than a correction reaches. Where the scan is closed and the prior wrong at a tenth of the points, the points
-    alone make the field (`Correction.alone`). A scan of one sensor is completed by mirror images (`scan.symmetry`).
+    by more than a correction reaches. A prior whose slopes do not agree with the normals is not trusted in the region
+    beyond (`Trust`): there the field is that of the points alone (`Correction.alone`), completed by the prior's surface
+    in the regions where it is trusted. So is that of a closed scan. A scan of one sensor is completed by mirror images
+    (`scan.symmetry`).
 
     Estimated normals face the sensor; without one, those of a closed scan are kept, and those of an open scan take the
     side of the prior's gradient where the prior is near.
@@ -163,43 +170,77 @@ def refine(
     notes = list(scan.notes)
     unit = _in_cube(scan, shape.frame, config, notes)
 
-    def result(status: RefinementStatus, noise: float, correction: Correction | None = None) -> Refinement:
+    def result(
+        status: RefinementStatus, noise: float, correction: Correction | None = None, trust: float = 1.0
+    ) -> Refinement:
         notes.append(status.value if correction is None else f"the correction takes {correction.nbytes:,} bytes")
         corrected = shape if correction is None else replace(shape, correction=correction)
         seconds = monotonic() - began
-        return Refinement(corrected, status, method, noise * scale, config.reach * scale, tuple(notes), seconds)
+        return Refinement(corrected, status, method, noise * scale, config.reach * scale, tuple(notes), seconds, trust)
 
     if unit is None:
         return result(RefinementStatus.TOO_FEW_POINTS, 0.0)
     prior = shape.decoded()
     noise = (scan.noise if config.noise is None else config.noise) / scale
-    if scan.normals is None or estimated_normals:
+    estimated = scan.normals is None or estimated_normals
+    if estimated:
         notes.append("the scan has no normals; estimated ones are used")
     unit, closed = _oriented(scan, unit, prior, estimated_normals, config.seed)
     inliers = unit.select(np.flatnonzero(isolation_weights(unit.points, "geman-mcclure") > _INLIER))
-    constrained = ConstrainedPrior(prior, inliers, closed=closed)
-    alone = closed and _contradicted_fraction(inliers, prior, config.reach) > _CONTRADICTED
+    settings = _solve_config(unit, noise, estimated, config)
     if closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    if alone:
-        notes.append("the code is too far off: the points alone make the field")
-    target, target_noise = inliers if alone else unit, noise
+    evidence = _weigh(prior, inliers, closed, settings)
+    notes += evidence.notes
+    alone = evidence.trust < _KEPT
+    target = unit
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
         )
         notes.append(descent.stop.value)
-        target, target_noise = descent.scan, 0.0
+        target, settings = descent.scan, _solve_config(descent.scan, 0.0, False, config)
         if len(target) < LEAST_POINTS:
             return result(RefinementStatus.NO_SURFACE, noise)
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
-        images = _mirror_images(inliers, unit.sensor, prior, constrained)
+        images = _mirror_images(inliers, unit.sensor, prior, evidence.constrained)
         if len(images.points):
             notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
             target = _append(target, images)
-    settings = _solve_config(target_noise, config)
-    field = solve(target, config=settings).correction if alone else _correct(target, prior, constrained, settings)
-    return result(RefinementStatus.CORRECTED, noise, Correction.of(field, config.precision, alone))
+    if alone:
+        settings = _config_alone(target, noise, estimated and terms is None, config)
+        field = solve_alone(target, prior, evidence.unseen.points, evidence.weights, settings)
+    else:
+        field = solve_correction(target, prior, evidence.constrained, evidence.unseen, settings)
+    return result(RefinementStatus.CORRECTED, noise, Correction.of(field, config.precision, alone), evidence.trust)
+
+
+class _Evidence(NamedTuple):
+    """What a scan says of a prior: weights (K,) of its unseen surface, their mean, and notes for people."""
+
+    constrained: SDF
+    unseen: UnseenSurface
+    weights: Array
+    trust: float
+    notes: list[str]
+
+
+def _weigh(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) -> _Evidence:
+    """Weigh a prior against the points alone, region by region."""
+    nothing = UnseenSurface(np.zeros((0, 3)), settings.reach)
+    dropped = "the code does not explain the scan: the points alone make the field"
+    trust = Trust(prior, inliers, closed)
+    if not trust.overall:
+        return _Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])
+    constrained = ConstrainedPrior(prior, inliers, closed=closed)
+    unseen = unseen_surface(inliers, prior, constrained, settings)
+    weights = trust(unseen.points)
+    share = float(weights.mean()) if len(weights) and not closed else trust.overall
+    if share < _DROPPED:
+        return _Evidence(constrained, nothing, np.zeros(0), 0.0, [dropped])
+    kept = f"the prior is kept in {share:.0%} of its surface away from the points"
+    note = kept if share >= _KEPT else f"{kept}; elsewhere the points alone make the field"
+    return _Evidence(constrained, unseen, weights, share, [note])
 
 
 def _distinct(scan: Scan) -> Scan:
@@ -259,29 +300,28 @@ def _append(scan: Scan, more: OrientedPoints) -> Scan:
     return replace(scan, points=points, normals=normals, sensor=None)
 
 
-def _contradicted_fraction(scan: Scan, prior: SDF, reach: float) -> float:
-    """Fraction of the points where the prior is off by twice the reach or its gradient opposes the normal."""
-    values = evaluate_prior(prior, scan.points).reshape(4, -1)
-    opposed = np.einsum("dn,nd->n", values[1:], _with_normals(scan).normals) < 0
-    return float(((np.abs(values[0]) > 2 * reach) | opposed).mean())
-
-
 def _values(prior: SDF, points: Array) -> Array:
     return evaluate(prior, torch.from_numpy(points).float()).double().cpu().numpy()
 
 
-def _solve_config(noise: float, config: RefineConfig) -> SolveConfig:
-    """Settings of the solve for points of some noise (unit frame): positions weigh 0.1 (h / noise)^2, cells h wide."""
+def _solve_config(scan: Scan, noise: float, estimated: bool, config: RefineConfig) -> SolveConfig:
+    """Settings of a correction for points of some noise (unit frame): positions weigh 0.1 (h / noise)^2, cells h wide.
+
+    Where the normals are estimates, smoothness follows the noise too (`noise_bending`).
+    """
     width = 2.0 / config.resolution
     position = float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION_WEIGHTS))
-    return SolveConfig(resolution=config.resolution, position=position, reach=config.reach, robust=config.robust)
+    spacing = float(np.median(scan.neighbour_distances))
+    return SolveConfig(
+        resolution=config.resolution,
+        position=position,
+        bending=noise_bending(noise, spacing, width) if estimated else SolveConfig.bending,
+        reach=config.reach,
+        robust=config.robust,
+    )
 
 
-def _correct(scan: Scan, prior: SDF, constrained: SDF, settings: SolveConfig) -> SplineField:
-    """Correction of a prior by one linear solve, with a reach that grows with the prior's error."""
-    error = PriorError(scan.points, np.abs(_values(prior, scan.points)))
-    largest = max(settings.reach, _LARGEST_REACH)
-    reach = float(np.clip(np.quantile(error.distances, 0.9), settings.reach, largest))
-    width = 2.0 / settings.resolution
-    fixed = fixed_surface(surface_points(prior, constrained, width), error, reach, width)
-    return solve(scan, config=replace(settings, reach=reach), prior=prior, held=constrained, fixed=fixed).correction
+def _config_alone(scan: Scan, noise: float, estimated: bool, config: RefineConfig) -> SolveConfig:
+    """Settings of a solve for the points alone, by their density and noise as without a space."""
+    settings, _ = fitting_config(scan, config.seed, estimated=estimated, noise=noise, finest=2 * config.resolution)
+    return replace(settings, robust="none") if config.robust == "none" else settings
