@@ -5,44 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import torch
 
-from ..core.arrays import Array
-from ..core.field import SDF, evaluate
+from ..core.field import SDF
 from ..core.frame import Frame
 from ..fitting.direct_solve import fitting_config
 from ..regularizers.presets import Terms
 from ..scan.normals import orient_by_prior
 from ..scan.scan import Scan
-from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED
 from ..solver.correction import PRECISION, Correction
 from ..solver.galerkin import SolveConfig
 from ..solver.robust import Weighting, isolation_weights
 from ..solver.smoothing import noise_bending
-from ..solver.soft_constraints import evaluate_prior
 from ..space.shape import Shape
-from .constrained_prior import ConstrainedPrior
-from .prior_solve import UnseenSurface, solve_alone, solve_correction, unseen_surface
-from .prior_surface import surface_points
+from .evidence import weigh_prior
+from .mirroring import mirrored_points, with_points
+from .prior_solve import solve_alone, solve_correction
 from .term_descent import descend_terms
-from .trust import Trust
 
 Method = Literal["solve", "descent"]
 LEAST_POINTS = 32
 """Fewer distinct points in the cube than this correct nothing."""
 _INLIER = 0.1
 """Least isolation weight of a point that constrains the prior."""
-_SYMMETRY_WIDTH = 0.02
-"""Width, unit frame, of the prior's surface in the search for planes of symmetry."""
-_CORRECT = 0.01
-"""Error of the prior at a point, unit frame, below which it needs no mirror image on the other side."""
-_KEPT, _DROPPED = 0.9, 0.1
-"""Share of its unseen surface in which a prior is trusted: from the first on it is corrected as a whole, and below the
-second it is dropped."""
 _POSITION_WEIGHTS = (0.3, 10.0)
 """Least and largest weight of positions: rough scans, and exact ones."""
 
@@ -185,15 +173,17 @@ def refine(
     estimated = scan.normals is None or estimated_normals
     if estimated:
         notes.append("the scan has no normals; estimated ones are used")
-    unit, closed = _oriented(scan, unit, prior, estimated_normals, config.seed)
+    own = unit.with_normals(config.seed)
+    closed = (own if scan.normals is None else scan).openness < CLOSED
+    unit = _oriented(own, prior) if estimated and not closed and unit.sensor is None else own
     inliers = unit.select(np.flatnonzero(isolation_weights(unit.points, "geman-mcclure") > _INLIER))
     settings = _solve_config(unit, noise, estimated, config)
     if closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    evidence = _weigh(prior, inliers, closed, settings)
+    evidence = weigh_prior(prior, inliers, closed, settings)
     notes += evidence.notes
-    alone = evidence.trust < _KEPT
-    target = unit
+    alone = evidence.alone
+    target = unit if evidence.trust else own
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
@@ -203,44 +193,16 @@ def refine(
         if len(target) < LEAST_POINTS:
             return result(RefinementStatus.NO_SURFACE, noise)
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
-        images = _mirror_images(inliers, unit.sensor, prior, evidence.constrained)
+        images = mirrored_points(inliers, unit.sensor, prior, evidence.constrained)
         if len(images.points):
             notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
-            target = _append(target, images)
+            target = with_points(target, images)
     if alone:
         settings = _config_alone(target, noise, estimated and terms is None, config)
         field = solve_alone(target, prior, evidence.unseen.points, evidence.weights, settings)
     else:
         field = solve_correction(target, prior, evidence.constrained, evidence.unseen, settings)
     return result(RefinementStatus.CORRECTED, noise, Correction.of(field, config.precision, alone), evidence.trust)
-
-
-class _Evidence(NamedTuple):
-    """What a scan says of a prior: weights (K,) of its unseen surface, their mean, and notes for people."""
-
-    constrained: SDF
-    unseen: UnseenSurface
-    weights: Array
-    trust: float
-    notes: list[str]
-
-
-def _weigh(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) -> _Evidence:
-    """Weigh a prior against the points alone, region by region."""
-    nothing = UnseenSurface(np.zeros((0, 3)), settings.reach)
-    dropped = "the code does not explain the scan: the points alone make the field"
-    trust = Trust(prior, inliers, closed)
-    if not trust.overall:
-        return _Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])
-    constrained = ConstrainedPrior(prior, inliers, closed=closed)
-    unseen = unseen_surface(inliers, prior, constrained, settings)
-    weights = trust(unseen.points)
-    share = float(weights.mean()) if len(weights) and not closed else trust.overall
-    if share < _DROPPED:
-        return _Evidence(constrained, nothing, np.zeros(0), 0.0, [dropped])
-    kept = f"the prior is kept in {share:.0%} of its surface away from the points"
-    note = kept if share >= _KEPT else f"{kept}; elsewhere the points alone make the field"
-    return _Evidence(constrained, unseen, weights, share, [note])
 
 
 def _distinct(scan: Scan) -> Scan:
@@ -265,43 +227,10 @@ def _in_cube(scan: Scan, frame: Frame, config: RefineConfig, notes: list[str]) -
     return unit if len(unit) >= LEAST_POINTS and extent[1] > 1e-4 * extent[0] else None
 
 
-def _oriented(scan: Scan, unit: Scan, prior: SDF, estimated: bool, seed: int) -> tuple[Scan, bool]:
-    """Points in the cube with normals, and whether the scan that they are part of is closed."""
-    estimated = estimated or scan.normals is None
-    unit = unit.with_normals(seed)
+def _oriented(unit: Scan, prior: SDF) -> Scan:
+    """Points in the cube with their normals on the prior's side, where it is near."""
     assert unit.normals is not None
-    closed = (unit if scan.normals is None else scan).openness < CLOSED
-    if estimated and not closed and unit.sensor is None:
-        unit = replace(unit, normals=orient_by_prior(unit.points, unit.normals, prior))
-    return unit, closed
-
-
-def _mirror_images(inliers: Scan, sensor: Array, prior: SDF, constrained: SDF) -> OrientedPoints:
-    """Mirror images of the points at which the prior is wrong, in its planes of symmetry."""
-    scan = _with_normals(inliers)
-    surface = surface_points(prior, constrained, _SYMMETRY_WIDTH)
-    if min(len(surface), len(inliers)) < LEAST_POINTS:
-        return scan.select(np.arange(0))
-    gradient = evaluate_prior(prior, surface).reshape(4, -1)[1:].T
-    length = np.linalg.norm(gradient, axis=1, keepdims=True)
-    prior_points = OrientedPoints(surface, gradient / np.maximum(length, np.finfo(np.float64).tiny))
-    wrong = np.abs(_values(prior, scan.points)) > _CORRECT
-    return mirror_images(scan, wrong, sensor, symmetry_planes(prior_points, scan, sensor))
-
-
-def _with_normals(scan: Scan) -> OrientedPoints:
-    assert scan.normals is not None
-    return OrientedPoints(scan.points, scan.normals)
-
-
-def _append(scan: Scan, more: OrientedPoints) -> Scan:
-    """A scan, without its sensor, and more points."""
-    points, normals = (np.concatenate(parts) for parts in zip(_with_normals(scan), more, strict=True))
-    return replace(scan, points=points, normals=normals, sensor=None)
-
-
-def _values(prior: SDF, points: Array) -> Array:
-    return evaluate(prior, torch.from_numpy(points).float()).double().cpu().numpy()
+    return replace(unit, normals=orient_by_prior(unit.points, unit.normals, prior))
 
 
 def _solve_config(scan: Scan, noise: float, estimated: bool, config: RefineConfig) -> SolveConfig:
