@@ -17,6 +17,10 @@ from .trust import Trust
 _KEPT, _DROPPED = 0.9, 0.1
 """Share of its unseen surface in which a prior is trusted: from the first on it is corrected as a whole, and below the
 second it is dropped."""
+_LEAST = 0.5
+"""Trust below which a point is dropped: where nothing contradicts it, a small weight makes as much surface."""
+_MOST_UNSEEN = 0.02
+"""Share of its surface that a prior may have away from the points of a closed scan, which saw all of the shape."""
 
 
 class Evidence(NamedTuple):
@@ -51,7 +55,7 @@ def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) 
         closed: whether they cover the surface.
         settings: of the solve that would correct the prior.
     """
-    nothing = UnseenSurface(np.zeros((0, 3)), settings.reach)
+    nothing = UnseenSurface(np.zeros((0, 3)), 0.0, settings.reach)
     dropped = "the code does not explain the scan: the points alone make the field"
     trust = Trust(prior, inliers, closed)
     if not trust.overall:
@@ -59,8 +63,9 @@ def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) 
     constrained = ConstrainedPrior(prior, inliers, closed=closed)
     unseen = unseen_surface(inliers, prior, constrained, settings)
     weights = trust(unseen.points)
+    weights[weights < _LEAST] = 0.0
     share = float(weights.mean()) if len(weights) and not closed else trust.overall
-    if share < _DROPPED:
+    if share < _DROPPED or (closed and unseen.share > _MOST_UNSEEN):
         return Evidence(constrained, nothing, np.zeros(0), 0.0, [dropped])
     kept = f"the prior is kept in {share:.0%} of its surface away from the points"
     note = kept if share >= _KEPT else f"{kept}; elsewhere the points alone make the field"

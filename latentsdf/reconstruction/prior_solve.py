@@ -25,10 +25,12 @@ class UnseenSurface(NamedTuple):
 
     Attributes:
         points: (K, 3) on it.
+        share: of the whole surface.
         reach: distance from the scan's points within which the prior does not count.
     """
 
     points: Array
+    share: float
     reach: float
 
 
@@ -47,7 +49,8 @@ def unseen_surface(scan: Scan, prior: SDF, constrained: SDF, settings: SolveConf
     reach = float(np.clip(np.quantile(error.distances, 0.9), settings.reach, largest))
     width = 2.0 / settings.resolution
     surface = surface_points(prior, constrained, width)
-    return UnseenSurface(fixed_surface(surface, error, reach, width), reach)
+    points = fixed_surface(surface, error, reach, width)
+    return UnseenSurface(points, len(points) / max(len(surface), 1), reach)
 
 
 def solve_correction(

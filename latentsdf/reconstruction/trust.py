@@ -11,10 +11,10 @@ from ..solver.soft_constraints import evaluate_prior
 
 _NEIGHBOURS = 64
 """Scan points whose mean agreement is that of the region beyond them."""
-_OVERALL_OPEN, _OVERALL_CLOSED, _LOCAL = (0.86, 0.94), (0.78, 0.88), (0.75, 0.9)
+_OVERALL_OPEN, _OVERALL_CLOSED, _LOCAL = (0.91, 0.95), (0.78, 0.88), (0.75, 0.9)
 """Mean agreement from which on a prior is trusted at all, and fully: over an open scan, over a closed one (which shows
 all contradictions), and in a region. On virtual scans of partial views, codes of known kinds have 0.95 to 0.98 and a
-surface beyond the points that is right (median error below 0.01); codes of unknown kinds have 0.5 to 0.87 and one that
+surface beyond the points that is right (median error below 0.01); codes of unknown kinds have 0.5 to 0.91 and one that
 is wrong by 0.1. Whole noisy scans have 0.92 to 0.97, and 0.4 to 0.65."""
 
 
