@@ -73,16 +73,16 @@ def solve_alone(scan: Scan, prior: SDF, surface: Array, weights: Array, settings
     """Field of the points of a scan and of the points of a prior's surface that are trusted.
 
     Args:
-        scan: with normals, in the unit frame.
+        scan: in the unit frame, with normals unless it is alone.
         prior: whose gradients are the normals of its surface.
         surface: (K, 3), none for a field of the scan alone.
         weights: (K,) of the surface's points, not negative; a point of the scan has 1.
         settings: of the solve.
     """
-    assert scan.normals is not None
     rows = np.flatnonzero(weights > 0)
     if not len(rows):
-        return solve(scan.points, scan.normals, settings).correction
+        return solve(scan, config=settings).correction
+    assert scan.normals is not None
     gradient = evaluate_prior(prior, surface[rows]).reshape(4, -1)[1:].T
     more = OrientedPoints(surface[rows], gradient)
     points, normals = (np.concatenate(parts) for parts in zip((scan.points, scan.normals), more, strict=True))

@@ -183,7 +183,7 @@ def refine(
     evidence = weigh_prior(prior, inliers, closed, settings)
     notes += evidence.notes
     alone = evidence.alone
-    target = unit if evidence.trust else own
+    target = unit if evidence.trust or not estimated else replace(own, normals=None)  # estimated as without a space
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
