@@ -90,7 +90,8 @@ class Refinement:
     """Result of a refinement.
 
     Attributes:
-        shape: with its correction; `shape.without_correction()` is the shape given.
+        shape: with its correction; `shape.without_correction()` is the shape given. Where nothing of the prior is kept,
+            its frame is that of the scan, `Scan.frame`.
         status: whether it was corrected.
         method: `solve` or `descent`.
         noise: standard deviation assumed of the points, in the scan's units.
@@ -183,7 +184,9 @@ def refine(
     evidence = weigh_prior(prior, inliers, closed, settings)
     notes += evidence.notes
     alone = evidence.alone
-    target = unit if evidence.trust or not estimated else replace(own, normals=None)  # estimated as without a space
+    target = unit
+    if not evidence.trust and terms is None:
+        shape, target = _without_prior(shape, scan, estimated, config)
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
@@ -198,7 +201,8 @@ def refine(
             notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
             target = with_points(target, images)
     if alone:
-        settings = _config_alone(target, noise, estimated and terms is None, config)
+        noise_there = noise * scale / shape.frame.scale
+        settings = _config_alone(target, noise_there, estimated and terms is None, config)
         field = solve_alone(target, prior, evidence.unseen.points, evidence.weights, settings)
     else:
         field = solve_correction(target, prior, evidence.constrained, evidence.unseen, settings)
@@ -225,6 +229,13 @@ def _in_cube(scan: Scan, frame: Frame, config: RefineConfig, notes: list[str]) -
         unit = unit.select(inside)
     extent = np.linalg.svd(unit.points - unit.points.mean(0), compute_uv=False)
     return unit if len(unit) >= LEAST_POINTS and extent[1] > 1e-4 * extent[0] else None
+
+
+def _without_prior(shape: Shape, scan: Scan, estimated: bool, config: RefineConfig) -> tuple[Shape, Scan]:
+    """The shape in the scan's own frame, and the points there, as a solve without a space takes them."""
+    scan = replace(scan, normals=None) if estimated else scan
+    frame = scan.frame()
+    return replace(shape, frame=frame), scan.subsampled(config.points, config.seed).transformed(frame)
 
 
 def _oriented(unit: Scan, prior: SDF) -> Scan:

@@ -101,7 +101,7 @@ def test_a_prior_that_agrees_completes_the_scan_and_one_that_does_not_is_dropped
     assert any("the points alone" in note for note in dropped.notes)
     alone = solve_scan(halves())
     places = torch.from_numpy(halves().points)
-    assert float(dropped.shape.sdf(places.float()).abs().mean()) < 2e-3
+    assert float(dropped.shape(places).abs().mean()) < 2e-3
     assert float(alone(places).abs().mean()) < 2e-3
 
 
