@@ -110,6 +110,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
         "frame": {"rotation": frame.rotation.tolist(), "scale": frame.scale, "center": frame.center.tolist()},
         "code": shape.code.tolist(),
         "correction_bytes": 0 if shape.correction is None else shape.correction.nbytes,
+        "prior_trust": None if result.refinement is None else result.refinement.trust,
         "code_zscore": result.code_zscore,
         "surprise": result.code_zscore,
         "openness": result.openness,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic
 
 import numpy as np
@@ -13,13 +12,14 @@ from ..core.optimize import Stop
 from ..scan.outliers import outlier_fraction, remove_outliers, require_solid
 from ..scan.scan import Scan
 from ..solver.galerkin import SolveConfig, SolveStop, solve
+from ..solver.smoothing import noise_bending
 from .fitted_field import MINIMUM_POINTS, FitMethod, Fitted
 
 COARSEST, FINEST = 32, 256
 """Bounds of the number of cells per axis that is chosen by default."""
 CELLS = 1.5
 """Cells per distance from a point to its sixth neighbour."""
-NOISE = 5.0
+NOISE = 3.5
 """Lower bound of the width of a cell, in standard deviations of the noise."""
 
 
@@ -37,7 +37,7 @@ def solve_scan(
 
     Args:
         scan: points in their own units; normals help but are not needed.
-        config: of the solve; None takes the defaults at `fitting_resolution`, and weights points as said above.
+        config: of the solve; None takes that of `fitting_config`.
         points: upper bound; a larger scan is subsampled.
         seed: of all sampling.
         on_level: called after each level with the fraction of the unknowns that is solved for.
@@ -58,11 +58,8 @@ def solve_scan(
     unit = solid.transformed(frame)
     notes = solid.notes
     if config is None:
-        config = SolveConfig(resolution=fitting_resolution(unit))
-        fraction = outlier_fraction(unit, seed)
-        if fraction:
-            config = replace(config, robust="learned")
-            notes = (*notes, f"{fraction:.0%} of the points look like outliers and hardly count")
+        config, more = fitting_config(unit, seed, estimated=unit.normals is None)
+        notes = (*notes, *more)
     solution = solve(unit, config=config, on_level=on_level)
     notes = (*notes, f"{config.resolution} cells an axis, {solution.unknowns:,} unknowns")
     if solution.stop is SolveStop.EXHAUSTED:
@@ -79,6 +76,34 @@ def solve_scan(
         notes=notes,
         method=FitMethod.SOLVE,
     )
+
+
+def fitting_config(
+    unit: Scan, seed: int = 0, *, estimated: bool = True, noise: float | None = None, finest: int = FINEST
+) -> tuple[SolveConfig, tuple[str, ...]]:
+    """Settings of a solve for a scan in the unit frame, and notes on them.
+
+    Cells follow the density of the points (`fitting_resolution`) and, where normals are estimated from noisy points,
+    smoothness follows the noise (`noise_bending`); normals that were measured are smooth by themselves. Points are
+    weighted by their learned reliability where there are outliers.
+
+    Args:
+        unit: the scan.
+        seed: of the sample that outliers are looked for in.
+        estimated: whether its normals are estimates, or will be.
+        noise: standard deviation across the surface, unit frame; None estimates it.
+        finest: the most cells per axis.
+    """
+    resolution = min(fitting_resolution(unit), finest)
+    bending = SolveConfig.bending
+    if estimated:
+        spacing = float(np.median(unit.neighbour_distances))
+        bending = noise_bending(unit.noise if noise is None else noise, spacing, 2.0 / resolution)
+    fraction = outlier_fraction(unit, seed)
+    if not fraction:
+        return SolveConfig(resolution=resolution, bending=bending), ()
+    config = SolveConfig(resolution=resolution, bending=bending, robust="learned")
+    return config, (f"{fraction:.0%} of the points look like outliers and hardly count",)
 
 
 def fitting_resolution(unit: Scan) -> int:

@@ -8,24 +8,22 @@ from time import monotonic
 from typing import Literal
 
 import numpy as np
-import torch
 
-from ..core.arrays import Array
-from ..core.field import SDF, evaluate
+from ..core.field import SDF
 from ..core.frame import Frame
+from ..fitting.direct_solve import fitting_config
 from ..regularizers.presets import Terms
 from ..scan.normals import orient_by_prior
 from ..scan.scan import Scan
-from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
 from ..scan.winding import CLOSED
 from ..solver.correction import PRECISION, Correction
-from ..solver.galerkin import SolveConfig, solve
+from ..solver.galerkin import SolveConfig
 from ..solver.robust import Weighting, isolation_weights
-from ..solver.soft_constraints import evaluate_prior
-from ..solver.spline_field import SplineField
+from ..solver.smoothing import noise_bending
 from ..space.shape import Shape
-from .constrained_prior import ConstrainedPrior
-from .prior_surface import PriorError, fixed_surface, surface_points
+from .evidence import weigh_prior
+from .mirroring import mirrored_points, with_points
+from .prior_solve import solve_alone, solve_correction
 from .term_descent import descend_terms
 
 Method = Literal["solve", "descent"]
@@ -33,14 +31,6 @@ LEAST_POINTS = 32
 """Fewer distinct points in the cube than this correct nothing."""
 _INLIER = 0.1
 """Least isolation weight of a point that constrains the prior."""
-_SYMMETRY_WIDTH = 0.02
-"""Width, unit frame, of the prior's surface in the search for planes of symmetry."""
-_CONTRADICTED = 0.1
-"""A prior that is wrong at more than this fraction of the points of a closed scan is dropped."""
-_LARGEST_REACH = 0.1
-"""Distance from the points, unit frame, from which on the prior counts however far it is off."""
-_CORRECT = 0.01
-"""Error of the prior at a point, unit frame, below which it needs no mirror image on the other side."""
 _POSITION_WEIGHTS = (0.3, 10.0)
 """Least and largest weight of positions: rough scans, and exact ones."""
 
@@ -100,13 +90,16 @@ class Refinement:
     """Result of a refinement.
 
     Attributes:
-        shape: with its correction; `shape.without_correction()` is the shape given.
+        shape: with its correction; `shape.without_correction()` is the shape given. Where nothing of the prior is kept,
+            its frame is that of the scan, `Scan.frame`.
         status: whether it was corrected.
         method: `solve` or `descent`.
         noise: standard deviation assumed of the points, in the scan's units.
         reach: distance from the points within which the prior does not count, in the scan's units.
         notes: on the scan and the correction, one line each.
         seconds: in all.
+        trust: share of the prior's surface away from the points that is kept, from 0 to 1; 0 where the points alone
+            make the field.
     """
 
     shape: Shape
@@ -116,6 +109,7 @@ class Refinement:
     reach: float
     notes: tuple[str, ...]
     seconds: float
+    trust: float
 
 
 def refine(
@@ -134,8 +128,10 @@ def refine(
     (`descend_terms`) determines the surface first, and the solve takes its points.
 
     Away from the points the prior is clamped to the constraints of the scan (`ConstrainedPrior`), since it may be wrong
-    by more than a correction reaches. Where the scan is closed and the prior wrong at a tenth of the points, the points
-    alone make the field (`Correction.alone`). A scan of one sensor is completed by mirror images (`scan.symmetry`).
+    by more than a correction reaches. A prior whose slopes do not agree with the normals is not trusted in the region
+    beyond (`Trust`): there the field is that of the points alone (`Correction.alone`), completed by the prior's surface
+    in the regions where it is trusted. So is that of a closed scan. A scan of one sensor is completed by mirror images
+    (`scan.symmetry`).
 
     Estimated normals face the sensor; without one, those of a closed scan are kept, and those of an open scan take the
     side of the prior's gradient where the prior is near.
@@ -163,27 +159,34 @@ def refine(
     notes = list(scan.notes)
     unit = _in_cube(scan, shape.frame, config, notes)
 
-    def result(status: RefinementStatus, noise: float, correction: Correction | None = None) -> Refinement:
+    def result(
+        status: RefinementStatus, noise: float, correction: Correction | None = None, trust: float = 1.0
+    ) -> Refinement:
         notes.append(status.value if correction is None else f"the correction takes {correction.nbytes:,} bytes")
         corrected = shape if correction is None else replace(shape, correction=correction)
         seconds = monotonic() - began
-        return Refinement(corrected, status, method, noise * scale, config.reach * scale, tuple(notes), seconds)
+        return Refinement(corrected, status, method, noise * scale, config.reach * scale, tuple(notes), seconds, trust)
 
     if unit is None:
         return result(RefinementStatus.TOO_FEW_POINTS, 0.0)
     prior = shape.decoded()
     noise = (scan.noise if config.noise is None else config.noise) / scale
-    if scan.normals is None or estimated_normals:
+    estimated = scan.normals is None or estimated_normals
+    if estimated:
         notes.append("the scan has no normals; estimated ones are used")
-    unit, closed = _oriented(scan, unit, prior, estimated_normals, config.seed)
+    own = unit.with_normals(config.seed)
+    closed = (own if scan.normals is None else scan).openness < CLOSED
+    unit = _oriented(own, prior) if estimated and not closed and unit.sensor is None else own
     inliers = unit.select(np.flatnonzero(isolation_weights(unit.points, "geman-mcclure") > _INLIER))
-    constrained = ConstrainedPrior(prior, inliers, closed=closed)
-    alone = closed and _contradicted_fraction(inliers, prior, config.reach) > _CONTRADICTED
+    settings = _solve_config(unit, noise, estimated, config)
     if closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    if alone:
-        notes.append("the code is too far off: the points alone make the field")
-    target, target_noise = inliers if alone else unit, noise
+    evidence = weigh_prior(prior, inliers, closed, settings)
+    notes += evidence.notes
+    alone = evidence.alone
+    target = unit
+    if not evidence.trust and terms is None:
+        shape, target = _without_prior(shape, scan, estimated, config)
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
@@ -191,15 +194,19 @@ def refine(
         notes.append(descent.stop.value)
         if descent.scan is None or len(descent.scan) < LEAST_POINTS:
             return result(RefinementStatus.NO_SURFACE, noise)
-        target, target_noise = descent.scan, 0.0
+        target, settings = descent.scan, _solve_config(descent.scan, 0.0, False, config)
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
-        images = _mirror_images(inliers, unit.sensor, prior, constrained)
+        images = mirrored_points(inliers, unit.sensor, prior, evidence.constrained)
         if len(images.points):
             notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
-            target = _append(target, images)
-    settings = _solve_config(target_noise, config)
-    field = solve(target, config=settings).correction if alone else _correct(target, prior, constrained, settings)
-    return result(RefinementStatus.CORRECTED, noise, Correction.of(field, config.precision, alone))
+            target = with_points(target, images)
+    if alone:
+        noise_there = noise * scale / shape.frame.scale
+        settings = _config_alone(target, noise_there, estimated and terms is None, config)
+        field = solve_alone(target, prior, evidence.unseen.points, evidence.weights, settings)
+    else:
+        field = solve_correction(target, prior, evidence.constrained, evidence.unseen, settings)
+    return result(RefinementStatus.CORRECTED, noise, Correction.of(field, config.precision, alone), evidence.trust)
 
 
 def _distinct(scan: Scan) -> Scan:
@@ -224,64 +231,37 @@ def _in_cube(scan: Scan, frame: Frame, config: RefineConfig, notes: list[str]) -
     return unit if len(unit) >= LEAST_POINTS and extent[1] > 1e-4 * extent[0] else None
 
 
-def _oriented(scan: Scan, unit: Scan, prior: SDF, estimated: bool, seed: int) -> tuple[Scan, bool]:
-    """Points in the cube with normals, and whether the scan that they are part of is closed."""
-    estimated = estimated or scan.normals is None
-    unit = unit.with_normals(seed)
+def _without_prior(shape: Shape, scan: Scan, estimated: bool, config: RefineConfig) -> tuple[Shape, Scan]:
+    """The shape in the scan's own frame, and the points there, as a solve without a space takes them."""
+    scan = replace(scan, normals=None) if estimated else scan
+    frame = scan.frame()
+    return replace(shape, frame=frame), scan.subsampled(config.points, config.seed).transformed(frame)
+
+
+def _oriented(unit: Scan, prior: SDF) -> Scan:
+    """Points in the cube with their normals on the prior's side, where it is near."""
     assert unit.normals is not None
-    closed = (unit if scan.normals is None else scan).openness < CLOSED
-    if estimated and not closed and unit.sensor is None:
-        unit = replace(unit, normals=orient_by_prior(unit.points, unit.normals, prior))
-    return unit, closed
+    return replace(unit, normals=orient_by_prior(unit.points, unit.normals, prior))
 
 
-def _mirror_images(inliers: Scan, sensor: Array, prior: SDF, constrained: SDF) -> OrientedPoints:
-    """Mirror images of the points at which the prior is wrong, in its planes of symmetry."""
-    scan = _with_normals(inliers)
-    surface = surface_points(prior, constrained, _SYMMETRY_WIDTH)
-    if min(len(surface), len(inliers)) < LEAST_POINTS:
-        return scan.select(np.arange(0))
-    gradient = evaluate_prior(prior, surface).reshape(4, -1)[1:].T
-    length = np.linalg.norm(gradient, axis=1, keepdims=True)
-    prior_points = OrientedPoints(surface, gradient / np.maximum(length, np.finfo(np.float64).tiny))
-    wrong = np.abs(_values(prior, scan.points)) > _CORRECT
-    return mirror_images(scan, wrong, sensor, symmetry_planes(prior_points, scan, sensor))
+def _solve_config(scan: Scan, noise: float, estimated: bool, config: RefineConfig) -> SolveConfig:
+    """Settings of a correction for points of some noise (unit frame): positions weigh 0.1 (h / noise)^2, cells h wide.
 
-
-def _with_normals(scan: Scan) -> OrientedPoints:
-    assert scan.normals is not None
-    return OrientedPoints(scan.points, scan.normals)
-
-
-def _append(scan: Scan, more: OrientedPoints) -> Scan:
-    """A scan, without its sensor, and more points."""
-    points, normals = (np.concatenate(parts) for parts in zip(_with_normals(scan), more, strict=True))
-    return replace(scan, points=points, normals=normals, sensor=None)
-
-
-def _contradicted_fraction(scan: Scan, prior: SDF, reach: float) -> float:
-    """Fraction of the points where the prior is off by twice the reach or its gradient opposes the normal."""
-    values = evaluate_prior(prior, scan.points).reshape(4, -1)
-    opposed = np.einsum("dn,nd->n", values[1:], _with_normals(scan).normals) < 0
-    return float(((np.abs(values[0]) > 2 * reach) | opposed).mean())
-
-
-def _values(prior: SDF, points: Array) -> Array:
-    return evaluate(prior, torch.from_numpy(points).float()).double().cpu().numpy()
-
-
-def _solve_config(noise: float, config: RefineConfig) -> SolveConfig:
-    """Settings of the solve for points of some noise (unit frame): positions weigh 0.1 (h / noise)^2, cells h wide."""
+    Where the normals are estimates, smoothness follows the noise too (`noise_bending`).
+    """
     width = 2.0 / config.resolution
     position = float(np.clip(0.1 * (width / max(noise, 1e-9)) ** 2, *_POSITION_WEIGHTS))
-    return SolveConfig(resolution=config.resolution, position=position, reach=config.reach, robust=config.robust)
+    spacing = float(np.median(scan.neighbour_distances))
+    return SolveConfig(
+        resolution=config.resolution,
+        position=position,
+        bending=noise_bending(noise, spacing, width) if estimated else SolveConfig.bending,
+        reach=config.reach,
+        robust=config.robust,
+    )
 
 
-def _correct(scan: Scan, prior: SDF, constrained: SDF, settings: SolveConfig) -> SplineField:
-    """Correction of a prior by one linear solve, with a reach that grows with the prior's error."""
-    error = PriorError(scan.points, np.abs(_values(prior, scan.points)))
-    largest = max(settings.reach, _LARGEST_REACH)
-    reach = float(np.clip(np.quantile(error.distances, 0.9), settings.reach, largest))
-    width = 2.0 / settings.resolution
-    fixed = fixed_surface(surface_points(prior, constrained, width), error, reach, width)
-    return solve(scan, config=replace(settings, reach=reach), prior=prior, held=constrained, fixed=fixed).correction
+def _config_alone(scan: Scan, noise: float, estimated: bool, config: RefineConfig) -> SolveConfig:
+    """Settings of a solve for the points alone, by their density and noise as without a space."""
+    settings, _ = fitting_config(scan, config.seed, estimated=estimated, noise=noise, finest=2 * config.resolution)
+    return replace(settings, robust="none") if config.robust == "none" else settings

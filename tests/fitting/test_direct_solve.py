@@ -13,7 +13,7 @@ import torch
 import trimesh
 
 from latentsdf.cli import main
-from latentsdf.fitting.direct_solve import fitting_resolution, solve_scan
+from latentsdf.fitting.direct_solve import fitting_config, fitting_resolution, solve_scan
 from latentsdf.fitting.fitted_field import FitMethod
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare
@@ -21,6 +21,7 @@ from latentsdf.scan.outliers import remove_outliers
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.solver import SolveConfig
+from latentsdf.solver.smoothing import noise_bending
 
 
 def torus() -> trimesh.Trimesh:
@@ -122,3 +123,31 @@ def test_the_command_line_solves_unless_told_to_descend(tmp_path: Path, capsys: 
     assert main(["reconstruct", str(scan), "-o", str(out), *rest]) == 0
     assert json.loads(about.read_text())["method"] == "descent"
     assert "digs" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_noisy_sphere_comes_back_smooth() -> None:
+    """Normals of the noisy surface are radial within 5 degrees in the mean; at the smoothness of exact points not."""
+    ball = trimesh.creation.icosphere(5, 0.8)
+    scan = Scan(virtual_scan(ball, noise=0.008, seed=2).points)
+    unit = scan.transformed(scan.frame())
+    smooth, _ = fitting_config(unit)
+    angles = []
+    for config in (smooth, SolveConfig(resolution=smooth.resolution)):
+        mesh = solve_scan(scan, config).mesh(96)
+        radial = mesh.triangles_center / np.linalg.norm(mesh.triangles_center, axis=1, keepdims=True)
+        cosines = np.einsum("nd,nd->n", mesh.face_normals, radial)
+        angles.append(float(np.degrees(np.average(np.arccos(cosines.clip(-1, 1)), weights=mesh.area_faces))))
+    assert angles[0] < 5.0
+    assert angles[0] < 0.7 * angles[1]
+
+
+def test_smoothness_is_for_noise_that_no_normals_tell() -> None:
+    exact = SolveConfig().bending
+    assert noise_bending(0.0, 0.1, 0.02) == exact
+    assert noise_bending(0.02, 0.02, 0.02) == pytest.approx(0.25)
+    assert noise_bending(0.02, 0.01, 0.02) == pytest.approx(0.0625)
+    noisy = scanned(True, noise=0.01)
+    unit = noisy.transformed(noisy.frame())
+    assert fitting_config(unit, estimated=False)[0].bending == exact
+    assert fitting_config(unit)[0].bending > 10 * exact

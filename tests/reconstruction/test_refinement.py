@@ -147,9 +147,9 @@ def test_a_whole_bare_scan_keeps_its_own_sides(monkeypatch: pytest.MonkeyPatch) 
     seen, centre = directions(3000), np.array([0.0, 0.0, RADIUS])
     found = refine(ball(), scanned(centre + 0.15 * seen), config=SMALL)
     assert not asked
-    surface = extract_mesh(found.shape.sdf, 64)
+    surface = found.shape.mesh(64)
     assert surface.body_count == 1
-    np.testing.assert_allclose(np.linalg.norm(surface.vertices - centre, axis=1), 0.15, atol=1e-2)
+    np.testing.assert_allclose(np.linalg.norm(FRAME.to_unit(surface.vertices) - centre, axis=1), 0.15, atol=1e-2)
     refine(ball(), scanned(0.53 * half()), config=SMALL)
     assert asked
 
@@ -162,9 +162,9 @@ def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     assert found.shape.correction is not None
     assert found.shape.correction.alone
     assert any("covers its surface" in note for note in found.notes)
-    surface = extract_mesh(found.shape.sdf, 64)
+    surface = found.shape.mesh(64)
     assert surface.body_count == 1
-    np.testing.assert_allclose(np.linalg.norm(surface.vertices - centre, axis=1), 0.15, atol=5e-3)
+    np.testing.assert_allclose(np.linalg.norm(FRAME.to_unit(surface.vertices) - centre, axis=1), 0.15, atol=5e-3)
 
 
 def test_free_space_is_freed_by_rays() -> None:

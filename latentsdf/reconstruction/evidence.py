@@ -1,0 +1,79 @@
+"""Choice between a prior and the points alone, region by region, by what a scan says of the prior."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.arrays import Array
+from ..core.field import SDF
+from ..scan.scan import Scan
+from ..solver.galerkin import SolveConfig
+from .constrained_prior import ConstrainedPrior
+from .prior_solve import UnseenSurface, unseen_surface
+from .trust import Trust
+
+_KEPT, _DROPPED = 0.9, 0.1
+"""Share of its unseen surface in which a prior is trusted: from the first on it is corrected as a whole, and below the
+second it is dropped."""
+_LEAST = 0.5
+"""Trust below which a point is dropped: where nothing contradicts it, a small weight makes as much surface."""
+_MOST_UNSEEN = 0.02
+"""Share of its surface that a prior may have away from the points of a closed scan, which saw all of the shape."""
+
+
+class Evidence(NamedTuple):
+    """Outcome of `weigh_prior`.
+
+    Attributes:
+        constrained: the prior under the constraints of the scan; the prior itself where it is dropped at once.
+        unseen: its surface away from the scan; none where it is dropped.
+        weights: (K,) trust in each point of that.
+        trust: their mean, of a closed scan that over its points; 0 where the prior is dropped.
+        notes: the outcome in sentences.
+    """
+
+    constrained: SDF
+    unseen: UnseenSurface
+    weights: Array
+    trust: float
+    notes: list[str]
+
+    @property
+    def alone(self) -> bool:
+        """Whether the points make the field, and the prior at most completes it."""
+        return self.trust < _KEPT
+
+
+def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) -> Evidence:
+    """Weigh a prior against the points alone, region by region (`Trust`).
+
+    Of an open scan with the position of the sensor the free space along its rays bounds the prior, and the solve alone knows nothing of
+    it: the prior is kept.
+
+    Args:
+        prior: in the unit frame.
+        inliers: points with normals, same frame.
+        closed: whether they cover the surface.
+        settings: of the solve that would correct the prior.
+    """
+    nothing = UnseenSurface(np.zeros((0, 3)), 0.0, settings.reach)
+    dropped = "the code does not explain the scan: the points alone make the field"
+    trust = Trust(prior, inliers, closed)
+    if inliers.sensor is not None and not closed:
+        constrained = ConstrainedPrior(prior, inliers, closed=closed)
+        unseen = unseen_surface(inliers, prior, constrained, settings)
+        return Evidence(constrained, unseen, np.ones(len(unseen.points)), 1.0, [])
+    if not trust.overall:
+        return Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])
+    constrained = ConstrainedPrior(prior, inliers, closed=closed)
+    unseen = unseen_surface(inliers, prior, constrained, settings)
+    weights = trust(unseen.points)
+    weights[weights < _LEAST] = 0.0
+    share = float(weights.mean()) if len(weights) and not closed else trust.overall
+    if share < _DROPPED or (closed and unseen.share > _MOST_UNSEEN):
+        return Evidence(constrained, nothing, np.zeros(0), 0.0, [dropped])
+    kept = f"the prior is kept in {share:.0%} of its surface away from the points"
+    note = kept if share >= _KEPT else f"{kept}; elsewhere the points alone make the field"
+    return Evidence(constrained, unseen, weights, share, [note])
