@@ -49,8 +49,8 @@ class Evidence(NamedTuple):
 def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) -> Evidence:
     """Weigh a prior against the points alone, region by region (`Trust`).
 
-    Of an open scan with the position of the sensor the free space along its rays bounds the prior, and the solve alone knows nothing of
-    it: the prior is kept.
+    An open scan with the position of its sensor keeps the prior: the free space along the rays bounds it, and the solve
+    alone knows nothing of that.
 
     Args:
         prior: in the unit frame.
