@@ -9,13 +9,16 @@ import pytest
 import torch
 from conftest import TINY, TINY_DECODER, primitive
 
+from latentsdf.core.optimize import Stop
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.decoder import DeepSDFConfig, LinearConfig
 from latentsdf.mesh.metrics import compare
+from latentsdf.space.file_info import space_info
 from latentsdf.space.store import load, load_resume
 from latentsdf.training.config import TrainConfig, config_from_dict, config_to_dict
 from latentsdf.training.loop import train
 from latentsdf.training.loss import distance_loss
+from latentsdf.training.presets import named_config
 from latentsdf.training.stages import JOINT, OVERFIT, Stage
 
 SHORT = replace(TINY, schedule_steps=20, points_per_shape=256)
@@ -132,6 +135,29 @@ def test_the_loss_is_the_published_one_when_clamped() -> None:
     assert float(off.grad) > 0.0
 
 
+def test_the_squared_tail_weighs_large_errors_more() -> None:
+    predicted, true = torch.tensor([[0.05, -0.01]]), torch.tensor([[-0.05, -0.01]])
+    error = 0.2 * float(torch.tanh(torch.tensor(0.5)))
+    plain = distance_loss(predicted, true, TrainConfig(far_weight=0.0, tail=0.0))
+    squared = distance_loss(predicted, true, TrainConfig(far_weight=0.0, tail=20.0))
+    assert float(plain) == pytest.approx(error / 2)
+    assert float(squared) == pytest.approx(error / 2 + 20.0 * error**2 / 2)
+    missing = {name: value for name, value in config_to_dict(TINY).items() if name != "tail"}
+    assert config_from_dict(missing).tail == 0.0
+
+
+def test_a_finished_space_is_stored_compactly_and_returned_as_stored(dataset: Dataset, tmp_path: Path) -> None:
+    config = replace(named_config(code_size=8), schedule_steps=30, points_per_shape=64, nested=(2,))
+    halfway = train(dataset, config, path=tmp_path / "s.h5", steps=10)
+    assert space_info(tmp_path / "s.h5").sizes.code == 4 * 8
+    finished = train(dataset, path=tmp_path / "s.h5", resume=True, steps=20)
+    assert finished.history["stop"] == Stop.FINISHED.value != halfway.history["stop"]
+    assert space_info(tmp_path / "s.h5").sizes.code == 8 + 4
+    assert torch.equal(load(tmp_path / "s.h5").codes(), finished.codes())
+    whole = train(dataset, config, steps=30)
+    torch.testing.assert_close(finished.codes(), whole.codes(), rtol=0, atol=0.02)
+
+
 def test_a_config_survives_its_dictionary_and_refuses_unknown_fields() -> None:
     config = replace(TINY, stages=(JOINT, OVERFIT), truncate="clamp")
     assert config_from_dict(config_to_dict(config)) == config
@@ -148,7 +174,12 @@ def test_fields_of_earlier_versions_are_read_where_their_value_is_the_constant()
 
 @pytest.mark.parametrize(
     ("change", "text"),
-    [({"minutes": 0.0}, "minutes"), ({"far_weight": -1.0}, "far_weight"), ({"shapes_per_batch": 0}, "at least 1")],
+    [
+        ({"minutes": 0.0}, "minutes"),
+        ({"far_weight": -1.0}, "far_weight"),
+        ({"tail": -1.0}, "tail"),
+        ({"shapes_per_batch": 0}, "at least 1"),
+    ],
 )
 def test_impossible_settings_are_refused(change: dict, text: str) -> None:
     with pytest.raises(ValueError, match=text):
