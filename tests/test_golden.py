@@ -93,7 +93,7 @@ def _run_verbs(folder: Path) -> dict[str, Any]:
 
 
 def _train(dataset: Path, space: Path) -> dict[str, Any]:
-    config = replace(named_config("dual", 32, seed=3), shapes_per_batch=4, points_per_shape=1024, schedule_steps=200)
+    config = replace(named_config(code_size=32, seed=3), shapes_per_batch=4, points_per_shape=1024, schedule_steps=200)
     trained = train(dataset, config, path=space, steps=200)
     return {"stop": trained.history["stop"], "loss": trained.history["log"][-1]["loss"]}
 
