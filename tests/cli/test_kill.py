@@ -159,7 +159,7 @@ def test_training_killed_before_its_first_checkpoint_leaves_the_old_space(
     before = space.read_bytes()
     process = start("-m", "latentsdf", "train", dataset_path, space, "--force", "--code-size", 4, "--minutes", 100)
     assert process.stderr is not None
-    assert "codes step" in process.stderr.readline()
+    assert "volumes step" in process.stderr.readline()
     process.kill()
     process.communicate()
     assert space.read_bytes() == before
@@ -169,7 +169,7 @@ def test_training_killed_before_its_first_checkpoint_leaves_the_old_space(
 def test_ctrl_c_keeps_the_training_and_resume_finishes_it(dataset_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "new.h5"
     arguments = ("train", dataset_path, path, "--code-size", 4)
-    out, _ = interrupt_after(start("-m", "latentsdf", *arguments, "--minutes", 100), "codes step")
+    out, _ = interrupt_after(start("-m", "latentsdf", *arguments, "--minutes", 100), "volumes step")
     assert "interrupted; the work so far was kept" in out
     state = load_resume(path)
     assert state is not None
