@@ -29,6 +29,7 @@ from ..reconstruction.reconstruction import ReconstructConfig, reconstruct
 from ..reconstruction.refinement import RefineConfig
 from ..reconstruction.scan_fitting import ScanFitConfig
 from ..scan.virtual import virtual_scan
+from ..space.file_info import space_info
 from ..space.index import Index
 from ..space.shape import Shape
 from ..space.space import LatentSpace
@@ -63,11 +64,12 @@ def demo(options: Namespace) -> Result:
     contact_sheet(_rows(space, known, unseen, queries, options), columns).save(sheet)
     rows = (("morph", morph), ("scan", scanned.pop("pictures")))
     contact_sheet(rows, ("", "", "", "", "")).save(second_sheet)
+    code_bytes = space_info(out / "space.h5").sizes.code
     report = {
         "families": len(FAMILIES),
         "shapes": len(space),
         "training_log": space.history["log"][-1:],
-        "code_bytes": 4 * space.code_size,
+        "code_bytes": code_bytes,
         "search": searched,
         "scan": scanned,
         "contact_sheet": str(sheet),
@@ -75,7 +77,7 @@ def demo(options: Namespace) -> Result:
         "seconds": monotonic() - began,
     }
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    say(f"{len(space)} shapes of {len(FAMILIES)} families, {4 * space.code_size} bytes each beside the decoder")
+    say(f"{len(space)} shapes of {len(FAMILIES)} families, {code_bytes} bytes each beside the decoder")
     say(f"unseen shapes whose nearest neighbour has the right class: {searched['right']} of {searched['queries']}")
     figures = f"F@0.01 {searched['median_f_0.01']:.3f}, F@0.02 {searched['median_f_0.02']:.3f}"
     say(f"unseen shapes through their codes, median: {figures}")

@@ -154,7 +154,7 @@ def test_a_run_sets_shapes_as_its_start_knows_them(lying: Path, space_path: Path
     assert aligned_rotations(dataset, replace(config, align=False), load(space_path)) is None
     assert start_space(replace(config, start="random")) is None
     assert aligned_rotations(dataset, config, None) is None
-    whole = train(dataset, config, steps=60)
+    whole = train(dataset, config, path=tmp_path / "whole.h5", steps=60)
     kept = train(dataset, replace(config, align=False), steps=60)
     assert whole.history["log"][-1]["loss"] < kept.history["log"][-1]["loss"]
     np.testing.assert_allclose(

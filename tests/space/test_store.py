@@ -52,7 +52,7 @@ def test_half_precision_halves_the_decoder_and_keeps_codes(space_path: Path, tmp
 
 def test_append_adds_rows_and_leaves_the_rest_alone(space_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "space.h5"
-    shutil.copy(space_path, path)
+    save(load(space_path), path)
     space = load(path)
     first = space[space.names[0]]
     new = replace(first, name="new/shape", code=first.code + 1.0)
