@@ -39,8 +39,8 @@ JUDGED, UNSEEN = 80, 24
 """Shapes of each side that are judged."""
 
 
-def _volumes(resolutions: tuple[int, ...], channels: tuple[int, ...], **sizes: int) -> VolumesConfig:
-    return VolumesConfig(volumes=CoarseVolumes(resolutions=resolutions, channels=channels, **sizes))
+def _volumes(resolutions: tuple[int, ...], channels: tuple[int, ...], width: int = 64, warp: int = 5) -> VolumesConfig:
+    return VolumesConfig(volumes=CoarseVolumes(resolutions=resolutions, channels=channels, width=width, warp=warp))
 
 
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {

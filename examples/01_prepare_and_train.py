@@ -20,7 +20,7 @@ sampling = SamplingConfig(near=int(30_000 * part), uniform=int(8_000 * part), ba
 report = ls.prepare(OUT / "meshes", OUT / "shapes.h5", config=ls.PrepareConfig(sampling=sampling))
 print(f"{report.ok} shapes, {report.samples:,} signed samples, {report.skipped} meshes skipped")
 
-# Signed distances -> one decoder and one code a shape, from the base space that comes with the library.
-config = ls.TrainConfig(start="base", minutes=2.0, shapes_per_batch=8 if TINY else 32, schedule_steps=20)
+# Signed distances -> one decoder and one code a shape, from principal components.
+config = ls.TrainConfig(minutes=2.0, shapes_per_batch=8 if TINY else 32, schedule_steps=20)
 space = ls.train(OUT / "shapes.h5", config, path=OUT / "space.h5", steps=20 if TINY else None)
 print(f"{len(space)} codes of {space.code_size} numbers; {space.decoder.parameter_count():,} numbers shared by all")

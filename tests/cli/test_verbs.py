@@ -49,7 +49,7 @@ def test_the_main_job_as_processes(tmp_path: Path, mesh_dir: Path) -> None:
 
 def test_info_tells_datasets_from_spaces(tmp_path: Path, space: Path, dataset_path: Path) -> None:
     about = run(tmp_path, "info", space)
-    assert (about["kind"], about["shapes"], about["code_size"], about["bytes_per_shape"]) == ("space", 9, 8, 32)
+    assert (about["kind"], about["shapes"], about["code_size"], about["bytes_per_shape"]) == ("space", 9, 8, 12)
     assert about["classes"] == {"ball": 3, "box": 3, "ring": 3}
     assert run(tmp_path, "info", dataset_path)["kind"] == "dataset"
 
