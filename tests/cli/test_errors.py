@@ -276,7 +276,7 @@ def test_a_mesh_far_away_and_huge_comes_back_at_its_place_and_size(capsys: Captu
             write_exactly(folder / f"{name}.obj", scale * mesh.vertices + shift, mesh.faces)
         common = ("--quiet", "--seed", 3)
         assert call("prepare", folder, here / "set.h5", "--samples", 8000, *common) == 0
-        assert call("train", here / "set.h5", here / "space.h5", "--steps", 80, *common) == 0
+        assert call("train", here / "set.h5", here / "space.h5", "--start", "base", "--steps", 80, *common) == 0
         made = here / "ring.ply"
         assert call("mesh", here / "space.h5", "ring", "-o", made, "--resolution", 64, *common) == 0
         surface, truth = load_mesh(made), load_mesh(folder / "ring.obj")
