@@ -53,12 +53,12 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     rehearsal = Rehearsal(space.decoder, space.codes())
     points, distances = rehearsal.sample(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
     errors = {}
-    for part in (0.0, 0.5):
+    for part in (0.0, 0.75):
         config = replace(TINY, start=str(space_path), rehearsal=part, schedule_steps=150, shapes_per_batch=4)
         learned = train(dataset.subset(rows[:1]), config, steps=150)
         with torch.no_grad():
             errors[part] = float((learned.decoder(space.codes(), points, "fused") - distances).abs().mean())
-    assert errors[0.5] < 0.5 * errors[0.0]
+    assert errors[0.75] < 0.6 * errors[0.0]
 
 
 @pytest.mark.slow
