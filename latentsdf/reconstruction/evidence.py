@@ -60,15 +60,14 @@ def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) 
     """
     nothing = UnseenSurface(np.zeros((0, 3)), 0.0, settings.reach)
     dropped = "the code does not explain the scan: the points alone make the field"
-    trust = Trust(prior, inliers, closed)
-    if inliers.sensor is not None and not closed:
-        constrained = ConstrainedPrior(prior, inliers, closed=closed)
-        unseen = unseen_surface(inliers, prior, constrained, settings)
-        return Evidence(constrained, unseen, np.ones(len(unseen.points)), 1.0, [])
-    if not trust.overall:
+    bounded = inliers.sensor is not None and not closed
+    trust = None if bounded else Trust(prior, inliers, closed)
+    if trust is not None and not trust.overall:
         return Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])
     constrained = ConstrainedPrior(prior, inliers, closed=closed)
     unseen = unseen_surface(inliers, prior, constrained, settings)
+    if trust is None:
+        return Evidence(constrained, unseen, np.ones(len(unseen.points)), 1.0, [])
     weights = trust(unseen.points)
     weights[weights < _LEAST] = 0.0
     share = float(weights.mean()) if len(weights) and not closed else trust.overall

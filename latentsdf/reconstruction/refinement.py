@@ -90,8 +90,8 @@ class Refinement:
     """Result of a refinement.
 
     Attributes:
-        shape: with its correction; `shape.without_correction()` is the shape given. Where nothing of the prior is kept,
-            its frame is that of the scan, `Scan.frame`.
+        shape: with its correction; `shape.without_correction()` is the shape given. Where nothing of the prior is kept
+            for a scan without normals, its frame is that of the scan, `Scan.frame`.
         status: whether it was corrected.
         method: `solve` or `descent`.
         noise: standard deviation assumed of the points, in the scan's units.
@@ -185,8 +185,8 @@ def refine(
     notes += evidence.notes
     alone = evidence.alone
     target = unit
-    if not evidence.trust and terms is None:
-        shape, target = _without_prior(shape, scan, estimated, config)
+    if not evidence.trust and estimated and terms is None:
+        shape, target = _without_prior(shape, scan, config)
     if terms is not None:
         descent = descend_terms(
             unit, prior, terms, config.steps, resolution=config.resolution, reach=config.reach, seed=config.seed
@@ -231,9 +231,9 @@ def _in_cube(scan: Scan, frame: Frame, config: RefineConfig, notes: list[str]) -
     return unit if len(unit) >= LEAST_POINTS and extent[1] > 1e-4 * extent[0] else None
 
 
-def _without_prior(shape: Shape, scan: Scan, estimated: bool, config: RefineConfig) -> tuple[Shape, Scan]:
+def _without_prior(shape: Shape, scan: Scan, config: RefineConfig) -> tuple[Shape, Scan]:
     """The shape in the scan's own frame, and the points there, as a solve without a space takes them."""
-    scan = replace(scan, normals=None) if estimated else scan
+    scan = replace(scan, normals=None)
     frame = scan.frame()
     return replace(shape, frame=frame), scan.subsampled(config.points, config.seed).transformed(frame)
 

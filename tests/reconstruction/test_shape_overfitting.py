@@ -69,6 +69,18 @@ def test_a_ball_becomes_the_ellipsoid_of_a_mesh(terms: dict[str, float] | None) 
     assert mean_distance(found.shape) < (1e-3 if terms is None else 3e-3)
 
 
+def test_a_code_that_a_mesh_contradicts_keeps_its_frame() -> None:
+    """A box far from the ball of the code: the points alone make the field, and the code is still where it was."""
+    shape, box = ball_of_a_space(), trimesh.creation.box(extents=SCALE * np.array([1.5, 0.3, 0.3]))
+    found = overfit(shape, box, config=RefineConfig(resolution=64))
+    assert found.trust == 0
+    assert found.shape.frame is shape.frame
+    surface, unit = extract_mesh(found.shape.sdf, 48), box.vertices / SCALE
+    assert float(MeshSDF(unit, box.faces).closest(surface.vertices)[0].mean()) < 5e-3
+    points = torch.rand(50, 3) - 0.5
+    torch.testing.assert_close(found.shape.without_correction().sdf(points), shape.sdf(points))
+
+
 @pytest.mark.slow
 def test_a_mesh_file_and_a_scan_are_data_too(tmp_path) -> None:
     file = tmp_path / "egg.ply"
