@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
@@ -147,29 +148,36 @@ def _search(space: LatentSpace, queries: dict[str, Shape], options: Namespace) -
     index = Index(space)
     nearest = {name: index.search(shape, k=1)[0].name for name, shape in queries.items()}
     right = sum(class_of(name) == class_of(match) for name, match in nearest.items())
-    figures = [
-        compare(shape.mesh(96), load_mesh(shape.metadata["source"]), seed=options.seed)
-        for name, shape in queries.items()
-        if name.endswith("/000")
-    ]
+    one_each = [shape for name, shape in queries.items() if name.endswith("/000")]
+    f_scores = [_f_scores(shape, options.seed) for shape in one_each]
     return {
         "queries": len(queries),
         "right": right,
         "share": right / max(1, len(queries)),
         "nearest": nearest,
-        "median_f_0.01": float(np.median([item.f_scores[0.01] for item in figures])) if figures else 0.0,
-        "median_f_0.02": float(np.median([item.f_scores[0.02] for item in figures])) if figures else 0.0,
+        "median_f_0.01": float(np.median([item[0.01] for item in f_scores])) if f_scores else 0.0,
+        "median_f_0.02": float(np.median([item[0.02] for item in f_scores])) if f_scores else 0.0,
     }
 
 
-def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Trimesh]:
+def _f_scores(shape: Shape, seed: int) -> Mapping[float, float]:
+    """F-scores of a shape against its source mesh, all zero where its field has no surface."""
+    surface = _surface(shape)
+    if surface is None:
+        return {0.01: 0.0, 0.02: 0.0}
+    return compare(surface, load_mesh(shape.metadata["source"]), seed=seed).f_scores
+
+
+def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Trimesh | None]:
     first = next(name for name in space if name.startswith("bottle/"))
     last = next(name for name in space if name.startswith("vase/"))
-    meshes = []
+    meshes: list[trimesh.Trimesh | None] = []
     with Bar("morph", options.quiet, 5) as bar:
         for i in range(5):
-            meshes.append(space.interpolate(first, last, i / 4).mesh(96))
-            write_mesh(meshes[-1], out / "morph" / f"{i:03d}.ply")
+            surface = _surface(space.interpolate(first, last, i / 4))
+            meshes.append(surface)
+            if surface is not None:
+                write_mesh(surface, out / "morph" / f"{i:03d}.ply")
             bar.update(i + 1)
     return meshes
 
@@ -215,6 +223,7 @@ def _rows(
 
 
 def _surface(shape: Shape) -> trimesh.Trimesh | None:
+    """A shape's mesh; None where its field has no surface, as after too little training."""
     try:
         return shape.mesh(96)
     except ValueError:
