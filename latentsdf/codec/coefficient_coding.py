@@ -10,6 +10,7 @@ in both directions, so that encoder and decoder cannot differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,16 @@ LEVELS = 4
 GREATEST = 1 << 12
 """Magnitudes are below this."""
 _NEAR, _PARENT, _AROUND = 6, 3, 4
-_UNARY = 14
+_UNARY, _SIZES = 14, 6
 GROUP = 0
 FLAG = GROUP + LEVELS * _PARENT
 NODE = FLAG + LEVELS * _AROUND * _PARENT
 SIGN = NODE + LEVELS * _NEAR * _PARENT
 SIZE = SIGN + LEVELS * 3
-MODELS = SIZE + LEVELS * 2 * 6
+MODELS = SIZE + LEVELS * 2 * _SIZES
 """Number of models; those of each kind start at the constants before it."""
+FLAGGED = 3 * BLOCK
+"""Lattices of more nodes an axis have flags of blocks."""
 _NEAR_CLASS = (0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4) + (5,) * 60
 """Class of a node by its coded neighbours that are not zero: two for one across a face, one for any other."""
 
@@ -82,6 +85,21 @@ def near_classes(near: Indices) -> Indices:
     return np.asarray(_NEAR_CLASS)[np.minimum(near, len(_NEAR_CLASS) - 1)]
 
 
+def flag_model(level: int, beside: Any, parent: Any) -> Any:
+    """Models of the flags of blocks with `beside` coded blocks around them that are not empty; broadcasts."""
+    return FLAG + (level * _AROUND + np.minimum(beside, _AROUND - 1)) * _PARENT + parent
+
+
+def node_model(level: int, near: Any, parent: Any) -> Any:
+    """Models of the significance of nodes of classes `near` and `parent`; broadcasts."""
+    return NODE + (level * _NEAR + near) * _PARENT + parent
+
+
+def size_model(level: int, crowded: bool, count: int) -> int:
+    """Model of the decision whether a magnitude is above `count`; crowded nodes have many neighbours."""
+    return SIZE + (2 * level + crowded) * _SIZES + min(count, _SIZES) - 1
+
+
 def _along(flags: np.ndarray, axis: int) -> np.ndarray:
     return flags.reshape([-1 if axis == k else 1 for k in range(3)])
 
@@ -90,7 +108,7 @@ class _LevelCoder:
     """Walk of the decisions of one level; `parent` (n, n, n) are classes by the level above."""
 
     def __init__(self, coder: BinaryCoder, level: int, parent: Indices, values: Indices | None):
-        self.coder, self.level = coder, min(level, LEVELS - 1)
+        self.coder, self.level = coder, level
         self.size = len(parent)
         self.parent = parent
         self.values = values
@@ -134,9 +152,9 @@ class _LevelCoder:
         around: Indices,
     ) -> None:
         i, j, k = block
-        if self.size > BLOCK * 3:
-            beside = min(_AROUND - 1, int(around[i : i + 3, j : j + 3, k : k + 3].sum()))
-            model = FLAG + (self.level * _AROUND + beside) * _PARENT + int(above[block])
+        if self.size > FLAGGED:
+            beside = int(around[i : i + 3, j : j + 3, k : k + 3].sum())
+            model = int(flag_model(self.level, beside, above[block]))
             if not self.coder.bit(model, int(own is not None and own[block] > 0)):
                 return
             around[i + 1, j + 1, k + 1] = 1
@@ -151,11 +169,11 @@ class _LevelCoder:
         coder, level = self.coder, self.level
         place = ((x + 1) * self.padded + y + 1) * self.padded + z + 1
         near = _NEAR_CLASS[self.near[place]]
-        if not coder.bit(NODE + (level * _NEAR + near) * _PARENT + parent, int(value != 0)):
+        if not coder.bit(node_model(level, near, parent), int(value != 0)):
             return 0
         beside = self.signs[place]
         negative = coder.bit(SIGN + level * 3 + (beside > 0) - (beside < 0) + 1, int(value < 0))
-        size = _code_size(coder, SIZE + (level * 2 + (near > 2)) * 6, abs(value))
+        size = _code_size(coder, size_model(level, near > 2, 1), abs(value))
         sign = -1 if negative else 1
         for step in self.faces:
             self.near[place + step] += 2
@@ -165,10 +183,10 @@ class _LevelCoder:
         return sign * size
 
 
-def _code_size(coder: BinaryCoder, models: int, size: int) -> int:
+def _code_size(coder: BinaryCoder, first: int, size: int) -> int:
     """Code a magnitude from 1: in unary up to `_UNARY`, the rest in Elias gamma code."""
     for count in range(1, _UNARY + 1):
-        if not coder.bit(models + min(count, 6) - 1, int(size > count)):
+        if not coder.bit(first + min(count, _SIZES) - 1, int(size > count)):
             return count
     rest, length = size - _UNARY, 0
     while coder.even(int(rest >> (length + 1) != 0)):

@@ -11,6 +11,15 @@ from numpy.typing import NDArray
 from ..core.arrays import Array, Indices
 
 
+COARSEST = 8
+"""Cells an axis of the coarsest lattice; each further one has twice as many."""
+
+
+def lattice_cells(levels: int) -> list[int]:
+    """Cells an axis of so many lattices, coarse to fine."""
+    return [COARSEST << level for level in range(levels)]
+
+
 class Taps(NamedTuple):
     """Hats of one lattice at N points, split by the parity of their nodes: those of one parity do not overlap.
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from ..core.arrays import Indices
 from ..core.field import SDF
 from .coefficient_coding import GREATEST, LEVELS, code_coefficients
-from .lattice_basis import sum_levels
+from .lattice_basis import lattice_cells, sum_levels
 from .range_coder import RangeDecoder, RangeEncoder
 from .starting_probabilities import STARTING_PROBABILITIES
 
@@ -23,15 +23,13 @@ KIND = 1
 """First byte of the stream of a residual."""
 TRUNCATION = 0.05
 """The decoded field is clipped to this distance before a residual is added to it, unit frame."""
-COARSEST = 8
-"""Cells an axis of the coarsest lattice; each further one has twice as many."""
 STEPS = 64
 """Number of steps, by `step_of`."""
 
 
 def step_of(number: int) -> float:
-    """Step of coefficients, unit frame, of numbers 0 to `STEPS` - 1: from 1/16 down to 15/16384, eight an octave."""
-    return (8 + 7 - number % 8) / 2.0 ** (7 + number // 8)
+    """Step of coefficients, unit frame, of numbers 0 to `STEPS` - 1: from 15/128 down to 8/16,384, eight an octave."""
+    return (15 - number % 8) / 2.0 ** (7 + number // 8)
 
 
 class Coefficients(NamedTuple):
@@ -137,4 +135,4 @@ class RefinedField:
 
 
 def _sizes(levels: int) -> list[int]:
-    return [COARSEST * 2**level + 1 for level in range(levels)]
+    return [cells + 1 for cells in lattice_cells(levels)]
