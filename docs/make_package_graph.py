@@ -19,6 +19,7 @@ WIDTH, HEIGHT, GAP, RISE, EDGE = 248, 84, 26, 44, 16
 """Width and height of a box, space between boxes across and down, and margin, in pixels."""
 BOXES = {
     "core": (2, "fields, frames, lattices, loops, files"),
+    "codec": (0, "a residual in few bytes"),
     "mesh": (1, "load, repair, measure, extract"),
     "decoder": (2, "a code to a signed distance function"),
     "primitives": (3, "analytic solids and shape families"),

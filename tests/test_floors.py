@@ -13,6 +13,7 @@ from make_package_graph import PACKAGE, TARGET, all_imports, imports, package_gr
 
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
+    "codec": {"core"},
     "primitives": {"core"},
     "decoder": {"core"},
     "mesh": {"core"},
@@ -21,9 +22,9 @@ ALLOWED: dict[str, set[str]] = {
     "regularizers": {"core", "scan"},
     "solver": {"core", "scan"},
     "fitting": {"core", "mesh", "scan", "regularizers", "solver"},
-    "space": {"core", "mesh", "decoder", "solver"},
+    "space": {"core", "codec", "mesh", "decoder", "solver"},
     "training": {"core", "decoder", "dataset", "space"},
-    "inference": {"core", "mesh", "decoder", "dataset", "space"},
+    "inference": {"core", "codec", "mesh", "decoder", "dataset", "space"},
     "reconstruction": {"core", "mesh", "decoder", "scan", "regularizers", "solver", "fitting", "space", "inference"},
     "cli": {"core", "primitives", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
     | {"reconstruction"},

@@ -86,12 +86,19 @@ class RateDescent:
         self._step: float | None = None
         self._field = samples.prior.copy()
 
-    def solve(self, point: RatePoint, sweeps: int = 2) -> Coefficients:
-        """Coefficients at a trade of distortion for bits, from those of the one before.
+    def restart(self, coefficients: Coefficients) -> None:
+        """Go on from earlier coefficients of this descent."""
+        self._levels = [level.copy() for level in coefficients.levels]
+        self._step = step_of(coefficients.step)
+        self._field = self._evaluate(self._step)
+
+    def solve(self, point: RatePoint, levels: int | None = None, sweeps: int = 2) -> Coefficients:
+        """Coefficients at a trade of distortion for bits, from those of the call before.
 
         Args:
             point: weights from large to small, call after call, come closer than one call at the last.
-            sweeps: over all lattices, coarse to fine.
+            levels: so many lattices change, from the coarsest; None is all.
+            sweeps: over them, coarse to fine.
         """
         step = step_of(point.step)
         if self._step is not None and self._step != step:
@@ -99,7 +106,7 @@ class RateDescent:
             self._field = self._evaluate(step)
         self._step = step
         for _ in range(sweeps):
-            for level, groups in enumerate(self._groups):
+            for level, groups in enumerate(self._groups[:levels]):
                 for group in groups:
                     self._improve(level, group, point.weight, step)
         return Coefficients([level.copy() for level in self._levels], point.step)

@@ -32,6 +32,11 @@ def step_of(number: int) -> float:
     return (15 - number % 8) / 2.0 ** (7 + number // 8)
 
 
+def nearest_step(step: float) -> int:
+    """Number of the step nearest to a length of the unit frame."""
+    return min(range(STEPS), key=lambda number: abs(step_of(number) - step))
+
+
 class Coefficients(NamedTuple):
     """Coefficients of a residual.
 

@@ -24,12 +24,14 @@ class MeshSamples(NamedTuple):
         frame: source units <-> unit frame.
         groups: samples in the unit frame, by the name of their group.
         lattice: (R, R, R) truncated distances in the unit frame; None where the config asks for none.
+        mesh: the repaired mesh, in its own units.
     """
 
     audit: Audit
     frame: Frame
     groups: dict[str, QuerySamples]
     lattice: NDArray[np.float16] | None
+    mesh: trimesh.Trimesh
 
 
 def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> MeshSamples:
@@ -52,4 +54,5 @@ def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> Mes
         frame=frame,
         groups=draw_samples(unit, config, seed, sdf=sdf),
         lattice=truncated_lattice(sdf, config.lattice, config.truncation) if config.lattice else None,
+        mesh=repaired,
     )

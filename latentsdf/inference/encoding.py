@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
-from torch import Tensor
 
-from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..dataset.mesh_samples import sample_mesh
 from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
+from ..space.quantize import code_unit, quantize_codes, restore_codes
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig, infer_codes
+from .residual_fitting import SampledMesh, Target, refine_to_mesh
 from .residuals import SignedSamples
 
 
@@ -29,6 +29,7 @@ def encode(
     name: str | None = None,
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
+    target: Target | None = None,
 ) -> Shape:
     """Fit the code of an unseen mesh; the decoder stays as it is, and the shape is not added to the space.
 
@@ -38,16 +39,19 @@ def encode(
         name: of the shape; None takes the file's stem, or `shape`.
         config: `EncodeConfig()` if None.
         on_step: called after every iteration of the fit.
+        target: how close the shape must come, or how many bytes it may take: code and residual. None takes the code
+            alone.
 
     Returns:
-        The shape, in the mesh's own units.
+        The shape, in the mesh's own units. With a target its code is rounded to one byte a number, and its metadata
+        hold `f_score` and `tolerance`: the F-score reached, and its distance in the unit frame.
 
     Raises:
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
         KeyboardInterrupt: Ctrl-C before the fit ended.
     """
     stem = Path(mesh).stem if isinstance(mesh, (str, Path)) else "shape"
-    return encode_all(space, [(name or stem, mesh)], config=config, on_step=on_step)[0]
+    return encode_all(space, [(name or stem, mesh)], config=config, on_step=on_step, target=target)[0]
 
 
 def encode_all(
@@ -56,6 +60,7 @@ def encode_all(
     *,
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
+    target: Target | None = None,
 ) -> list[Shape]:
     """Fit the codes of several unseen meshes in one batch; see `encode`.
 
@@ -64,6 +69,7 @@ def encode_all(
         meshes: (name, mesh or file) of each.
         config: `EncodeConfig()` if None.
         on_step: called after every iteration of the fit.
+        target: as `encode`, of each shape.
 
     Returns:
         One shape per mesh, in the mesh's own units.
@@ -74,37 +80,41 @@ def encode_all(
     """
     config = config or EncodeConfig()
     config = config if config.nested else replace(config, nested=space.prefix_sizes)
-    points, distances, frames, metadata = zip(*(_signed_samples(mesh, config) for _, mesh in meshes), strict=True)
-    samples = SignedSamples(torch.stack(points), torch.stack(distances))
+    sampled = [_signed_samples(mesh, config) for _, mesh in meshes]
+    samples = SignedSamples(
+        torch.stack([item.points for item in sampled]), torch.stack([item.distances for item in sampled])
+    )
     result = infer_codes(space.decoder, samples, space.codes(), config, on_step)
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
     codes, poses = result.guess.codes, result.guess.pose
+    if target is not None:
+        unit = code_unit(space.codes()).cpu()
+        codes = restore_codes(quantize_codes(codes, unit), unit).to(codes)
     shapes = []
-    for row, ((name, _), frame, known) in enumerate(zip(meshes, frames, metadata, strict=True)):
-        frame = frame if poses is None else poses.frame(row, frame)
-        fitted = {**known, "fit_error": float(result.losses[row])}
-        shapes.append(Shape(name, codes[row], frame, space.decoder, fitted))
+    for row, ((name, _), item) in enumerate(zip(meshes, sampled, strict=True)):
+        frame = item.frame if poses is None else poses.frame(row, item.frame)
+        fitted = {**item.metadata, "fit_error": float(result.losses[row])}
+        shape = Shape(name, codes[row], frame, space.decoder, fitted)
+        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, config.seed))
     return shapes
 
 
-def _signed_samples(
-    mesh: trimesh.Trimesh | str | Path, config: EncodeConfig
-) -> tuple[Tensor, Tensor, Frame, dict[str, object]]:
-    """Points (N, 3) and signed distances (N,) of a mesh in its unit frame, the frame, and metadata."""
+def _signed_samples(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:
     source = str(mesh) if isinstance(mesh, (str, Path)) else None
     loaded = load_mesh(mesh) if isinstance(mesh, (str, Path)) else mesh
     near = int(0.8 * config.samples)
     sampling = SamplingConfig(near=near, uniform=config.samples - near, band=0, lattice=0)
-    audit, frame, groups, _ = sample_mesh(loaded, sampling, config.seed)
+    sampled = sample_mesh(loaded, sampling, config.seed)
     points, distances = (
-        np.concatenate([getattr(groups[name], field) for name in ("near", "uniform")])
+        np.concatenate([getattr(sampled.groups[name], field) for name in ("near", "uniform")])
         for field in ("points", "distances")
     )
     order = np.random.default_rng(config.seed).permutation(len(points))
-    return (
+    return SampledMesh(
         torch.from_numpy(points[order].astype(np.float32)),
         torch.from_numpy(distances[order].astype(np.float32)),
-        frame,
-        {"source": source, "audit": audit.to_dict()},
+        sampled.frame,
+        sampled.mesh,
+        {"source": source, "audit": sampled.audit.to_dict()},
     )

@@ -75,6 +75,10 @@ class Correction:
         """
         return self.field(points) if self.alone else self.field.evaluate_clamped(points)
 
+    def on(self, prior: SDF) -> SDF:
+        """The field of a prior (unit frame) with this correction."""
+        return Corrected(prior, self)
+
     @staticmethod
     def of(field: SplineField, precision: float = PRECISION, alone: bool = False) -> Correction:
         """Quantise and pack a field.

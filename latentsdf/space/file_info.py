@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from ..core.hdf5 import one_line, open_checked
 
 FORMAT = "latentsdf-space"
-VERSION = 3
-"""The newest version read; a file is marked with the lowest one that reads all of it: 3 where a shape has a correction,
-else 2 where anything is in 8 bits, else 1."""
+VERSION = 4
+"""The newest version read; a file is marked with the lowest one that reads all of it: 4 where a shape has a residual,
+else 3 where one has a correction, else 2 where anything is in 8 bits, else 1."""
 
 
 class Sizes(NamedTuple):

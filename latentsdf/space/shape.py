@@ -15,7 +15,8 @@ from ..core.framed_field import FramedField
 from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
-from ..solver.correction import Corrected, Correction
+from ..codec.residual import Residual
+from ..solver.correction import Correction
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,8 @@ class Shape:
         frame: source units <-> unit frame.
         decoder: from codes to fields.
         metadata: of the source (audit, file, fit); plain JSON values.
-        correction: added to the decoded field by refinement to a scan, unit frame; None without one.
+        correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, or a
+            `Correction` of a refinement to a scan; None without one.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    correction: Correction | None = None
+    correction: Correction | Residual | None = None
 
     @property
     def class_name(self) -> str:
@@ -46,17 +48,21 @@ class Shape:
     @property
     def sdf(self) -> SDF:
         """The field in the unit frame, the correction included."""
-        return self.decoded() if self.correction is None else Corrected(self.decoded(), self.correction)
+        return self.decoded() if self.correction is None else self.correction.on(self.decoded())
 
     @property
     def smooth_sdf(self) -> SDF:
         """A C1 form of `sdf` with second derivatives, for `Jet` and terms of second order (`Conditioned.smoothed`).
 
         Raises:
-            ValueError: the decoder has activations without second derivatives.
+            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual`.
         """
+        if self.correction is not None and not self.correction.smooth:
+            raise ValueError(
+                f"the residual of {self.name!r} is trilinear and has no second derivatives; use without_correction()"
+            )
         smooth = self.decoded().smoothed()
-        return smooth if self.correction is None else Corrected(smooth, self.correction)
+        return smooth if self.correction is None else self.correction.on(smooth)
 
     def decoded(self, branch: str | None = None) -> Conditioned:
         """The field of the code alone, without the correction, in the unit frame.

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..codec.residual import KIND, Residual
 from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
@@ -205,13 +206,14 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     _write_corrections(group, rows, [shape.correction for shape in shapes])
 
 
-def _write_corrections(group: Any, rows: slice, corrections: list[Correction | None]) -> None:
-    """Write corrections; the first one adds their column and raises the file's version to 3."""
+def _write_corrections(group: Any, rows: slice, corrections: list[Correction | Residual | None]) -> None:
+    """Write corrections; the first one adds their column, and raises the file's version to 3, to 4 for a residual."""
     if "correction" not in group:
         if not any(corrections):
             return
         group.create_dataset("correction", (len(group["name"]),), _BYTES, maxshape=(None,), chunks=(64,))
-        group.file.attrs["version"] = 3
+    needed = 4 if any(isinstance(correction, Residual) for correction in corrections) else 3
+    group.file.attrs["version"] = max(int(group.file.attrs["version"]), needed)
     for row, correction in zip(range(*rows.indices(len(group["name"]))), corrections, strict=True):
         group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
 
@@ -228,8 +230,14 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     for row, code in enumerate(codes):
         frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
         metadata = json.loads(columns["info"][row].decode())
-        correction = Correction(bytes(packed[row])) if len(packed[row]) else None
+        correction = _unpack_correction(bytes(packed[row]))
         yield Shape(columns["name"][row].decode(), code, frame, decoder, metadata, correction)
+
+
+def _unpack_correction(packed: bytes) -> Correction | Residual | None:
+    if not packed:
+        return None
+    return Residual(packed) if packed[0] == KIND else Correction(packed)
 
 
 def _write_tensor(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
