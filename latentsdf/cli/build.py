@@ -157,11 +157,14 @@ def _training_config(options: Namespace) -> TrainConfig:
 def encode(options: Namespace) -> Result:
     """Run `latentsdf encode`; raises ValueError and the other errors of `verbs.run`."""
     terms = _overfit_terms(options)
+    if options.overfit and (options.tolerance is not None or options.bytes is not None or options.code_only):
+        raise ValueError("--overfit stores a correction of its own; leave out --tolerance, --bytes and --code-only")
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     info = space_info(options.space)
     _check_encoding(options, names, info)
     from ..inference.code_fitting import EncodeConfig
     from ..inference.encoding import encode as encode_one
+    from ..inference.rate_search import Target
     from ..reconstruction.refinement import RefineConfig, RefinementStatus
     from ..reconstruction.shape_overfitting import overfit, overfit_terms
     from ..space.store import append, load
@@ -169,6 +172,9 @@ def encode(options: Namespace) -> Result:
     terms = None if terms is None else overfit_terms(terms)
     space = load(options.space)
     config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
+    target = None
+    if options.tolerance is not None or options.bytes is not None:
+        target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
     added, failed = [], []
     with Bar("encode", options.quiet, len(names)) as bar:
         for done, (name, mesh) in enumerate(zip(names, options.meshes, strict=True)):
@@ -178,7 +184,7 @@ def encode(options: Namespace) -> Result:
                 bar.update(done + step.progress, name)
 
             try:
-                shape = encode_one(space, mesh, name=name, config=config, on_step=on_step)
+                shape = encode_one(space, mesh, name=name, config=config, on_step=on_step, target=target)
                 if options.overfit:
                     found = overfit(shape, mesh, terms, RefineConfig(seed=options.seed))
                     if found.status is not RefinementStatus.CORRECTED:
@@ -191,7 +197,13 @@ def encode(options: Namespace) -> Result:
             append(options.space, [shape], replace=options.replace)
             added.append({"name": name, "fit_error": shape.metadata["fit_error"], "seconds": monotonic() - began})
             bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
-            if shape.correction is not None:
+            if target is not None:
+                residual = 0 if shape.correction is None else shape.correction.nbytes
+                reached = {"f_score": shape.metadata["f_score"], "tolerance": shape.metadata["tolerance"]}
+                added[-1] |= {"residual_bytes": residual, "bytes": info.sizes.code + residual, **reached}
+                text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
+                bar.line(f"residual {name}  {residual:,} bytes beside the code  {text}")
+            elif shape.correction is not None:
                 added[-1]["correction_bytes"] = shape.correction.nbytes
                 bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")
     if not added:

@@ -49,6 +49,13 @@ def _positive(text: str) -> float:
     return value
 
 
+def _tolerance(text: str) -> float:
+    value = _positive(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"must be below 1, the half width of the unit frame, got {text}")
+    return value
+
+
 def _coordinate(text: str) -> float:
     value = _number(text, float)
     if not math.isfinite(value):
@@ -127,6 +134,12 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
+    target = parser.add_mutually_exclusive_group()
+    text = "store beside each code a residual, of the fewest bytes that bring F at T to .95 (unit frame, default .01)"
+    target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
+    text = "store a residual that makes a shape as close as N bytes allow, those of its code in 8 bits included"
+    target.add_argument("--bytes", type=_count, metavar="N", help=text)
+    target.add_argument("--code-only", action="store_true", help="store the code alone (the default)")
     overfit = "correct each shape to its mesh beside its code, and store the correction with it"
     parser.add_argument("--overfit", action="store_true", help=overfit)
     _terms(parser, "objective of the overfit, by its paper's name (default: one linear solve)")

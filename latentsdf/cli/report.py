@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, median
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -62,10 +64,23 @@ def _space_facts(path: str) -> Result:
         "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, shapes),
         "corrected_shapes": sizes.corrected,
         "correction_bytes": sizes.corrections,
+        **_residual_facts(facts.residuals),
         "nested_code_sizes": [*facts.prefix_sizes, facts.code_size],
         "stop": facts.history.get("stop"),
         "progress": facts.history.get("progress"),
         "names": list(facts.names),
+    }
+
+
+def _residual_facts(lengths: Sequence[int]) -> Result:
+    """How the bytes of residuals are distributed over the shapes that have one."""
+    if not lengths:
+        return {"residual_shapes": 0}
+    return {
+        "residual_shapes": len(lengths),
+        "residual_bytes_median": median(lengths),
+        "residual_bytes_mean": mean(lengths),
+        "residual_bytes_largest": max(lengths),
     }
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Array, Indices
 from .lattice_basis import hat_taps, lattice_cells
-from .rate_model import RateModel
+from .rate_model import RateModel, Surroundings
 from .residual import TRUNCATION, Coefficients, step_of
 from .starting_probabilities import STARTING_PROBABILITIES
 
@@ -107,8 +107,9 @@ class RateDescent:
         self._step = step
         for _ in range(sweeps):
             for level, groups in enumerate(self._groups[:levels]):
+                around = self._rates.surroundings(self._levels, level)
                 for group in groups:
-                    self._improve(level, group, point.weight, step)
+                    self._improve(around, group, point.weight, step)
         return Coefficients([level.copy() for level in self._levels], point.step)
 
     def _evaluate(self, step: float) -> Floats:
@@ -121,9 +122,9 @@ class RateDescent:
                     field += values[group.nodes] * group.weights
         return field
 
-    def _improve(self, level: int, group: _Group, weight: float, step: float) -> None:
+    def _improve(self, around: Surroundings, group: _Group, weight: float, step: float) -> None:
         """Choose the coefficients of a group of nodes at once."""
-        values = self._levels[level].ravel()
+        values = self._levels[around.level].ravel()
         count = len(values)
         error = self._field - np.clip(self._field, self._samples.low, self._samples.high)
         slope = np.bincount(group.nodes, group.weights * error, count)
@@ -134,12 +135,12 @@ class RateDescent:
             return
         now = values[nodes]
         moves = np.clip(np.rint(slope[nodes] / (curvature[nodes] * -step)), -_LONGEST_MOVE, _LONGEST_MOVE)
-        best = self._best(level, group, nodes, now, _candidates(now, now + moves.astype(np.int64)), (weight, step))
+        best = self._best(around, group, nodes, now, _candidates(now, now + moves.astype(np.int64)), (weight, step))
         values[nodes] = best
 
     def _best(
         self,
-        level: int,
+        around: Surroundings,
         group: _Group,
         nodes: Indices,
         now: Indices,
@@ -148,13 +149,13 @@ class RateDescent:
     ) -> Indices:
         """The best candidates (K,) of nodes (K,); the field follows."""
         weight, step = settings
-        position = np.full(self._levels[level].size, -1, dtype=np.int64)
+        position = np.full(self._levels[around.level].size, -1, dtype=np.int64)
         position[nodes] = np.arange(len(nodes))
         place = position[group.nodes]
         rows = np.flatnonzero(place >= 0)
         place, weights, field = place[rows], group.weights[rows], self._field[rows]
         low, high = self._samples.low[rows], self._samples.high[rows]
-        price = self._rates.prices(self._levels, level, nodes)
+        price = self._rates.prices(self._levels[around.level], around, nodes)
         best, least, chosen = now.copy(), np.full(len(nodes), np.inf), field
         for candidate in candidates:
             moved = field + weights * ((candidate - now) * step).astype(np.float32)[place]

@@ -7,6 +7,7 @@ it, and models do not adapt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,14 @@ _LARGEST = 64
 """Larger magnitudes are priced one bit a unit more."""
 
 
+class Surroundings(NamedTuple):
+    """What the prices of a level take from the level above it: classes of its nodes and of its blocks."""
+
+    level: int
+    parent: Indices
+    blocks: Indices
+
+
 class RateModel:
     """Prices of the values of nodes, given the other coefficients.
 
@@ -43,23 +52,31 @@ class RateModel:
             (level, crowded): self._size_prices(level, crowded) for level in range(4) for crowded in (False, True)
         }
 
-    def prices(self, levels: Sequence[Indices], level: int, nodes: Indices) -> Price:
-        """Prices of the values of some nodes of a level.
+    def surroundings(self, levels: Sequence[Indices], level: int) -> Surroundings:
+        """What the prices of a level take from the level above it.
 
         Args:
             levels: (n, n, n) integers of each lattice, coarse to fine.
-            level: of the nodes.
+            level: whose prices are wanted.
+        """
+        parent = parent_classes(levels[level - 1], len(levels[level])) if level else np.zeros_like(levels[0])
+        return Surroundings(level, parent, block_maximum(parent))
+
+    def prices(self, values: Indices, around: Surroundings, nodes: Indices) -> Price:
+        """Prices of the values of some nodes of a level.
+
+        Args:
+            values: (n, n, n) integers of the level.
+            around: its surroundings.
             nodes: (K,) rows of its flattened lattice.
         """
-        values = levels[level]
         active = (values != 0).astype(np.int64)
-        parent = parent_classes(levels[level - 1], len(values)) if level else np.zeros_like(values)
-        near = near_classes((_neighbour_scores(active) + 1) // 2).ravel()[nodes]
-        models = node_model(level, near, parent.ravel()[nodes])
+        near = near_classes((_neighbour_scores(active).ravel()[nodes] + 1) // 2)
+        models = node_model(around.level, near, around.parent.ravel()[nodes])
         zero, one = self._zero[models], self._one[models] + 1.0
         if len(values) > FLAGGED:
-            one = one + self._block_prices(active, parent, level, nodes, zero)
-        sizes = np.where((near > 2)[:, None], self._sizes[level, True], self._sizes[level, False])
+            one = one + self._block_prices(active, around, nodes, zero)
+        sizes = np.where((near > 2)[:, None], self._sizes[around.level, True], self._sizes[around.level, False])
         rows = np.arange(len(nodes))
 
         def price(of: Indices) -> Array:
@@ -69,14 +86,14 @@ class RateModel:
 
         return price
 
-    def _block_prices(self, active: Indices, parent: Indices, level: int, nodes: Indices, zero: Array) -> Array:
+    def _block_prices(self, active: Indices, around: Surroundings, nodes: Indices, zero: Array) -> Array:
         """Bits (K,) that a node costs beyond its own where its block is empty without it: the flag, the other nodes."""
         size = len(active)
         blocks = -(-size // BLOCK)
         padded = np.pad(active, [(0, blocks * BLOCK - size)] * 3)
         counts = padded.reshape(blocks, BLOCK, blocks, BLOCK, blocks, BLOCK).sum((1, 3, 5))
         beside = (_box_sums((counts > 0).astype(np.int64)) - (counts > 0) + 1) // 2
-        models = flag_model(level, beside, block_maximum(parent))
+        models = flag_model(around.level, beside, around.blocks)
         place = tuple(part // BLOCK for part in np.unravel_index(nodes, active.shape))
         alone = counts[place] == active.ravel()[nodes]
         return np.where(alone, (self._one[models] - self._zero[models])[place] + BLOCK**3 * zero, 0.0)

@@ -12,7 +12,7 @@ from ..codec.residual import Coefficients, Residual, nearest_step
 from ..core.field import SDF
 from .surface_judge import SurfaceJudge
 
-LARGEST, SMALLEST, RATIO = 1e-2, 3e-6, 1.8
+LARGEST, SMALLEST, RATIO = 1e-2, 3e-6, 3.0
 """Range of lambda, for as many samples as `SAMPLES`, and the ratio of neighbours in the search."""
 SAMPLES = 33_000
 _REFERENCE = 1e-3

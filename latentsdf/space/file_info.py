@@ -14,6 +14,9 @@ VERSION = 4
 """The newest version read; a file is marked with the lowest one that reads all of it: 4 where a shape has a residual,
 else 3 where one has a correction, else 2 where anything is in 8 bits, else 1."""
 
+RESIDUAL = 1
+"""First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
+
 
 class Sizes(NamedTuple):
     """Bytes of the numbers of a space as stored, names and frames apart.
@@ -21,7 +24,7 @@ class Sizes(NamedTuple):
     Attributes:
         decoder: of the weights that all shapes share, and of the unit of quantised codes.
         code: of one code.
-        corrections: of all corrections.
+        corrections: of all corrections, residuals among them.
         corrected: shapes with a correction.
     """
 
@@ -42,6 +45,7 @@ class SpaceInfo(NamedTuple):
         sizes: bytes as stored.
         history: log of training, plain JSON values.
         unfinished: whether the file holds a training run that is not at its end.
+        residuals: bytes of each residual; shapes without one are left out.
     """
 
     names: tuple[str, ...]
@@ -51,6 +55,7 @@ class SpaceInfo(NamedTuple):
     sizes: Sizes
     history: Mapping[str, Any]
     unfinished: bool
+    residuals: tuple[int, ...] = ()
 
     @property
     def prefix_sizes(self) -> tuple[int, ...]:
@@ -75,6 +80,7 @@ def space_info(path: str | Path) -> SpaceInfo:
                 sizes=_sizes(file),
                 history=json.loads(file.attrs["history"]),
                 unfinished="resume" in file,
+                residuals=_residual_lengths(shapes),
             )
         except (KeyError, IndexError, TypeError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
@@ -85,6 +91,11 @@ def check_finished(path: str | Path, info: SpaceInfo) -> None:
     if info.unfinished:
         text = "is an unfinished training run, and its decoder may still change under new codes"
         raise ValueError(f"{path} {text}; finish it with `latentsdf train ... --resume` first")
+
+
+def _residual_lengths(shapes: Any) -> tuple[int, ...]:
+    packed = shapes["correction"][:] if "correction" in shapes else []
+    return tuple(len(item) for item in packed if len(item) and item[0] == RESIDUAL)
 
 
 def _sizes(file: Any) -> Sizes:
