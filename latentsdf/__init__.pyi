@@ -14,6 +14,7 @@ from .fitting.fitted_field import Fitted as Fitted
 from .inference.code_fitting import EncodeConfig as EncodeConfig
 from .inference.encoding import encode as encode
 from .inference.evaluation import evaluate as evaluate
+from .inference.rate_search import Target as Target
 from .mesh.isosurface import extract_mesh as extract_mesh
 from .mesh.metrics import compare as compare
 from .reconstruction.reconstruction import ReconstructConfig as ReconstructConfig

@@ -28,6 +28,7 @@ NAMES = [
     "ScanFitConfig",
     "Shape",
     "Stage",
+    "Target",
     "Term",
     "TrainConfig",
     "compare",

@@ -46,10 +46,10 @@ def code_coefficients(
     Args:
         coder: an encoder or a decoder.
         sizes: nodes an axis of each level, coarse to fine.
-        values: (n, n, n) integers of each level, magnitudes below `GREATEST`; None where the coder is a decoder.
+        values: (R, R, R) integers of each level, magnitudes below `GREATEST`; None where the coder is a decoder.
 
     Returns:
-        (n, n, n) int64 of each level.
+        (R, R, R) int64 of each level.
 
     Raises:
         ValueError: a decoder meets the end of its stream, or a magnitude out of range.
@@ -63,7 +63,7 @@ def code_coefficients(
 
 
 def parent_classes(coarse: Indices, size: int) -> Indices:
-    """Class (n, n, n) of each node by the nodes of the level above (m, m, m) beside it: 0, 1 to 2, more not zero."""
+    """Class (R, R, R) of each node by the nodes of the level above (M, M, M) beside it: 0, 1 to 2, more not zero."""
     active = (coarse != 0).astype(np.int64)
     low = np.arange(size) // 2
     high = (np.arange(size) + 1) // 2
@@ -74,14 +74,14 @@ def parent_classes(coarse: Indices, size: int) -> Indices:
 
 
 def block_maximum(values: Indices) -> Indices:
-    """Largest value in each block of `BLOCK`^3 nodes; the last blocks may be smaller."""
+    """Largest value (B, B, B) in each block of `BLOCK`^3 nodes of (R, R, R); the last blocks may be smaller."""
     for axis in range(3):
         values = np.maximum.reduceat(values, np.arange(0, values.shape[axis], BLOCK), axis)
     return values
 
 
 def near_classes(near: Indices) -> Indices:
-    """Class of each node by the score of its neighbours, as `_LevelCoder` has it."""
+    """Class (...) of each node by the score (...) of its neighbours, as `_LevelCoder` has it."""
     return np.asarray(_NEAR_CLASS)[np.minimum(near, len(_NEAR_CLASS) - 1)]
 
 
@@ -105,7 +105,7 @@ def _along(flags: np.ndarray, axis: int) -> np.ndarray:
 
 
 class _LevelCoder:
-    """Walk of the decisions of one level; `parent` (n, n, n) are classes by the level above."""
+    """Walk of the decisions of one level; `parent` (R, R, R) are classes by the level above."""
 
     def __init__(self, coder: BinaryCoder, level: int, parent: Indices, values: Indices | None):
         self.coder, self.level = coder, level
@@ -119,7 +119,7 @@ class _LevelCoder:
         self.others = [place for place, step in zip(flat, steps, strict=True) if sum(map(abs, step)) > 1]
 
     def run(self) -> Indices:
-        """The coefficients (n, n, n)."""
+        """The coefficients (R, R, R)."""
         size, count = self.size, self.padded**3
         self.near, self.signs = [0] * count, [0] * count
         found = np.zeros((size,) * 3, dtype=np.int64)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Array, Indices
 
-
 COARSEST = 8
 """Cells an axis of the coarsest lattice; each further one has twice as many."""
 
@@ -54,7 +53,7 @@ def hat_taps(points: Array, cells: int) -> Taps:
 
 
 def refine_lattice(values: Array) -> Array:
-    """Values (2 n - 1, ...) of the hats of n^3 nodes on the lattice of twice as many cells, exactly."""
+    """Values of hats with (R, R, R) nodes on the (2 R - 1)^3 nodes of the lattice of twice as many cells, exactly."""
     for axis in range(3):
         values = np.moveaxis(values, axis, 0)
         fine = np.empty((2 * len(values) - 1, *values.shape[1:]), dtype=values.dtype)
@@ -65,7 +64,7 @@ def refine_lattice(values: Array) -> Array:
 
 
 def sum_levels(levels: Sequence[Array]) -> Array:
-    """The sum of fields of nested lattices, coarse to fine, on the nodes of the finest."""
+    """The sum (R, R, R) of fields of nested lattices, coarse to fine, on the nodes of the finest."""
     total = levels[0]
     for level in levels[1:]:
         total = refine_lattice(total) + level

@@ -10,7 +10,7 @@ overlap, so an eighth of a lattice is chosen at once, each among a few integers,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -144,7 +144,7 @@ class RateDescent:
         group: _Group,
         nodes: Indices,
         now: Indices,
-        candidates: Sequence[Indices],
+        candidates: Iterator[Indices],
         settings: tuple[float, float],
     ) -> Indices:
         """The best candidates (K,) of nodes (K,); the field follows."""

@@ -56,7 +56,7 @@ class RateModel:
         """What the prices of a level take from the level above it.
 
         Args:
-            levels: (n, n, n) integers of each lattice, coarse to fine.
+            levels: (R, R, R) integers of each lattice, coarse to fine.
             level: whose prices are wanted.
         """
         parent = parent_classes(levels[level - 1], len(levels[level])) if level else np.zeros_like(levels[0])
@@ -66,7 +66,7 @@ class RateModel:
         """Prices of the values of some nodes of a level.
 
         Args:
-            values: (n, n, n) integers of the level.
+            values: (R, R, R) integers of the level.
             around: its surroundings.
             nodes: (K,) rows of its flattened lattice.
         """
@@ -90,7 +90,7 @@ class RateModel:
         """Bits (K,) that a node costs beyond its own where its block is empty without it: the flag, the other nodes."""
         size = len(active)
         blocks = -(-size // BLOCK)
-        padded = np.pad(active, [(0, blocks * BLOCK - size)] * 3)
+        padded = np.pad(active, (0, blocks * BLOCK - size))
         counts = padded.reshape(blocks, BLOCK, blocks, BLOCK, blocks, BLOCK).sum((1, 3, 5))
         beside = (_box_sums((counts > 0).astype(np.int64)) - (counts > 0) + 1) // 2
         models = flag_model(around.level, beside, around.blocks)
@@ -107,10 +107,10 @@ class RateModel:
 
 def _box_sums(values: Indices) -> Indices:
     """Sum over the 3^3 nodes around each node, itself included."""
-    for axis in range(3):
-        padded = np.moveaxis(np.pad(values, [(1, 1) if k == axis else (0, 0) for k in range(3)]), axis, 0)
-        values = np.moveaxis(padded[:-2] + padded[1:-1] + padded[2:], 0, axis)
-    return values
+    padded = np.pad(values, 1)
+    padded = padded[:-2] + padded[1:-1] + padded[2:]
+    padded = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    return padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]
 
 
 def _neighbour_scores(active: Indices) -> Indices:

@@ -41,7 +41,7 @@ class Coefficients(NamedTuple):
     """Coefficients of a residual.
 
     Attributes:
-        levels: (n, n, n) integers of each lattice, coarse to fine, n = 9, 17, 33, 65.
+        levels: (R, R, R) integers of each lattice, coarse to fine, n = 9, 17, 33, 65.
         step: number of the step, see `step_of`.
     """
 
@@ -104,13 +104,13 @@ class Residual:
 
     @cached_property
     def lattice(self) -> Tensor:
-        """Values (n, n, n) float64 on the nodes of the finest lattice, between which they are trilinear.
+        """Values (R, R, R), float64, on the nodes of the finest lattice, between which they are trilinear.
 
         Raises:
             ValueError: the bytes are damaged.
         """
         levels, step = self.coefficients
-        return torch.from_numpy(sum_levels([level * step_of(step) for level in levels]))
+        return torch.from_numpy(sum_levels([level.astype(np.float64) * step_of(step) for level in levels]))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Values (N,) at points (N, 3) of the unit frame, outside the cube those at its nearest point.

@@ -66,7 +66,7 @@ def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: in
     Raises:
         OSError: the disk refused.
     """
-    audit, frame, groups, lattice = shape.samples
+    audit, frame, groups, lattice, _ = shape.samples
     with atomic_write(path) as file:
         _write_header(file, config, seed)
         group = file.create_group("shapes/00000000")

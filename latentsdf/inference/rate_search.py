@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import trimesh
-
 from ..codec.rate_distortion import RateDescent, RatePoint, RateSamples
 from ..codec.residual import Coefficients, Residual, nearest_step
-from ..core.field import SDF
 from .surface_judge import SurfaceJudge
 
 LARGEST, SMALLEST, RATIO = 1e-2, 3e-6, 3.0
@@ -62,7 +59,12 @@ class Target:
 
 
 class FittedResidual(NamedTuple):
-    """Result of a search: a residual, None where the code alone is best, and the F-score reached at the tolerance (.01 without one)."""
+    """Result of a search.
+
+    Attributes:
+        residual: None where the code alone is best.
+        f_score: reached, at `Target.distance`.
+    """
 
     residual: Residual | None
     f_score: float
@@ -78,31 +80,25 @@ class _Trial(NamedTuple):
         return 0 if self.residual is None else self.residual.nbytes
 
 
-def search_residual(
-    prior: SDF, samples: RateSamples, truth: trimesh.Trimesh, target: Target, code_bytes: int, seed: int = 0
-) -> FittedResidual:
-    """Fit a residual to a target, by a search over lambda from large to small.
+def search_residual(samples: RateSamples, judge: SurfaceJudge, target: Target, code_bytes: int) -> FittedResidual:
+    """Search over lambda, from large to small, for the residual that a target asks for.
 
     Args:
-        prior: decoded field, unit frame.
         samples: of the true distance and of the prior.
-        truth: mesh in the unit frame.
+        judge: of residuals on that prior.
         target: what is wanted.
         code_bytes: bytes of the code, which count towards `Target.max_bytes`.
-        seed: of the surface samples.
 
     Returns:
         The residual of the fewest bytes found that reaches the tolerance within the limit; where none does, that of
         the highest F-score within the limit.
     """
-    return _Search(prior, samples, truth, target, code_bytes, seed).run()
+    return _Search(samples, judge, target, code_bytes).run()
 
 
 class _Search:
-    def __init__(
-        self, prior: SDF, samples: RateSamples, truth: trimesh.Trimesh, target: Target, code_bytes: int, seed: int
-    ):
-        self.judge = SurfaceJudge(prior, truth, seed)
+    def __init__(self, samples: RateSamples, judge: SurfaceJudge, target: Target, code_bytes: int):
+        self.judge = judge
         self.descent = RateDescent(samples, target.levels)
         self.scale = len(samples.points) / SAMPLES
         self.target = target
@@ -123,10 +119,7 @@ class _Search:
             before = after
         fitting = [trial for trial in kept if self.fits(trial)]
         good = [trial for trial in fitting if self.reached(trial)]
-        if good:
-            best = min(good, key=lambda trial: trial.nbytes)
-        else:
-            best = max(fitting[-3:] + fitting[:1], key=self.score)
+        best = min(good, key=lambda trial: trial.nbytes) if good else max(fitting[-3:] + fitting[:1], key=self.score)
         return FittedResidual(best.residual, self.score(best))
 
     def bisect(self, before: _Trial, after: _Trial) -> list[_Trial]:

@@ -18,6 +18,7 @@ from ..core.field import SDF
 from ..core.frame import UNIT_RADIUS, Frame
 from ..space.shape import Shape
 from .rate_search import SAMPLES, Target, search_residual
+from .surface_judge import SurfaceJudge
 
 CORNERS = 3000
 """Points drawn in the cube to cover what the samples, rotated, leave out of it."""
@@ -61,7 +62,8 @@ def refine_to_mesh(shape: Shape, sampled: SampledMesh, target: Target, seed: int
     def evaluate(points: Tensor) -> Tensor:
         return prior(points.to(shape.code))
 
-    found = search_residual(evaluate, samples, truth, target, len(shape.code) + 4)
+    judge = SurfaceJudge(evaluate, truth, seed, unit=sampled.frame.scale / shape.frame.scale)
+    found = search_residual(samples, judge, target, len(shape.code) + 4)
     reached = {"f_score": found.f_score, "tolerance": target.distance}
     return replace(shape, correction=found.residual, metadata={**shape.metadata, **reached})
 

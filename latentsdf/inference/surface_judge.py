@@ -32,28 +32,30 @@ class SurfaceJudge:
 
     Args:
         prior: decoded field, unit frame.
-        truth: mesh in the unit frame.
+        truth: mesh in the frame of the prior.
         seed: of the surface samples.
+        unit: length there of one unit of the thresholds.
     """
 
-    def __init__(self, prior: SDF, truth: trimesh.Trimesh, seed: int = 0):
+    def __init__(self, prior: SDF, truth: trimesh.Trimesh, seed: int = 0, unit: float = 1.0):
+        self._unit = unit
         self._values = _clipped_lattice(prior)
         self._truth = MeshSDF(truth.vertices, truth.faces)
         self._points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
         self._seed = seed + 1
 
     def f_score(self, residual: Residual | None, threshold: float) -> float:
-        """F-score at a distance (unit frame) of a residual on the prior, or of the prior alone; 0 without a surface.
+        """F-score at a distance of a residual on the prior, or of the prior alone; 0 without a surface.
 
         Raises:
             ValueError: the threshold is not positive.
         """
-        surface = self._surface(residual)
+        surface, reach = self._surface(residual), threshold * self._unit
         if surface is None:
             return 0.0
         samples, _ = surface_samples(surface, SAMPLES, np.random.default_rng(self._seed))
         forward = self._truth.distance(samples)
-        return f_score(forward, MeshSDF(surface.vertices, surface.faces).distance(self._points), threshold)
+        return f_score(forward, MeshSDF(surface.vertices, surface.faces).distance(self._points), reach)
 
     def _surface(self, residual: Residual | None) -> trimesh.Trimesh | None:
         values = self._values
@@ -79,7 +81,7 @@ def _clipped_lattice(prior: SDF) -> Array:
 
 
 def _evaluate(prior: SDF, points: torch.Tensor) -> torch.Tensor:
-    return torch.cat([prior(part).float().cpu() for part in points.split(_CHUNK)]) if len(points) else points.new_zeros(0)
+    return torch.cat([prior(part).float().cpu() for part in points.split(_CHUNK)])
 
 
 def _upsample(values: torch.Tensor, cells: int) -> torch.Tensor:

@@ -9,13 +9,13 @@ from typing import Any
 import trimesh
 from torch import Tensor
 
+from ..codec.residual import Residual
 from ..core.field import SDF
 from ..core.frame import Frame
 from ..core.framed_field import FramedField
 from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
-from ..codec.residual import Residual
 from ..solver.correction import Correction
 
 

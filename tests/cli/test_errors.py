@@ -611,6 +611,15 @@ def test_a_taken_name_needs_replace(
     assert torch.equal(new.codes()[1:], old.codes()[1:])
 
 
+def test_a_residual_has_one_target(capsys: Capture, space: Path, mesh_dir: Path) -> None:
+    before, verb = space.read_bytes(), ("encode", space, mesh_dir / "ball" / "1.ply", "--replace", "--steps", 1)
+    assert "not allowed with" in refused(capsys, *verb, "--tolerance", 0.01, "--bytes", 100)
+    assert "must be below 1" in refused(capsys, *verb, "--tolerance", 1.0)
+    assert "must be at least 1" in refused(capsys, *verb, "--bytes", 0)
+    assert "leave out --tolerance" in refused(capsys, *verb, "--overfit", "--bytes", 100)
+    assert space.read_bytes() == before
+
+
 def test_an_overfit_is_told_what_to_fit_once(capsys: Capture, space: Path, mesh_dir: Path) -> None:
     before, verb = space.read_bytes(), ("encode", space, mesh_dir / "ball" / "1.ply", "--replace", "--steps", 1)
     assert "give --overfit too" in refused(capsys, *verb, "--preset", "igr")

@@ -14,6 +14,7 @@ import trimesh
 from conftest import primitive
 
 from latentsdf.cli import main
+from latentsdf.codec.residual import Residual
 from latentsdf.mesh.load import NotAMesh, load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.scan.virtual import virtual_scan
@@ -124,6 +125,26 @@ def test_encode_overfits_a_shape_to_its_mesh_as_a_process(tmp_path: Path, space:
     assert shape.correction.nbytes == added["correction_bytes"] > 0
     code, corrected = (compare(found.mesh(64), truth) for found in (shape.without_correction(), shape))
     assert corrected.chamfer_l1 < 2e-3 < code.chamfer_l1
+
+
+@pytest.mark.slow
+def test_encode_stores_residuals_for_a_tolerance_or_a_number_of_bytes(tmp_path: Path, space: Path) -> None:
+    primitive("ring", 1.1).export(str(tmp_path / "close.ply"))
+    shutil.copy(tmp_path / "close.ply", tmp_path / "small.ply")
+    (close,) = run(tmp_path, "encode", space, tmp_path / "close.ply", "--steps", 5, "--tolerance")["added"]
+    (small,) = run(tmp_path, "encode", space, tmp_path / "small.ply", "--steps", 5, "--bytes", 50)["added"]
+    assert close["tolerance"] == 0.01
+    assert close["f_score"] >= 0.95
+    assert 0 < small["residual_bytes"] <= 50 - 12
+    stored = load(space)
+    for item in (close, small):
+        correction = stored[item["name"]].correction
+        assert isinstance(correction, Residual)
+        assert correction.nbytes == item["residual_bytes"] == item["bytes"] - 4 * 8
+    facts = run(tmp_path, "info", space)
+    assert facts["residual_shapes"] == 2
+    assert facts["residual_bytes_largest"] == close["residual_bytes"]
+    assert facts["residual_bytes_mean"] == (close["residual_bytes"] + small["residual_bytes"]) / 2
 
 
 @pytest.mark.slow

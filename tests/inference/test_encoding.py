@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import trimesh
 from conftest import primitive
 
+from latentsdf.codec.residual import Residual
+from latentsdf.core.pose import PoseFreedom
 from latentsdf.inference.code_fitting import EncodeConfig, infer_codes
 from latentsdf.inference.encoding import encode, encode_all
+from latentsdf.inference.rate_search import Target
 from latentsdf.inference.residuals import SignedSamples
+from latentsdf.mesh.metrics import compare
 from latentsdf.reconstruction.reconstruction import reconstruct
 from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.index import Index
+from latentsdf.space.shape import Shape
 from latentsdf.space.store import load
 
 FAST = EncodeConfig(steps=150, points=512, samples=8000)
@@ -50,6 +57,48 @@ def test_a_batch_gives_each_shape_its_own_code(space_path: Path) -> None:
     space = load(space_path)
     pair = encode_all(space, [("a", primitive("ball", 1.0)), ("b", primitive("ring", 0.9))], config=FAST)
     assert [Index(space).search(shape, k=1)[0].name.split("/")[0] for shape in pair] == ["ball", "ring"]
+
+
+def judged(shape: Shape, mesh: trimesh.Trimesh) -> float:
+    """F-score at .01 of the meshed shape."""
+    return compare(shape.mesh(128), mesh, samples=4000).f_scores[0.01]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pose", ["known", "free"])
+def test_a_tolerance_is_reached(space_path: Path, pose: PoseFreedom) -> None:
+    space, mesh = load(space_path), primitive("box", 1.4)
+    mesh.apply_transform(trimesh.transformations.rotation_matrix(0.3, [1, 2, 0]))
+    mesh.apply_scale(100.0)
+    config = replace(FAST, steps=20, pose=pose, samples=40_000)
+    plain = encode(space, mesh, config=config)
+    near = encode(space, mesh, config=config, target=Target(tolerance=0.01))
+    assert judged(plain, mesh) < 0.9
+    assert isinstance(near.correction, Residual)
+    assert near.metadata["f_score"] >= 0.95
+    assert judged(near, mesh) == pytest.approx(near.metadata["f_score"], abs=0.02)
+
+
+@pytest.mark.slow
+def test_a_number_of_bytes_is_kept_and_more_come_closer(space_path: Path) -> None:
+    space, mesh = load(space_path), primitive("box", 1.4)
+    config = replace(FAST, steps=20, samples=40_000)
+    scores = []
+    for limit in (space.code_size + 4, 60, 200):
+        shape = encode(space, mesh, config=config, target=Target(max_bytes=limit))
+        size = 0 if shape.correction is None else shape.correction.nbytes
+        assert size + space.code_size + 4 <= limit
+        scores.append(shape.metadata["f_score"])
+    assert scores == sorted(scores)
+    assert scores[2] > scores[0] + 0.1
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"tolerance": 0.0}, {"tolerance": 1.0}, {"max_bytes": 0}, {"tolerance": 0.01, "score": 1.0}]
+)
+def test_targets_out_of_range_are_errors(given: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="toleranc|max_bytes|score"):
+        Target(**given)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.slow

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from latentsdf.codec.residual import KIND, Coefficients, Residual
 from latentsdf.core.hdf5 import format_of
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
-from latentsdf.space.file_info import space_info
+from latentsdf.space.file_info import RESIDUAL, space_info
 from latentsdf.space.index import Index
 from latentsdf.space.shape import Shape
 from latentsdf.space.store import append, load, load_resume, save
@@ -211,6 +212,49 @@ def test_corrections_are_kept_beside_the_codes(space_path: Path, tmp_path: Path)
     append(path, [tight.without_correction()], replace=True)
     assert load(path)[tight.name].correction is None
     assert space_info(path).sizes[2:] == (tight.correction.nbytes, 1)
+
+
+def residual(seed: int = 0) -> Residual:
+    """Some residual."""
+    levels = [np.random.default_rng(seed).integers(-2, 3, (9, 9, 9)), np.zeros((17, 17, 17), dtype=np.int64)]
+    levels[1][8, 8, 8] = 3
+    return Residual.of(Coefficients(levels, 20))
+
+
+def test_residuals_and_corrections_share_a_column(space_path: Path, tmp_path: Path) -> None:
+    space, path, points = load(space_path), tmp_path / "space.h5", torch.rand(300, 3) * 2 - 1
+    names = space.names
+    old, new = corrected(space[names[0]]), replace(space[names[1]], correction=residual())
+    for shape in (old, new):
+        space.add(shape, replace=True)
+    save(space, path)
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 4
+    again = load(path)
+    assert isinstance(again[names[0]].correction, Correction)
+    assert isinstance(again[names[1]].correction, Residual)
+    for shape in (old, new):
+        assert torch.equal(again[shape.name].sdf(points), shape.sdf(points))
+    assert new.correction is not None
+    assert space_info(path).residuals == (new.correction.nbytes,)
+    assert space_info(path).sizes.corrected == 2
+    with pytest.raises(ValueError, match="no second derivatives"):
+        _ = again[names[1]].smooth_sdf
+
+
+def test_the_first_residual_raises_a_file_s_version(tmp_path: Path) -> None:
+    path = tmp_path / "space.h5"
+    shutil.copy(PINNED, path)
+    first = load(path)["ball/0"]
+    append(path, [replace(first, name="tight", correction=residual())])
+    append(path, [replace(corrected(first), name="tighter")])
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 4
+    assert space_info(path).residuals == (residual().nbytes,)
+
+
+def test_the_first_byte_of_a_residual_is_known_without_pytorch() -> None:
+    assert RESIDUAL == KIND == residual().packed[0]
 
 
 def test_the_first_correction_raises_a_file_s_version(space_path: Path, tmp_path: Path) -> None:
