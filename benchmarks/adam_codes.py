@@ -87,7 +87,7 @@ def adam_codes(
         groups = samples.sample(2 * config.points, draws)
         return FitStage(TRUNCATION, [group._replace(prefix=prefix) for group in groups])
 
-    return adam(code_objective(decoder, config), guess, stage, steps)
+    return adam(code_objective(decoder, config, stored), guess, stage, steps)
 
 
 def adam_fit_scan(problem: scan_fitting.ScanProblem, steps: int) -> scan_fitting.ScanFit:

@@ -75,7 +75,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--decoder", nargs="+", default=["volumes"], help="names that `latentsdf train --decoder` takes"
     )
-    parser.add_argument("--code-size", nargs="+", type=int, default=[128])
+    parser.add_argument("--code-size", nargs="+", type=int, default=[256])
     parser.add_argument("--minutes", nargs="+", type=float, default=[20.0])
     parser.add_argument("--joint", action="store_true", help="one joint stage; dual decoders")
     parser.add_argument(

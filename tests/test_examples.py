@@ -11,7 +11,7 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("0*.py"))
 SAYS = {
-    "01": "8 codes of 128 numbers",
+    "01": "8 codes of 256 numbers",
     "02": "unseen/vase: F at 0.01",
     "03": "t = 1.00: volume",
     "04": "alone: F at 0.02",

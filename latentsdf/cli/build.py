@@ -115,7 +115,7 @@ def train(options: Namespace) -> Result:
 def _check_training(options: Namespace, path: Path) -> None:
     """Refuse files that are missing and options that exclude each other, before PyTorch is loaded."""
     fixed = {"--decoder": options.decoder, "--code-size": options.code_size, "--joint": options.joint or None,
-             "--start": options.start, "--nested": options.nested}  # fmt: skip
+             "--start": options.start, "--nested": options.nested, "--code-bytes": options.code_bytes}  # fmt: skip
     given = [name for name, value in fixed.items() if value is not None]
     if options.resume and given:
         raise ValueError(f"--resume goes on with the run as it was begun; leave {' and '.join(given)} out")
@@ -136,10 +136,10 @@ def _check_training(options: Namespace, path: Path) -> None:
 
 
 def _training_config(options: Namespace) -> TrainConfig:
-    from ..training.presets import CODE_SIZE, DECODER, named_config
+    from ..training.presets import DECODER, named_config
 
     # A warm start has the form of the space that it starts from, unless another one is asked for.
-    kind, size = DECODER, CODE_SIZE
+    kind, size = DECODER, None
     if options.joint or options.start == "base":
         kind = "dual"
     elif options.start not in (None, "components", "random"):
@@ -151,6 +151,8 @@ def _training_config(options: Namespace) -> TrainConfig:
         config = replace(config, start=options.start)
     if options.nested is not None:
         config = replace(config, nested=tuple(sorted(set(options.nested))))
+    if options.code_bytes is not None:
+        config = replace(config, code_bytes=options.code_bytes)
     return config
 
 

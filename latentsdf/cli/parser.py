@@ -116,7 +116,9 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--minutes", type=_positive, help="time budget (default 10)")
     parser.add_argument("--steps", type=_count, help="take this many steps of the schedule instead of a time budget")
-    parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 128)")
+    parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 256, dual decoders 64)")
+    stored = "most bytes that a stored code takes, in the mean (default 140)"
+    parser.add_argument("--code-bytes", type=_positive, metavar="N", help=stored)
     parser.add_argument("--decoder", choices=DECODERS, help="network (default: volumes)")
     start = "initial network and codes (default: components; for the dual network base, which comes with the library)"
     parser.add_argument("--start", metavar="base|components|random|SPACE.h5", help=start)

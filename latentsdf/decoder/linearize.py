@@ -51,6 +51,20 @@ def linearize_by_copies(query: Query) -> Linearize:
     return linearize
 
 
+def code_hessians(linearize: Linearize, codes: Tensor, points: Tensor, truncation: float) -> Tensor:
+    """Gauss-Newton Hessians of the mean squared truncated field in the code, (S, D, D).
+
+    Args:
+        linearize: of a decoder.
+        codes: (S, D).
+        points: (S, N, 3).
+        truncation: tau of tau tanh(f / tau), unit frame.
+    """
+    field = linearize(codes, points)
+    slopes = field.of_codes * (1.0 - torch.tanh(field.values / truncation).square())[..., None]
+    return slopes.mT @ slopes / points.shape[1]
+
+
 def vertex_major(basis: Tensor, resolution: int, channels: int) -> Tensor:
     """Reorder a basis of volumes (D, R^3 * C) to one volume of matrices, (R, R, R, C, D)."""
     size = len(basis)

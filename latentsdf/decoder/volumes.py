@@ -19,7 +19,7 @@ class VolumesConfig:
 
     trained: ClassVar[Literal[True]] = True
     """Whether gradient descent trains the decoder."""
-    code_size: int = 128
+    code_size: int = 256
     """Numbers per shape (D). Larger keeps more detail of each shape; smaller is more compact."""
     volumes: CoarseVolumes = field(default_factory=lambda: CoarseVolumes(resolutions=(8, 24), channels=(8, 2)))
     """Volumes, warp and head. Few channels on a fine lattice came closer than more channels on a coarser one."""

@@ -39,15 +39,16 @@ class EncodeConfig:
     the unit sphere. `free`: the rotation too, near one of the 24 of the cube; held-out shapes come out closer."""
     steps: int = 40
     """Gauss-Newton iterations. Larger fits closer, up to a point."""
-    points: int = 1024
-    """Samples per iteration, from a quarter of this to twice as many. Larger is smoother and slower."""
-    prior: float = 1e-4
-    """Weight of the mean squared code. Larger stays nearer the codes of the space and fits the data less."""
+    points: int = 2048
+    """Samples per iteration, from a quarter of this to twice as many. Larger comes closer and is slower."""
+    prior: float = 2e-4
+    """Weight of the mean squared number of the code, each over its deviation in the space (Mahalanobis distance).
+    Larger stays nearer the codes of the space, which takes fewer bytes, and fits the data less."""
     starts: int = 24
     """Initial guesses per shape that are fitted; most are pruned early. Larger misses fewer shapes, slower."""
     nested: tuple[int, ...] = ()
-    """Prefix lengths that the code is fitted at too, together with a quarter of the weight of the whole code; `encode`
-    takes those of the space."""
+    """Prefix lengths that the code is fitted at too, together with a quarter of the weight of the whole code. Where
+    there are any, the whole code comes less close."""
     samples: int = 60_000
     """Signed samples taken of a mesh. Larger resolves thinner parts and costs preparation time."""
     seed: int = 0
@@ -91,24 +92,34 @@ def infer_codes(
     samples = samples.to(device)
     guess = initial_guesses(decoder, samples, stored.to(device), config.pose, TRUNCATION, generator)
     guess = guess.select(torch.arange(len(guess.codes))[: len(samples.points) * config.starts])
-    result = _fit(code_objective(decoder, config), samples, guess, config, on_step)
+    result = _fit(code_objective(decoder, config, stored.to(device)), samples, guess, config, on_step)
     with torch.no_grad():
         groups = samples.sample(2 * config.points, generator)
         errors = CodeObjective(decoder, 0.0).losses(result.guess, groups, TRUNCATION)
     return result._replace(losses=errors)
 
 
-def code_objective(decoder: Decoder, config: EncodeConfig) -> CodeObjective:
+def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> CodeObjective:
     """Objective of codes and poses with the priors of a config.
 
     Args:
         decoder: of the space.
         config: its pose says which numbers of a pose move, its prior the weight of the mean squared code.
+        stored: (K, D) codes of the space, whose deviations are the unit of that mean; 1 where there are no two.
     """
     active = None
     if config.pose != "known":
         active = torch.tensor([True] * decoder.code_size + active_freedoms(config.pose))
-    return CodeObjective(decoder, config.prior / decoder.code_size, active, pose_weight=POSE_WEIGHT)
+    prior = config.prior / decoder.code_size / code_variances(stored)
+    return CodeObjective(decoder, prior, active, pose_weight=POSE_WEIGHT)
+
+
+def code_variances(stored: Tensor) -> Tensor:
+    """Variances (D,) of stored codes (K, D), each at least a ten-thousandth of their mean; 1 where there are no two."""
+    if len(stored) < 2:
+        return stored.new_ones(stored.shape[1])
+    variances = stored.var(0)
+    return variances.clamp_min(max(1e-4 * float(variances.mean()), 1e-12))
 
 
 def _fit(

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import trimesh
+from torch import Tensor
 
 from ..core.optimize import OnStep, Stop
 from ..dataset.mesh_samples import sample_mesh
 from ..dataset.sampling import SamplingConfig
+from ..decoder.linearize import code_hessians
 from ..mesh.load import load_mesh
 from ..space.quantize import code_unit, quantize_codes, restore_codes
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import EncodeConfig, infer_codes
+from .code_fitting import TRUNCATION, EncodeConfig, infer_codes
+from .objective import Guess
 from .residual_fitting import SampledMesh, Target, refine_to_mesh
-from .residuals import SignedSamples
+from .residuals import SignedSamples, into_cube
+
+ROUNDING_SAMPLES, ROUNDING_BATCH = 768, 8
+"""Samples of a shape whose values the rounding of its code is to change little, and shapes at once."""
 
 
 def encode(
@@ -79,7 +84,6 @@ def encode_all(
         KeyboardInterrupt: Ctrl-C before the fit ended.
     """
     config = config or EncodeConfig()
-    config = config if config.nested else replace(config, nested=space.prefix_sizes)
     sampled = [_signed_samples(mesh, config) for _, mesh in meshes]
     samples = SignedSamples(
         torch.stack([item.points for item in sampled]), torch.stack([item.distances for item in sampled])
@@ -88,9 +92,8 @@ def encode_all(
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
     codes, poses = result.guess.codes, result.guess.pose
-    if target is not None:
-        unit = code_unit(space.codes()).cpu()
-        codes = restore_codes(quantize_codes(codes, unit), unit).to(codes)
+    if space.code_format is not None or target is not None:
+        codes = _as_stored(space, result.guess, samples, config.seed)
     shapes = []
     for row, ((name, _), item) in enumerate(zip(meshes, sampled, strict=True)):
         frame = item.frame if poses is None else poses.frame(row, item.frame)
@@ -98,6 +101,21 @@ def encode_all(
         shape = Shape(name, codes[row], frame, space.decoder, fitted)
         shapes.append(shape if target is None else refine_to_mesh(shape, item, target, config.seed))
     return shapes
+
+
+def _as_stored(space: LatentSpace, guess: Guess, samples: SignedSamples, seed: int) -> Tensor:
+    """Codes (S, D) of fitted shapes as a file of the space will hold them, which residuals must be fitted over."""
+    if space.code_format is None:
+        unit = code_unit(space.codes()).cpu()
+        return restore_codes(quantize_codes(guess.codes, unit), unit).to(guess.codes)
+    linearize, rounded = space.decoder.linearizer(), []
+    (group,) = samples.to(guess.codes.device).sample(ROUNDING_SAMPLES, torch.Generator().manual_seed(seed))
+    for rows in torch.arange(len(guess.codes), device=guess.codes.device).split(ROUNDING_BATCH):
+        part = guess.select(rows)
+        points = group.points[rows] if part.pose is None else into_cube(part.pose.apply(group.points[rows]))[0]
+        hessians = code_hessians(linearize, part.codes, points, TRUNCATION)
+        rounded.append(space.code_format.rounded(part.codes, hessians))
+    return torch.cat(rounded)
 
 
 def _signed_samples(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:

@@ -11,9 +11,11 @@ from ..core.hdf5 import one_line, open_checked
 
 FORMAT = "latentsdf-space"
 VERSION = 4
-"""The newest version read; a file is marked with the lowest one that reads all of it: 4 where a shape has a residual,
-else 3 where one has a correction, else 2 where anything is in 8 bits, else 1."""
+"""The newest version read; a file is marked with the lowest one that reads all of it: 4 where a shape has a residual or
+codes are streams, else 3 where one has a correction, else 2 where anything is in 8 bits, else 1."""
 
+CODE_STREAMS = 4
+"""The version that reads codes stored as streams."""
 RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
 
@@ -23,7 +25,7 @@ class Sizes(NamedTuple):
 
     Attributes:
         decoder: of the weights that all shapes share, and of the unit of quantised codes.
-        code: of one code.
+        code: of one code; the mean, rounded up, where their sizes differ.
         corrections: of all corrections, residuals among them.
         corrected: shapes with a correction.
     """
@@ -75,7 +77,7 @@ def space_info(path: str | Path) -> SpaceInfo:
             return SpaceInfo(
                 names=tuple(name.decode() for name in shapes["name"][:]),
                 decoder=json.loads(file.attrs["decoder"])["kind"],
-                code_size=shapes["code"].shape[1],
+                code_size=_code_size(shapes),
                 parameters=sum(item.size for item in file["decoder"].values()),
                 sizes=_sizes(file),
                 history=json.loads(file.attrs["history"]),
@@ -104,9 +106,20 @@ def _sizes(file: Any) -> Sizes:
         for item in file["decoder"].values()
     )
     shapes = file["shapes"]
+    keys = ("code_unit", "code_steps", "code_deviation", "code_limit")
+    shared = sum(shapes[key].nbytes for key in keys if key in shapes)
+    lengths = [len(item) for item in shapes["correction"][:]] if "correction" in shapes else []
+    return Sizes(decoder + shared, _code_bytes(shapes), sum(lengths), sum(length > 0 for length in lengths))
+
+
+def _code_size(shapes: Any) -> int:
+    return shapes["code_steps"].shape[0] if "code_steps" in shapes else shapes["code"].shape[1]
+
+
+def _code_bytes(shapes: Any) -> int:
+    if "code_steps" in shapes:
+        count, length = len(shapes["code_length"]), shapes["code_length"].dtype.itemsize
+        return -(-shapes["code_streams"].nbytes // max(1, count)) + length
     code = shapes["code"]
     step = shapes["code_step"].dtype.itemsize if "code_step" in shapes else 0
-    unit = shapes["code_unit"].nbytes if "code_unit" in shapes else 0
-    lengths = [len(item) for item in shapes["correction"][:]] if "correction" in shapes else []
-    row = code.shape[1] * code.dtype.itemsize + step
-    return Sizes(decoder + unit, row, sum(lengths), sum(length > 0 for length in lengths))
+    return code.shape[1] * code.dtype.itemsize + step

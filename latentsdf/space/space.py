@@ -13,6 +13,7 @@ from torch import Tensor
 from ..core.frame import Frame
 from ..core.names import UnknownShape
 from ..decoder.base import Decoder
+from .code_format import CodeFormat
 from .shape import Shape
 
 
@@ -26,6 +27,7 @@ class LatentSpace(Mapping[str, Shape]):
 
     Attributes:
         source: the space's name in messages: its file, where it was loaded from one.
+        code_format: of the streams in which its codes are stored; None where they are stored otherwise.
 
     Raises:
         ValueError: as `add`.
@@ -39,6 +41,7 @@ class LatentSpace(Mapping[str, Shape]):
         self.decoder = decoder
         self.history = dict(history or {})
         self.source = "this space"
+        self.code_format: CodeFormat | None = None
         self._shapes: dict[str, Shape] = {}
         for shape in shapes:
             self.add(shape)

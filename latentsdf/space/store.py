@@ -22,13 +22,14 @@ from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
 from ..solver.correction import Correction
-from .file_info import FORMAT, VERSION, check_finished, space_info
-from .quantize import Rows, code_unit, quantize_codes, quantize_rows, restore_codes, restore_rows
+from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
+from .code_format import CodeFormat
+from .file_info import CODE_STREAMS, FORMAT, VERSION, check_finished, space_info
+from .quantize import Rows, quantize_rows, restore_rows
 from .shape import Shape
 from .space import LatentSpace
 
 Precision = Literal["float32", "float16", "int8"]
-CodePrecision = Literal["float32", "int8"]
 SMALL = 4096
 """Tensors of fewer numbers, and vectors, stay in half precision where the rest is stored in 8 bits."""
 _ONE_CHUNK = 1 << 24
@@ -50,7 +51,7 @@ def save(
     *,
     resume: ResumeState | None = None,
     precision: Precision = "float32",
-    codes: CodePrecision = "float32",
+    codes: CodePrecision | None = None,
 ) -> None:
     """Write a space to one file, replacing an earlier file in one step.
 
@@ -60,21 +61,24 @@ def save(
         resume: state of an unfinished training run, stored beside the space.
         precision: of the decoder's weights in the file: float16 halves it, int8 quarters it (one scale a row; small
             tensors stay float16).
-        codes: precision of the codes; int8 takes one byte a number and four a shape.
+        codes: form of the codes: float32; int8, one byte a number and four a shape; or a `CodeFormat`, streams of its
+            own size. None is that of the file the space was loaded from where those were streams, else float32.
 
     Raises:
         OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
     """
     with atomic_write(path) as file:
         file.attrs["format"] = FORMAT
-        file.attrs["version"] = 2 if "int8" in (precision, codes) else 1
+        codes = codes or space.code_format or "float32"
+        small = "int8" in (precision, codes)
+        file.attrs["version"] = CODE_STREAMS if isinstance(codes, CodeFormat) else 2 if small else 1
         file.attrs["library"] = library_version()
         file.attrs["decoder"] = json.dumps(decoder_to_dict(space.decoder.config))
         file.attrs["history"] = json.dumps(space.history)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
             _write_tensor(weights, name, tensor, precision)
-        _create_columns(file, code_unit(space.codes()) if codes == "int8" else None, space.code_size)
+        _create_columns(file, space.codes(), codes)
         _append_rows(file, space.values())
         if resume is not None:
             group = file.create_group("resume")
@@ -101,10 +105,10 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
             space = LatentSpace(decoder, history=json.loads(file.attrs["history"]))
-            space.source = Path(path).name
+            space.source, space.code_format = Path(path).name, read_code_format(file["shapes"])
             for shape in _read_shapes(file, decoder, device):
                 space.add(shape)
-        except (KeyError, IndexError, TypeError, OSError, RuntimeError, json.JSONDecodeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
     return space
 
@@ -171,13 +175,9 @@ _COLUMNS: dict[str, tuple[tuple[int, ...], Any]] = {
 }
 
 
-def _create_columns(file: Any, unit: Tensor | None, code_size: int) -> None:
+def _create_columns(file: Any, codes: Tensor, precision: CodePrecision) -> None:
     group = file.create_group("shapes")
-    kind = "f4" if unit is None else "i1"
-    group.create_dataset("code", (0, code_size), kind, maxshape=(None, code_size), chunks=(64, code_size))
-    if unit is not None:
-        group.create_dataset("code_unit", data=unit.cpu().numpy())
-        group.create_dataset("code_step", (0,), "f4", maxshape=(None,), chunks=(64,))
+    create_codes(group, codes, precision)
     for key, (item, kind) in _COLUMNS.items():
         group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item))
 
@@ -185,19 +185,14 @@ def _create_columns(file: Any, unit: Tensor | None, code_size: int) -> None:
 def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
     start = len(group["name"])
-    for key in ("code", *_COLUMNS, *(key for key in ("code_step", "correction") if key in group)):
+    for key in (*_COLUMNS, *(key for key in ("correction",) if key in group)):
         group[key].resize(start + len(shapes), axis=0)
     if shapes:
         _write_rows(group, slice(start, None), shapes)
 
 
 def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
-    codes = torch.stack([shape.code.detach().float().cpu() for shape in shapes])
-    if "code_unit" in group:
-        quantized = quantize_codes(codes, torch.from_numpy(group["code_unit"][:]))
-        group["code"][rows], group["code_step"][rows] = quantized.values.numpy(), quantized.steps.numpy()
-    else:
-        group["code"][rows] = codes.numpy()
+    write_codes(group, rows, torch.stack([shape.code for shape in shapes]))
     group["rotation"][rows] = np.stack([shape.frame.rotation for shape in shapes])
     group["scale"][rows] = np.array([shape.frame.scale for shape in shapes])
     group["center"][rows] = np.stack([shape.frame.center for shape in shapes])
@@ -220,11 +215,7 @@ def _write_corrections(group: Any, rows: slice, corrections: list[Correction | R
 
 def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     group = file["shapes"]
-    codes = torch.from_numpy(group["code"][:])
-    if "code_unit" in group:
-        quantized = Rows(codes, torch.from_numpy(group["code_step"][:]))
-        codes = restore_codes(quantized, torch.from_numpy(group["code_unit"][:]))
-    codes = codes.to(device)
+    codes = read_codes(group).to(device)
     columns = {key: group[key][:] for key in _COLUMNS}
     packed = group["correction"][:] if "correction" in group else [b""] * len(codes)
     for row, code in enumerate(codes):

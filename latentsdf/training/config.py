@@ -50,10 +50,13 @@ class TrainConfig:
     """Whether a warm start first rotates each shape, in one of the 24 ways of the cube group, to how the start space
     holds such shapes; its frame rotates along. Without a start space shapes keep their axes."""
     nested: tuple[int, ...] = ()
-    """Prefix sizes at which codes are to be readable, beside the whole code. More of them cost some of its fidelity."""
+    """Prefix sizes at which codes are to be readable, beside the whole code. They cost it an eighth of its fidelity."""
     rehearsal: float = 0.125
     """Part of `shapes_per_batch` that is given to stored shapes of the start space, as that space decodes them. Larger
     forgets less of it, for unseen shapes, and leaves less for the collection."""
+    code_bytes: float = 140.0
+    """Most bytes that a code takes in the file of the finished space, in the mean. Larger keeps more of what long codes
+    hold; codes whose rounding is well below the error of training take less."""
     minutes: float = 10.0
     """Time budget that the schedule is scaled to; used unless a run is given steps."""
     schedule_steps: int = 20_000
@@ -69,6 +72,8 @@ class TrainConfig:
         if any(not 0 < size < self.decoder.code_size for size in self.nested):
             size = self.decoder.code_size
             raise ValueError(f"nested code lengths must lie between 0 and the code size {size}, got {self.nested}")
+        if not self.code_bytes > 0:
+            raise ValueError(f"code_bytes must be positive, got {self.code_bytes}")
         if not 0 <= self.rehearsal < 1:
             raise ValueError(f"rehearsal must lie in [0, 1), got {self.rehearsal}")
         for name in ("far_weight", "tail"):

@@ -12,21 +12,23 @@ from ..decoder.volumes import VolumesConfig
 from .config import TrainConfig
 from .stages import JOINT
 
-DECODER, CODE_SIZE = "volumes", 128
-"""Decoder and code size where none is asked for."""
+DECODER = "volumes"
+"""Decoder where none is asked for."""
+CODE_SIZES = {"volumes": 256, "dual": 64, "dual-mlp": 64, "deepsdf": 256, "linear": 256}
+"""Code size of each decoder where none is asked for."""
 NESTED = (16, 32, 64)
-"""Prefix sizes below the whole code that spaces of volumes can be read at."""
+"""Prefix sizes below the whole code that spaces of the dual decoder can be read at."""
 
 
-def named_config(name: str = DECODER, code_size: int = CODE_SIZE, seed: int = 0, joint: bool = False) -> TrainConfig:
+def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 0, joint: bool = False) -> TrainConfig:
     """The training config of a decoder by its command-line name.
 
     Args:
-        name: `volumes` (volumes linear in the code, nested codes), `dual` (the same as the coarse branch, a fine branch
-            over a shared grid beside it, warm start from the base space), `dual-mlp` (the published kind of coarse
+        name: `volumes` (volumes linear in the code), `dual` (the same as the coarse branch, a fine branch over a shared
+            grid beside it, nested codes, warm start from the base space), `dual-mlp` (the published kind of coarse
             branch), `deepsdf` (released network, loss and start, with batches that a CPU can step through), or
             `linear`.
-        code_size: D.
+        code_size: D; None is the decoder's own.
         seed: of the run.
         joint: one joint stage instead of generalize then overfit; for the dual decoders.
 
@@ -35,11 +37,14 @@ def named_config(name: str = DECODER, code_size: int = CODE_SIZE, seed: int = 0,
     """
     if joint and name in ("volumes", "deepsdf", "linear"):
         raise ValueError(f"the joint schedule is one of the dual decoders; the {name} decoder has its own")
+    if name not in CODE_SIZES:
+        raise ValueError(f"unknown decoder {name!r}; choose one of {', '.join(CODE_SIZES)}")
+    code_size = CODE_SIZES[name] if code_size is None else code_size
     stages = (JOINT,) if joint else None
-    nested = tuple(size for size in NESTED if size < code_size)
     if name == "volumes":
-        return TrainConfig(decoder=VolumesConfig(code_size=code_size), seed=seed, nested=nested)
+        return TrainConfig(decoder=VolumesConfig(code_size=code_size), seed=seed)
     if name == "dual":
+        nested = tuple(size for size in NESTED if size < code_size)
         dual = DualConfig(code_size=code_size)
         start = "components" if joint else "base"
         return TrainConfig(decoder=dual, stages=stages, seed=seed, start=start, nested=nested)
@@ -51,6 +56,4 @@ def named_config(name: str = DECODER, code_size: int = CODE_SIZE, seed: int = 0,
         loss: dict[str, Any] = {"truncate": "clamp", "far_weight": 0.0, "tail": 0.0}
         batch = {"shapes_per_batch": 8, "points_per_shape": 1024}
         return TrainConfig(decoder=decoder, start="random", seed=seed, **batch, **loss)
-    if name == "linear":
-        return TrainConfig(decoder=LinearConfig(code_size=code_size), seed=seed)
-    raise ValueError(f"unknown decoder {name!r}; choose one of volumes, dual, dual-mlp, linear, deepsdf")
+    return TrainConfig(decoder=LinearConfig(code_size=code_size), seed=seed)

@@ -15,6 +15,7 @@ from ..decoder.base import Decoder
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from ..space.store import ResumeState, load, load_resume, save
+from .code_precision import stored_codes
 from .config import TrainConfig, config_from_dict, config_to_dict
 from .initialization import initial_state
 from .warm_start import aligned_rotations
@@ -116,7 +117,9 @@ class TrainState:
             OSError: the disk refused.
         """
         if not unfinished:
-            save(self.space(), path, precision="float16", codes="int8")
+            size, seed = self.config.code_bytes, self.config.seed
+            stored = stored_codes(self.decoder, self.codes.weight.detach(), self.dataset, size, seed)
+            save(self.space(stored.codes), path, precision="float16", codes=stored.code_format)
         else:
             facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
             facts |= {"names": list(self.dataset.names), "config": config_to_dict(self.config)}
@@ -125,8 +128,8 @@ class TrainState:
                 tensors[_ROTATIONS] = self.rotations
             save(self.space(), path, resume=ResumeState(facts, tensors))
 
-    def space(self) -> LatentSpace:
-        """The latent space as trained so far."""
+    def space(self, codes: Tensor | None = None) -> LatentSpace:
+        """The latent space as trained so far, with other codes (S, D) where there are some."""
         history = {
             "config": config_to_dict(self.config),
             "log": self.log,
@@ -134,7 +137,8 @@ class TrainState:
             "stop": self.stop.value,
             "progress": self.used,
         }
-        return space_of(self.decoder, self.codes.weight.detach(), self.dataset, history)
+        codes = self.codes.weight.detach() if codes is None else codes
+        return space_of(self.decoder, codes, self.dataset, history)
 
 
 def space_of(decoder: Decoder, codes: Tensor, dataset: Dataset, history: dict[str, Any]) -> LatentSpace:

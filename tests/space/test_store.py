@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_half_precision_halves_the_decoder_and_keeps_codes(space_path: Path, tmp
 
 def test_append_adds_rows_and_leaves_the_rest_alone(space_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "space.h5"
-    save(load(space_path), path)
+    save(load(space_path), path, codes="float32")
     space = load(path)
     first = space[space.names[0]]
     new = replace(first, name="new/shape", code=first.code + 1.0)
@@ -126,7 +127,7 @@ def test_files_that_are_not_ours_are_named_for_what_they_are(
         load(tmp_path / "cut.h5")
     shutil.copy(space_path, tmp_path / "damaged.h5")
     with h5py.File(tmp_path / "damaged.h5", "r+") as file:
-        del file["shapes/code"]
+        del file["shapes/code_streams"]
     with pytest.raises(ValueError, match="damaged"):
         load(tmp_path / "damaged.h5")
 
@@ -178,9 +179,36 @@ def test_weights_in_eight_bits_are_packed_without_loss(tmp_path: Path) -> None:
 
 def test_a_file_that_needs_no_new_reader_keeps_its_version(space_path: Path, tmp_path: Path) -> None:
     for precision in ("float32", "float16"):
-        save(load(space_path), tmp_path / "space.h5", precision=precision)
+        save(load(space_path), tmp_path / "space.h5", precision=precision, codes="float32")
         with h5py.File(tmp_path / "space.h5") as file:
             assert file.attrs["version"] == 1
+
+
+def test_code_streams_are_kept_appended_to_and_replaced(space_path: Path, tmp_path: Path) -> None:
+    space, path = load(space_path), tmp_path / "space.h5"
+    form = space.code_format
+    assert form is not None
+    assert torch.equal(form.rounded(space.codes()), space.codes())
+    save(space, path)
+    assert torch.equal(load(path).codes(), space.codes())
+    new = replace(space[space.names[0]], name="new/shape", code=space.codes().mean(0))
+    append(path, [new])
+    append(path, [replace(space[space.names[1]], code=new.code)], replace=True)
+    codes = load(path).codes()
+    assert torch.equal(codes[-1], form.rounded(new.code))
+    assert torch.equal(codes[1], codes[-1])
+    assert torch.equal(codes[2:-1], space.codes()[2:])
+    info = space_info(path)
+    assert info.code_size == space.code_size
+    assert info.sizes.code == math.ceil(np.mean([len(stream) for stream in form.pack(codes)])) + 2
+
+
+def test_a_damaged_code_stream_is_named(space_path: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(space_path, tmp_path / "damaged.h5"))
+    with h5py.File(path, "r+") as file:
+        file["shapes/code_streams"][1] ^= 255
+    with pytest.raises(ValueError, match=r"damaged\.h5 is a damaged latentsdf space: the stream of row 0"):
+        load(path)
 
 
 def corrected(shape: Shape) -> Shape:
@@ -195,7 +223,7 @@ def test_corrections_are_kept_beside_the_codes(space_path: Path, tmp_path: Path)
     names, points = space.names, torch.rand(300, 3) * 2 - 1
     tight = corrected(space[names[1]])
     space.add(tight, replace=True)
-    save(space, path)
+    save(space, path, codes="float32")
     with h5py.File(path) as file:
         assert file.attrs["version"] == 3
     again = load(path)
@@ -283,7 +311,7 @@ def test_the_facts_of_a_file_are_those_of_the_space(space_path: Path) -> None:
 
 
 def test_damage_is_named_without_loading(space_path: Path, tmp_path: Path) -> None:
-    for name in ("shapes/name", "shapes/code", "decoder"):
+    for name in ("shapes/name", "shapes/code_streams", "decoder"):
         path = Path(shutil.copy(space_path, tmp_path / "damaged.h5"))
         with h5py.File(path, "r+") as file:
             del file[name]
