@@ -62,8 +62,8 @@ def train(
         dataset: query samples made by `prepare`, or their file.
         config: of the run; None is the default decoder's, or with resume the one in the file. A linear decoder is
             computed in closed form: resume, steps and minutes are refused, and no event is reported.
-        path: space file that checkpoints and the finished space are written to, the latter with codes in eight bits a
-            number and weights in sixteen; None writes no file.
+        path: space file that checkpoints and the finished space are written to, the latter with codes in
+            `TrainConfig.code_bytes` bytes and weights in eight bits; None writes no file.
         resume: go on with the run whose state is in `path`.
         steps: take this many steps of the schedule (`TrainConfig.schedule_steps` long) in this call: a run of 2 N
             steps equals N, then resume for N, to the bit. None runs by time.

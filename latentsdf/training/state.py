@@ -119,7 +119,7 @@ class TrainState:
         if not unfinished:
             size, seed = self.config.code_bytes, self.config.seed
             stored = stored_codes(self.decoder, self.codes.weight.detach(), self.dataset, size, seed)
-            save(self.space(stored.codes), path, precision="float16", codes=stored.code_format)
+            save(self.space(stored.codes), path, precision="int8", codes=stored.code_format)
         else:
             facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
             facts |= {"names": list(self.dataset.names), "config": config_to_dict(self.config)}
