@@ -46,6 +46,9 @@ def _volumes(resolutions: tuple[int, ...], channels: tuple[int, ...], width: int
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "default": lambda config: config,
     "64 numbers": lambda config: named_config(code_size=64),
+    "128 numbers": lambda config: named_config(code_size=128),
+    "384 numbers": lambda config: named_config(code_size=384),
+    "nested (prefix) codes": lambda config: replace(config, nested=(16, 32, 64, 128)),
     "no squared tail": lambda config: replace(config, tail=0.0),
     "1,024 points a shape": lambda config: replace(config, points_per_shape=1024),
     "256 points a shape": lambda config: replace(config, points_per_shape=256),
@@ -136,7 +139,7 @@ def encode_unseen(state: TrainState, unseen: Dataset) -> tuple[float, float]:
     errors = []
     for rows in torch.linspace(0, len(unseen) - 1, UNSEEN).long().split(8):
         data = SignedSamples(*unseen.sample(rows, {"near": 16_000, "uniform": 4_000}, generator))
-        config = EncodeConfig(pose="known", nested=state.config.nested)
+        config = EncodeConfig(pose="known")
         result = infer_codes(decoder, data, state.codes.weight.detach(), config)
         points, distances = unseen.sample(rows, {"near": 1600, "uniform": 400}, generator)
         with torch.no_grad():
