@@ -43,8 +43,9 @@ def encode(
             alone.
 
     Returns:
-        The shape, in the mesh's own units. With a target its code is rounded to one byte a number, and its metadata
-        hold `f_score` and `tolerance`: the F-score reached, and its distance in the unit frame.
+        The shape, in the mesh's own units. With a target its code is rounded to one byte a number and may end in
+        zeros, where a prefix of it takes fewer bytes together with its residual. Its metadata then hold `f_score` and
+        `tolerance`, the F-score reached and its distance in the unit frame, and `code_numbers`, the prefix kept.
 
     Raises:
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
@@ -80,7 +81,7 @@ def encode_all(
     """
     config = config or EncodeConfig()
     config = config if config.nested else replace(config, nested=space.prefix_sizes)
-    sampled = [_signed_samples(mesh, config) for _, mesh in meshes]
+    sampled = [sample_for_codes(mesh, config) for _, mesh in meshes]
     samples = SignedSamples(
         torch.stack([item.points for item in sampled]), torch.stack([item.distances for item in sampled])
     )
@@ -96,11 +97,16 @@ def encode_all(
         frame = item.frame if poses is None else poses.frame(row, item.frame)
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
         shape = Shape(name, codes[row], frame, space.decoder, fitted)
-        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, config.seed))
+        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, space.prefix_sizes, config.seed))
     return shapes
 
 
-def _signed_samples(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:
+def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:
+    """Signed samples of a mesh (in its own units, or its file), as `encode` fits a code to.
+
+    Raises:
+        FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
+    """
     source = str(mesh) if isinstance(mesh, (str, Path)) else None
     loaded = load_mesh(mesh) if isinstance(mesh, (str, Path)) else mesh
     near = int(0.8 * config.samples)

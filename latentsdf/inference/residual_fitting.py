@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,17 +11,22 @@ import torch
 import trimesh
 from torch import Tensor
 
-from ..codec.rate_distortion import RateSamples
-from ..codec.residual import TRUNCATION
+from ..codec.rate_distortion import RateDescent, RateSamples
+from ..codec.residual import TRUNCATION, Residual
 from ..core.arrays import Array
 from ..core.field import SDF
 from ..core.frame import UNIT_RADIUS, Frame
 from ..space.shape import Shape
-from .rate_search import SAMPLES, Target, search_residual
+from .rate_search import SAMPLES, Target, rate_point, search_residual
 from .surface_judge import SurfaceJudge
 
 CORNERS = 3000
 """Points drawn in the cube to cover what the samples, rotated, leave out of it."""
+
+STEP_BYTES = 4
+"""Of the step of a code of one byte a number."""
+PREFIX_WEIGHT = 1e-3
+"""Lambda at which prefixes are compared, that of some 300 bytes a shape."""
 
 
 class SampledMesh(NamedTuple):
@@ -42,30 +47,66 @@ class SampledMesh(NamedTuple):
     metadata: Mapping[str, Any]
 
 
-def refine_to_mesh(shape: Shape, sampled: SampledMesh, target: Target, seed: int = 0) -> Shape:
+def refine_to_mesh(
+    shape: Shape, sampled: SampledMesh, target: Target, prefixes: Sequence[int] = (), seed: int = 0
+) -> Shape:
     """Add to a shape the residual that a target asks for.
 
     Args:
         shape: the code and its frame; an earlier correction is dropped.
         sampled: the mesh.
         target: how close the shape must come, or how many bytes code and residual may take.
+        prefixes: lengths of prefixes of the code that may take its place where residual and code are smaller together.
         seed: of the samples added.
 
     Returns:
-        The shape, with a residual unless the code alone reaches the target, and the F-score reached in its metadata.
+        The shape, with a residual unless the code alone reaches the target, and in its metadata the F-score reached
+        and the numbers of the code that are used.
     """
-    prior = shape.decoded()
-    points, distances = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
-    samples = RateSamples(points, distances, _decode(prior, points, shape.code))
-    truth = trimesh.Trimesh(shape.frame.to_unit(sampled.mesh.vertices), sampled.mesh.faces, process=False)
-
-    def evaluate(points: Tensor) -> Tensor:
-        return prior(points.to(shape.code))
-
-    judge = SurfaceJudge(evaluate, truth, seed, unit=sampled.frame.scale / shape.frame.scale)
-    found = search_residual(samples, judge, target, len(shape.code) + 4)
-    reached = {"f_score": found.f_score, "tolerance": target.distance}
+    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
+    size, shape, samples = _best_prefix(shape, scene, [*prefixes, len(shape.code)], target)
+    found = search_residual(samples, _judge_of(shape, sampled, seed), target, size + STEP_BYTES)
+    reached = {"f_score": found.f_score, "tolerance": target.distance, "code_numbers": size}
     return replace(shape, correction=found.residual, metadata={**shape.metadata, **reached})
+
+
+def _best_prefix(
+    shape: Shape, scene: tuple[Array, Array], sizes: Sequence[int], target: Target
+) -> tuple[int, Shape, RateSamples]:
+    """Prefix of the least distortion + lambda * bits at one lambda: its length, the shape, and samples on its field."""
+    best: tuple[float, int, Shape, RateSamples] | None = None
+    fitting = [size for size in sizes if target.max_bytes is None or size + STEP_BYTES <= target.max_bytes]
+    for size in fitting or [min(sizes)]:
+        cut = shape.truncated(size)
+        samples = _samples_on(cut, scene)
+        if len(fitting) < 2:
+            return size, cut, samples
+        descent = RateDescent(samples, 3)
+        point, _ = rate_point(PREFIX_WEIGHT, len(samples.points))
+        residual = Residual.of(descent.solve(point, sweeps=2))
+        cost = descent.distortion + point.weight * 8 * (size + residual.nbytes)
+        if best is None or cost < best[0]:
+            best = cost, size, cut, samples
+    assert best is not None
+    return best[1:]
+
+
+def _samples_on(shape: Shape, scene: tuple[Array, Array]) -> RateSamples:
+    """Samples that residuals of a shape are fitted to, of points (N, 3) and distances (N,) in its frame."""
+    points, distances = scene
+    return RateSamples(points, distances, _decode(shape.decoded(), points, shape.code))
+
+
+def _judge_of(shape: Shape, sampled: SampledMesh, seed: int = 0) -> SurfaceJudge:
+    """Judge of the surfaces of residuals of a shape; arguments as `refine_to_mesh`."""
+    truth = trimesh.Trimesh(shape.frame.to_unit(sampled.mesh.vertices), sampled.mesh.faces, process=False)
+    return SurfaceJudge(shape.decoded(), truth, seed, sampled.frame.scale / shape.frame.scale, shape.code)
+
+
+def prepare_residuals(shape: Shape, sampled: SampledMesh, seed: int = 0) -> tuple[RateSamples, SurfaceJudge]:
+    """Samples that residuals of a shape are fitted to, and a judge of their surfaces; see `refine_to_mesh`."""
+    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
+    return _samples_on(shape, scene), _judge_of(shape, sampled, seed)
 
 
 def _in_frame(sampled: SampledMesh, frame: Frame, generator: np.random.Generator) -> tuple[Array, Array]:

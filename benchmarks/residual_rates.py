@@ -1,0 +1,86 @@
+"""Fidelity of codes with residuals against bytes a shape, for `rate_distortion.py --residuals`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from judging import encode_in_chunks, quantize_codes_of, read_json, truncate_codes, write_json
+
+from latentsdf.codec.rate_distortion import RateDescent
+from latentsdf.codec.residual import Residual
+from latentsdf.inference.code_fitting import EncodeConfig
+from latentsdf.inference.encoding import sample_for_codes
+from latentsdf.inference.rate_search import rate_point
+from latentsdf.inference.residual_fitting import SampledMesh, prepare_residuals
+from latentsdf.space.quantize import code_unit
+from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
+
+FRAME_BYTES = 22
+"""Of a frame: a rotation vector of three int16, scale and centre in float32."""
+WEIGHTS = tuple(1e-2 / 2.0**k for k in range(11))
+"""Lambdas of the streams of a shape, one after another."""
+BUDGETS = (128, 192, 256, 384, 512, 768, 1024, 2048)
+TOLERANCES = (0.9, 0.95)
+
+
+def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], prefixes: list[int], steps: int) -> None:
+    """Judge streams of every shape, one at each lambda, over each prefix of its code in 8 bits a number."""
+    results = read_json(path, {"shapes": {}})
+    missing = [(name, file) for name, file in files.items() if name not in results["shapes"]]
+    config = EncodeConfig(steps=steps)
+    for start in range(0, len(missing), 8):
+        part = missing[start : start + 8]
+        for shape in encode_in_chunks(space, part, config).shapes:
+            began, sampled = monotonic(), sample_for_codes(files[shape.name], config)
+            streams = [row for size in prefixes for row in _streams(space, shape, sampled, size)]
+            results["shapes"][shape.name] = {"streams": streams, "seconds": monotonic() - began}
+            write_json(path, results)
+            print(shape.name, [(row["prefix"], row["bytes"], round(row["f_0.01"], 3)) for row in streams], flush=True)
+
+
+def _streams(space: LatentSpace, shape: Shape, sampled: SampledMesh, size: int) -> list[dict[str, Any]]:
+    """Bytes and F-scores of the code's prefix alone, and with the residual at each lambda."""
+    (coded,) = quantize_codes_of(truncate_codes([shape], size), code_unit(space.codes()))
+    samples, judge = prepare_residuals(replace(coded, correction=None), sampled)
+    descent = RateDescent(samples, 4)
+    residuals: list[Residual | None] = [None]
+    residuals += [Residual.of(descent.solve(*rate_point(weight, len(samples.points)))) for weight in WEIGHTS]
+    numbers = size or len(shape.code)
+    rows = []
+    for residual in residuals:
+        nbytes = numbers + 4 + FRAME_BYTES + (0 if residual is None else residual.nbytes)
+        scores = {f"f_{threshold}": judge.f_score(residual, threshold) for threshold in (0.01, 0.005)}
+        rows.append({"prefix": numbers, "bytes": nbytes, **scores})
+    return rows
+
+
+def residual_table(results: dict[str, Any], keep: set[str] | None = None) -> str:
+    """Best stream of each shape within each budget, and bytes to each F-score, as Markdown."""
+    shapes = [row["streams"] for name, row in results["shapes"].items() if keep is None or name in keep]
+    lines = ["| bytes | F at 0.01 mean | median | least | F at 0.005 mean |", "|" + "---|" * 5]
+    for budget in BUDGETS:
+        best = [
+            max(
+                (row for row in rows if row["bytes"] <= budget),
+                key=lambda row: row["f_0.01"],
+                default={"f_0.01": 0.0, "f_0.005": 0.0},
+            )
+            for rows in shapes
+        ]
+        score, fine = (np.array([row[key] for row in best]) for key in ("f_0.01", "f_0.005"))
+        lines.append(
+            f"| {budget} | {score.mean():.3f} | {np.median(score):.3f} | {score.min():.3f} | {fine.mean():.3f} |"
+        )
+    for wanted in TOLERANCES:
+        sizes = [min((r["bytes"] for r in rows if r["f_0.01"] >= wanted), default=np.inf) for rows in shapes]
+        reached = [size for size in sizes if np.isfinite(size)]
+        lines.append(
+            f"F at 0.01 of {wanted}: {len(reached)} of {len(shapes)} shapes; bytes median {np.median(sizes):,.0f}, "
+            f"mean of those {np.mean(reached):,.0f}"
+        )
+    return "\n".join(lines)
