@@ -140,7 +140,7 @@ def test_encode_stores_residuals_for_a_tolerance_or_a_number_of_bytes(tmp_path: 
     for item in (close, small):
         correction = stored[item["name"]].correction
         assert isinstance(correction, Residual)
-        assert correction.nbytes == item["residual_bytes"] == item["bytes"] - 4 * 8
+        assert correction.nbytes == item["residual_bytes"] == item["bytes"] - 12
     facts = run(tmp_path, "info", space)
     assert facts["residual_shapes"] == 2
     assert facts["residual_bytes_largest"] == close["residual_bytes"]
