@@ -8,8 +8,9 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from judging import encode_in_chunks, quantize_codes_of, read_json, truncate_codes, write_json
+from judging import encode_in_chunks, read_json, truncate_codes, write_json
 
+from latentsdf.codec.code_coding import pack_code, round_code
 from latentsdf.codec.rate_distortion import RateDescent
 from latentsdf.codec.residual import Residual
 from latentsdf.inference.code_fitting import EncodeConfig
@@ -29,7 +30,7 @@ TOLERANCES = (0.9, 0.95)
 
 
 def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], prefixes: list[int], steps: int) -> None:
-    """Judge streams of every shape, one at each lambda, over each prefix of its code in 8 bits a number."""
+    """Judge streams of every shape, one at each lambda, over each prefix of its packed code."""
     results = read_json(path, {"shapes": {}})
     missing = [(name, file) for name, file in files.items() if name not in results["shapes"]]
     config = EncodeConfig(steps=steps)
@@ -45,17 +46,18 @@ def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], pr
 
 def _streams(space: LatentSpace, shape: Shape, sampled: SampledMesh, size: int) -> list[dict[str, Any]]:
     """Bytes and F-scores of the code's prefix alone, and with the residual at each lambda."""
-    (coded,) = quantize_codes_of(truncate_codes([shape], size), code_unit(space.codes()))
-    samples, judge = prepare_residuals(replace(coded, correction=None), sampled)
+    (cut,) = truncate_codes([shape], size)
+    code, packed = round_code(cut.code, code_unit(space.codes()))
+    samples, judge = prepare_residuals(replace(cut, code=code), sampled)
     descent = RateDescent(samples, 4)
     residuals: list[Residual | None] = [None]
     residuals += [Residual.of(descent.solve(*rate_point(weight, len(samples.points)))) for weight in WEIGHTS]
     numbers = size or len(shape.code)
     rows = []
     for residual in residuals:
-        nbytes = numbers + 4 + FRAME_BYTES + (0 if residual is None else residual.nbytes)
-        scores = {f"f_{threshold}": judge.f_score(residual, threshold) for threshold in (0.01, 0.005)}
-        rows.append({"prefix": numbers, "bytes": nbytes, **scores})
+        nbytes = len(pack_code(packed)) + FRAME_BYTES + (0 if residual is None else residual.nbytes)
+        scores = judge.f_scores(residual, [0.01, 0.005])
+        rows.append({"prefix": numbers, "bytes": nbytes, "f_0.01": scores[0], "f_0.005": scores[1]})
     return rows
 
 

@@ -199,7 +199,7 @@ def encode(options: Namespace) -> Result:
             bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
             if target is not None:
                 residual = 0 if shape.correction is None else shape.correction.nbytes
-                reached = {key: shape.metadata[key] for key in ("f_score", "tolerance", "code_numbers")}
+                reached = {key: shape.metadata[key] for key in ("f_score", "tolerance", "code_bytes")}
                 added[-1] |= {"residual_bytes": residual, "bytes": info.sizes.code + residual, **reached}
                 text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
                 bar.line(f"residual {name}  {residual:,} bytes beside the code  {text}")

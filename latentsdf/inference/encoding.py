@@ -14,7 +14,7 @@ from ..core.optimize import OnStep, Stop
 from ..dataset.mesh_samples import sample_mesh
 from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
-from ..space.quantize import code_unit, quantize_codes, restore_codes
+from ..space.quantize import code_unit
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig, infer_codes
@@ -43,9 +43,10 @@ def encode(
             alone.
 
     Returns:
-        The shape, in the mesh's own units. With a target its code is rounded to one byte a number and may end in
-        zeros, where a prefix of it takes fewer bytes together with its residual. Its metadata then hold `f_score` and
-        `tolerance`, the F-score reached and its distance in the unit frame, and `code_numbers`, the prefix kept.
+        The shape, in the mesh's own units. With a target its code is rounded to steps of a quarter of
+        the unit of each dimension (`codec.code_coding`), and may end in zeros where a prefix of it takes fewer bytes
+        together with its residual. Its metadata then hold `f_score` and `tolerance`, the F-score reached and its
+        distance in the unit frame, and `code_bytes`, the size of the packed code.
 
     Raises:
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
@@ -89,15 +90,15 @@ def encode_all(
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
     codes, poses = result.guess.codes, result.guess.pose
-    if target is not None:
-        unit = code_unit(space.codes()).cpu()
-        codes = restore_codes(quantize_codes(codes, unit), unit).to(codes)
+    unit = code_unit(space.codes()).cpu()
     shapes = []
     for row, ((name, _), item) in enumerate(zip(meshes, sampled, strict=True)):
         frame = item.frame if poses is None else poses.frame(row, item.frame)
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
         shape = Shape(name, codes[row], frame, space.decoder, fitted)
-        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, space.prefix_sizes, config.seed))
+        shapes.append(
+            shape if target is None else refine_to_mesh(shape, item, target, unit, space.prefix_sizes, config.seed)
+        )
     return shapes
 
 

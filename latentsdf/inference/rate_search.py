@@ -35,7 +35,7 @@ class Target:
     tolerance: float | None = None
     """Distance, in the unit frame, at which the F-score must reach `score`. Smaller is closer and takes more bytes."""
     max_bytes: int | None = None
-    """Bytes that code and residual may take together, the code with one byte a number. Larger comes closer."""
+    """Bytes that the packed code and the residual may take together. Larger comes closer."""
     score: float = 0.95
     """F-score that counts as reaching the tolerance. Larger takes more bytes."""
     levels: int = 4

@@ -11,6 +11,7 @@ import torch
 import trimesh
 from torch import Tensor
 
+from ..codec.code_coding import pack_code, round_code
 from ..codec.rate_distortion import RateDescent, RateSamples
 from ..codec.residual import TRUNCATION, Residual
 from ..core.arrays import Array
@@ -23,8 +24,6 @@ from .surface_judge import SurfaceJudge
 CORNERS = 3000
 """Points drawn in the cube to cover what the samples, rotated, leave out of it."""
 
-STEP_BYTES = 4
-"""Of the step of a code of one byte a number."""
 PREFIX_WEIGHT = 1e-3
 """Lambda at which prefixes are compared, that of some 300 bytes a shape."""
 
@@ -48,47 +47,62 @@ class SampledMesh(NamedTuple):
 
 
 def refine_to_mesh(
-    shape: Shape, sampled: SampledMesh, target: Target, prefixes: Sequence[int] = (), seed: int = 0
+    shape: Shape,
+    sampled: SampledMesh,
+    target: Target,
+    unit: Tensor,
+    prefixes: Sequence[int] = (),
+    seed: int = 0,
 ) -> Shape:
-    """Add to a shape the residual that a target asks for.
+    """Round the code of a shape, and add the residual that a target asks for.
 
     Args:
         shape: the code and its frame; an earlier correction is dropped.
         sampled: the mesh.
         target: how close the shape must come, or how many bytes code and residual may take.
-        prefixes: lengths of prefixes of the code that may take its place where residual and code are smaller together.
+        unit: (D,) of the dimensions of the code, see `space.quantize.code_unit`.
+        prefixes: lengths of prefixes of the code that may take its place where code and residual are smaller together.
         seed: of the samples added.
 
     Returns:
-        The shape, with a residual unless the code alone reaches the target, and in its metadata the F-score reached
-        and the numbers of the code that are used.
+        The shape, with a residual unless the code alone reaches the target; in its metadata the F-score reached, its
+        distance, and the bytes of the code.
     """
     scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
-    size, shape, samples = _best_prefix(shape, scene, [*prefixes, len(shape.code)], target)
-    found = search_residual(samples, _judge_of(shape, sampled, seed), target, size + STEP_BYTES)
-    reached = {"f_score": found.f_score, "tolerance": target.distance, "code_numbers": size}
-    return replace(shape, correction=found.residual, metadata={**shape.metadata, **reached})
+    best = _best_prefix(shape, scene, [*prefixes, len(shape.code)], target, unit)
+    found = search_residual(best.samples, _judge_of(best.shape, sampled, seed), target, best.nbytes)
+    reached = {"f_score": found.f_score, "tolerance": target.distance, "code_bytes": best.nbytes}
+    return replace(best.shape, correction=found.residual, metadata={**shape.metadata, **reached})
+
+
+class _Prefix(NamedTuple):
+    shape: Shape
+    nbytes: int
+    samples: RateSamples
 
 
 def _best_prefix(
-    shape: Shape, scene: tuple[Array, Array], sizes: Sequence[int], target: Target
-) -> tuple[int, Shape, RateSamples]:
-    """Prefix of the least distortion + lambda * bits at one lambda: its length, the shape, and samples on its field."""
-    best: tuple[float, int, Shape, RateSamples] | None = None
-    fitting = [size for size in sizes if target.max_bytes is None or size + STEP_BYTES <= target.max_bytes]
-    for size in fitting or [min(sizes)]:
+    shape: Shape, scene: tuple[Array, Array], sizes: Sequence[int], target: Target, unit: Tensor
+) -> _Prefix:
+    """Rounded prefix of the least distortion + lambda * bits at one lambda, of those within the limit."""
+    candidates = []
+    for size in sizes:
         cut = shape.truncated(size)
+        code, numbers = round_code(cut.code, unit)
+        candidates.append((replace(cut, code=code), len(pack_code(numbers))))
+    limit = target.max_bytes
+    fitting = [item for item in candidates if limit is None or item[1] <= limit] or candidates[:1]
+    best, least = None, np.inf
+    for cut, nbytes in fitting:
         samples = _samples_on(cut, scene)
-        if len(fitting) < 2:
-            return size, cut, samples
         descent = RateDescent(samples, 3)
         point, _ = rate_point(PREFIX_WEIGHT, len(samples.points))
         residual = Residual.of(descent.solve(point, sweeps=2))
-        cost = descent.distortion + point.weight * 8 * (size + residual.nbytes)
-        if best is None or cost < best[0]:
-            best = cost, size, cut, samples
+        cost = descent.distortion + point.weight * 8 * (nbytes + residual.nbytes)
+        if best is None or cost < least:
+            best, least = _Prefix(cut, nbytes, samples), cost
     assert best is not None
-    return best[1:]
+    return best
 
 
 def _samples_on(shape: Shape, scene: tuple[Array, Array]) -> RateSamples:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import trimesh
@@ -54,12 +56,17 @@ class SurfaceJudge:
         Raises:
             ValueError: the threshold is not positive.
         """
-        surface, reach = self._surface(residual), threshold * self._unit
+        return self.f_scores(residual, [threshold])[0]
+
+    def f_scores(self, residual: Residual | None, thresholds: Sequence[float]) -> list[float]:
+        """F-scores at several distances, as `f_score`."""
+        surface = self._surface(residual)
         if surface is None:
-            return 0.0
+            return [0.0] * len(thresholds)
         samples, _ = surface_samples(surface, SAMPLES, np.random.default_rng(self._seed))
         forward = self._truth.distance(samples)
-        return f_score(forward, MeshSDF(surface.vertices, surface.faces).distance(self._points), reach)
+        backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
+        return [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
 
     def _surface(self, residual: Residual | None) -> trimesh.Trimesh | None:
         values = self._values
