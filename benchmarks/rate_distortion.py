@@ -2,6 +2,7 @@
 
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR                      # the Draco curve
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --spaces A.h5 B.h5   # the codes of spaces
+    python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --residuals A.h5     # its codes with residuals
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --table --figure docs/rate_distortion.png
 
 Meshes are the held-out side of the fixed split (or `--side seen`). Every shape judged goes to a file in OUT_DIR at
@@ -35,6 +36,7 @@ from judging import (
     write_json,
 )
 from rate_distortion_table import draw, table
+from residual_rates import measure_residuals, residual_table
 from split import split
 
 from latentsdf.core.frame import Frame
@@ -57,6 +59,12 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     files = files_to_judge(options)
+    if options.residuals:
+        path = options.out / f"{options.side}.residuals.{options.residuals.stem}.json"
+        if not options.table:
+            measure_residuals(path, load(options.residuals), files, options.shift, options.fit_steps)
+        print(residual_table(read_json(path, {"shapes": {}}), set(files)))
+        return
     if not (options.table or options.figure):
         if not options.spaces:
             measure_draco(options.out / f"{options.side}.draco.json", files, options.points)
@@ -77,6 +85,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--shapes", type=int, default=65, help="shapes judged, a fixed random subset")
     parser.add_argument("--points", nargs="+", default=OPERATING_POINTS, metavar="FACES/BITS")
     parser.add_argument("--spaces", nargs="+", type=Path, default=[])
+    parser.add_argument("--residuals", type=Path, metavar="SPACE.h5", help="judge codes of this space with residuals")
+    parser.add_argument("--shift", nargs="+", type=int, default=[0, 1, 2], help="roundings of codes under residuals")
     parser.add_argument("--prefix", nargs="+", type=int, default=[16, 32, 0], help="numbers of the code; 0 is all")
     parser.add_argument("--resolution", type=int, default=128, help="cells per axis of decoded shapes")
     parser.add_argument("--fit-steps", type=int, default=40)

@@ -201,10 +201,10 @@ def encode(options: Namespace) -> Result:
             bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
             if target is not None:
                 residual = 0 if shape.correction is None else shape.correction.nbytes
-                reached = {"f_score": shape.metadata["f_score"], "tolerance": shape.metadata["tolerance"]}
-                added[-1] |= {"residual_bytes": residual, "bytes": info.sizes.code + residual, **reached}
+                reached = {key: shape.metadata[key] for key in ("f_score", "tolerance", "code_bytes")}
+                added[-1] |= {"residual_bytes": residual, "bytes": reached["code_bytes"] + residual, **reached}
                 text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
-                bar.line(f"residual {name}  {residual:,} bytes beside the code  {text}")
+                bar.line(f"residual {name}  {residual:,} bytes beside a code of {reached['code_bytes']:,}  {text}")
             elif shape.correction is not None:
                 added[-1]["correction_bytes"] = shape.correction.nbytes
                 bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")

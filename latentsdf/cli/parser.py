@@ -139,7 +139,7 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     text = "store beside each code a residual, of the fewest bytes that bring F at T to .95 (unit frame, default .01)"
     target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
-    text = "store a residual that makes a shape as close as N bytes allow, those of its code in 8 bits included"
+    text = "store a residual that brings a shape as close as N bytes allow, those of its code, packed, included"
     target.add_argument("--bytes", type=_count, metavar="N", help=text)
     target.add_argument("--code-only", action="store_true", help="store the code alone (the default)")
     overfit = "correct each shape to its mesh beside its code, and store the correction with it"

@@ -69,13 +69,16 @@ class RateDescent:
         samples: that are fitted.
         levels: number of lattices.
 
+    Attributes:
+        samples: that are fitted.
+
     Example:
         >>> descent = RateDescent(samples, levels=3)
         >>> residual = Residual.of(descent.solve(RatePoint(1e-3, 20)))
     """
 
     def __init__(self, samples: RateSamples, levels: int):
-        self._samples = samples
+        self.samples = samples
         self._groups: list[list[_Group]] = []
         self._levels: list[Indices] = []
         for cells in lattice_cells(levels):
@@ -92,7 +95,7 @@ class RateDescent:
         self._step = step_of(coefficients.step)
         self._field = self._evaluate(self._step)
 
-    def solve(self, point: RatePoint, levels: int | None = None, sweeps: int = 2) -> Coefficients:
+    def solve(self, point: RatePoint, levels: int | None = None, sweeps: int = 3) -> Coefficients:
         """Coefficients at a trade of distortion for bits, from those of the call before.
 
         Args:
@@ -112,9 +115,15 @@ class RateDescent:
                     self._improve(around, group, point.weight, step)
         return Coefficients([level.copy() for level in self._levels], point.step)
 
+    @property
+    def distortion(self) -> float:
+        """Squared error over the samples."""
+        error = self._field - np.clip(self._field, self.samples.low, self.samples.high)
+        return float((error * error).sum())
+
     def _evaluate(self, step: float) -> Floats:
         """The field at the samples."""
-        field = self._samples.prior.copy()
+        field = self.samples.prior.copy()
         for groups, level in zip(self._groups, self._levels, strict=True):
             if level.any():
                 values = level.ravel().astype(np.float32) * np.float32(step)
@@ -126,7 +135,7 @@ class RateDescent:
         """Choose the coefficients of a group of nodes at once."""
         values = self._levels[around.level].ravel()
         count = len(values)
-        error = self._field - np.clip(self._field, self._samples.low, self._samples.high)
+        error = self._field - np.clip(self._field, self.samples.low, self.samples.high)
         slope = np.bincount(group.nodes, group.weights * error, count)
         curvature = np.maximum(np.bincount(group.nodes, group.squares * (error != 0), count), 1e-9)
         # A change of a coefficient gains at most slope^2 / curvature, which must pay for the least of bits.
@@ -154,7 +163,7 @@ class RateDescent:
         place = position[group.nodes]
         rows = np.flatnonzero(place >= 0)
         place, weights, field = place[rows], group.weights[rows], self._field[rows]
-        low, high = self._samples.low[rows], self._samples.high[rows]
+        low, high = self.samples.low[rows], self.samples.high[rows]
         price = self._rates.prices(self._levels[around.level], around, nodes)
         best, least, chosen = now.copy(), np.full(len(nodes), np.inf), field
         for candidate in candidates:

@@ -8,23 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import trimesh
-from torch import Tensor
 
 from ..core.optimize import OnStep, Stop
 from ..dataset.mesh_samples import sample_mesh
 from ..dataset.sampling import SamplingConfig
-from ..decoder.linearize import code_hessians
 from ..mesh.load import load_mesh
-from ..space.quantize import code_unit, quantize_codes, restore_codes
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import TRUNCATION, EncodeConfig, infer_codes
-from .objective import Guess
+from .code_fitting import EncodeConfig, infer_codes
+from .code_rounding import code_roundings
 from .residual_fitting import SampledMesh, Target, refine_to_mesh
-from .residuals import SignedSamples, into_cube
-
-ROUNDING_SAMPLES, ROUNDING_BATCH = 768, 8
-"""Samples of a shape whose values the rounding of its code is to change little, and shapes at once."""
+from .residuals import SignedSamples
 
 
 def encode(
@@ -48,8 +42,9 @@ def encode(
             alone.
 
     Returns:
-        The shape, in the mesh's own units. With a target its code is rounded to one byte a number, and its metadata
-        hold `f_score` and `tolerance`: the F-score reached, and its distance in the unit frame.
+        The shape, in the mesh's own units, its code as a file of the space holds it. With a target its code may be
+        rounded more coarsely, where code and residual take fewer bytes together; its metadata then hold `f_score` and
+        `tolerance`, the F-score reached and its distance in the unit frame, and `code_bytes`, the size of the code.
 
     Raises:
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
@@ -84,41 +79,30 @@ def encode_all(
         KeyboardInterrupt: Ctrl-C before the fit ended.
     """
     config = config or EncodeConfig()
-    sampled = [_signed_samples(mesh, config) for _, mesh in meshes]
+    sampled = [sample_for_codes(mesh, config) for _, mesh in meshes]
     samples = SignedSamples(
         torch.stack([item.points for item in sampled]), torch.stack([item.distances for item in sampled])
     )
     result = infer_codes(space.decoder, samples, space.codes(), config, on_step)
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
-    codes, poses = result.guess.codes, result.guess.pose
-    if space.code_format is not None or target is not None:
-        codes = _as_stored(space, result.guess, samples, config.seed)
+    poses, roundings = result.guess.pose, code_roundings(space, result.guess, samples, config.seed)
     shapes = []
     for row, ((name, _), item) in enumerate(zip(meshes, sampled, strict=True)):
         frame = item.frame if poses is None else poses.frame(row, item.frame)
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
-        shape = Shape(name, codes[row], frame, space.decoder, fitted)
-        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, config.seed))
+        code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
+        shape = Shape(name, code, frame, space.decoder, fitted)
+        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, roundings[row], config.seed))
     return shapes
 
 
-def _as_stored(space: LatentSpace, guess: Guess, samples: SignedSamples, seed: int) -> Tensor:
-    """Codes (S, D) of fitted shapes as a file of the space will hold them, which residuals must be fitted over."""
-    if space.code_format is None:
-        unit = code_unit(space.codes()).cpu()
-        return restore_codes(quantize_codes(guess.codes, unit), unit).to(guess.codes)
-    linearize, rounded = space.decoder.linearizer(), []
-    (group,) = samples.to(guess.codes.device).sample(ROUNDING_SAMPLES, torch.Generator().manual_seed(seed))
-    for rows in torch.arange(len(guess.codes), device=guess.codes.device).split(ROUNDING_BATCH):
-        part = guess.select(rows)
-        points = group.points[rows] if part.pose is None else into_cube(part.pose.apply(group.points[rows]))[0]
-        hessians = code_hessians(linearize, part.codes, points, TRUNCATION)
-        rounded.append(space.code_format.rounded(part.codes, hessians))
-    return torch.cat(rounded)
+def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:
+    """Signed samples of a mesh (in its own units, or its file), as `encode` fits a code to.
 
-
-def _signed_samples(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:
+    Raises:
+        FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
+    """
     source = str(mesh) if isinstance(mesh, (str, Path)) else None
     loaded = load_mesh(mesh) if isinstance(mesh, (str, Path)) else mesh
     near = int(0.8 * config.samples)

@@ -17,6 +17,7 @@ _STEP = 0.02
 """Step of the coefficients at a lambda of `_REFERENCE`; it changes with the fourth root of lambda. A lambda of half or
 twice as much at each step changed F by less than .005 at equal bytes."""
 _HALVINGS = 2
+"""Halvings of the last interval of lambda; where only bytes are asked for and none need be judged, twice as many."""
 _FINEST_BELOW = 3e-4
 """Lambda below which the lattice of 64 cells is used; above it hardly any coefficient of it paid."""
 
@@ -34,7 +35,7 @@ class Target:
     tolerance: float | None = None
     """Distance, in the unit frame, at which the F-score must reach `score`. Smaller is closer and takes more bytes."""
     max_bytes: int | None = None
-    """Bytes that code and residual may take together, the code with one byte a number. Larger comes closer."""
+    """Bytes that the packed code and the residual may take together. Larger comes closer."""
     score: float = 0.95
     """F-score that counts as reaching the tolerance. Larger takes more bytes."""
     levels: int = 4
@@ -96,11 +97,16 @@ def search_residual(samples: RateSamples, judge: SurfaceJudge, target: Target, c
     return _Search(samples, judge, target, code_bytes).run()
 
 
+def rate_point(weight: float, samples: int) -> tuple[RatePoint, int | None]:
+    """Arguments of `RateDescent.solve` for a lambda stated for `SAMPLES` samples, where there are `samples`."""
+    step = nearest_step(_STEP * (weight / _REFERENCE) ** 0.25)
+    return RatePoint(weight * samples / SAMPLES, step), None if weight < _FINEST_BELOW else 3
+
+
 class _Search:
     def __init__(self, samples: RateSamples, judge: SurfaceJudge, target: Target, code_bytes: int):
         self.judge = judge
         self.descent = RateDescent(samples, target.levels)
-        self.scale = len(samples.points) / SAMPLES
         self.target = target
         self.limit = None if target.max_bytes is None else max(0, target.max_bytes - code_bytes)
         self.scores: dict[float, float] = {}
@@ -125,7 +131,7 @@ class _Search:
     def bisect(self, before: _Trial, after: _Trial) -> list[_Trial]:
         """Trials between one that is not enough and one that is enough or too much, which is the last of them."""
         found = [after]
-        for _ in range(_HALVINGS):
+        for _ in range(_HALVINGS if self.target.tolerance is not None else 2 * _HALVINGS):
             if before.coefficients is not None:
                 self.descent.restart(before.coefficients)
             middle = self.solve((before.weight * after.weight) ** 0.5)
@@ -137,9 +143,7 @@ class _Search:
         return found
 
     def solve(self, weight: float) -> _Trial:
-        step = nearest_step(_STEP * (weight / _REFERENCE) ** 0.25)
-        levels = None if weight < _FINEST_BELOW else 3
-        coefficients = self.descent.solve(RatePoint(weight * self.scale, step), levels)
+        coefficients = self.descent.solve(*rate_point(weight, len(self.descent.samples.points)))
         return _Trial(weight, coefficients, Residual.of(coefficients))
 
     def fits(self, trial: _Trial) -> bool:

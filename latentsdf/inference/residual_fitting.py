@@ -11,17 +11,21 @@ import torch
 import trimesh
 from torch import Tensor
 
-from ..codec.rate_distortion import RateSamples
-from ..codec.residual import TRUNCATION
+from ..codec.rate_distortion import RateDescent, RateSamples
+from ..codec.residual import TRUNCATION, Residual
 from ..core.arrays import Array
 from ..core.field import SDF
 from ..core.frame import UNIT_RADIUS, Frame
 from ..space.shape import Shape
-from .rate_search import SAMPLES, Target, search_residual
+from .code_rounding import CodeRounding
+from .rate_search import SAMPLES, Target, rate_point, search_residual
 from .surface_judge import SurfaceJudge
 
 CORNERS = 3000
 """Points drawn in the cube to cover what the samples, rotated, leave out of it."""
+
+CODE_WEIGHT = 1e-3
+"""Lambda at which roundings of a code are compared, that of some 300 bytes a shape."""
 
 
 class SampledMesh(NamedTuple):
@@ -42,30 +46,75 @@ class SampledMesh(NamedTuple):
     metadata: Mapping[str, Any]
 
 
-def refine_to_mesh(shape: Shape, sampled: SampledMesh, target: Target, seed: int = 0) -> Shape:
-    """Add to a shape the residual that a target asks for.
+def refine_to_mesh(
+    shape: Shape,
+    sampled: SampledMesh,
+    target: Target,
+    rounding: CodeRounding,
+    seed: int = 0,
+) -> Shape:
+    """Round the code of a shape, and add the residual that a target asks for.
 
     Args:
         shape: the code and its frame; an earlier correction is dropped.
         sampled: the mesh.
         target: how close the shape must come, or how many bytes code and residual may take.
+        rounding: of its code; the one that takes the fewest bytes together with a residual is chosen.
         seed: of the samples added.
 
     Returns:
-        The shape, with a residual unless the code alone reaches the target, and the F-score reached in its metadata.
+        The shape, with a residual unless the code alone reaches the target; in its metadata the F-score reached, its
+        distance, and the bytes of the code.
     """
-    prior = shape.decoded()
-    points, distances = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
-    samples = RateSamples(points, distances, _decode(prior, points, shape.code))
+    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
+    best = _best_code(shape, scene, target, rounding)
+    found = search_residual(best.samples, _judge_of(best.shape, sampled, seed), target, best.nbytes)
+    reached = {"f_score": found.f_score, "tolerance": target.distance, "code_bytes": best.nbytes}
+    return replace(best.shape, correction=found.residual, metadata={**shape.metadata, **reached})
+
+
+class _Coded(NamedTuple):
+    shape: Shape
+    nbytes: int
+    samples: RateSamples
+
+
+def _best_code(shape: Shape, scene: tuple[Array, Array], target: Target, rounding: CodeRounding) -> _Coded:
+    """Rounded code of the least distortion + lambda * bits at one lambda, of those within the limit."""
+    candidates = [rounding.at(shift) for shift in rounding.shifts]
+    limit = target.max_bytes
+    fitting = [item for item in candidates if limit is None or item.nbytes <= limit] or candidates[-1:]
+    best, least = None, np.inf
+    for code, nbytes in fitting:
+        coded = replace(shape, code=code, correction=None)
+        samples = _samples_on(coded, scene)
+        descent = RateDescent(samples, 3)
+        point, _ = rate_point(CODE_WEIGHT, len(samples.points))
+        residual = Residual.of(descent.solve(point, sweeps=2))
+        cost = descent.distortion + point.weight * 8 * (nbytes + residual.nbytes)
+        if cost > least and best is not None:
+            break
+        best, least = _Coded(coded, nbytes, samples), cost
+    assert best is not None
+    return best
+
+
+def _samples_on(shape: Shape, scene: tuple[Array, Array]) -> RateSamples:
+    """Samples that residuals of a shape are fitted to, of points (N, 3) and distances (N,) in its frame."""
+    points, distances = scene
+    return RateSamples(points, distances, _decode(shape.decoded(), points, shape.code))
+
+
+def _judge_of(shape: Shape, sampled: SampledMesh, seed: int = 0) -> SurfaceJudge:
+    """Judge of the surfaces of residuals of a shape; arguments as `refine_to_mesh`."""
     truth = trimesh.Trimesh(shape.frame.to_unit(sampled.mesh.vertices), sampled.mesh.faces, process=False)
+    return SurfaceJudge(shape.decoded(), truth, seed, sampled.frame.scale / shape.frame.scale, shape.code)
 
-    def evaluate(points: Tensor) -> Tensor:
-        return prior(points.to(shape.code))
 
-    judge = SurfaceJudge(evaluate, truth, seed, unit=sampled.frame.scale / shape.frame.scale)
-    found = search_residual(samples, judge, target, len(shape.code) + 4)
-    reached = {"f_score": found.f_score, "tolerance": target.distance}
-    return replace(shape, correction=found.residual, metadata={**shape.metadata, **reached})
+def prepare_residuals(shape: Shape, sampled: SampledMesh, seed: int = 0) -> tuple[RateSamples, SurfaceJudge]:
+    """Samples that residuals of a shape are fitted to, and a judge of their surfaces; see `refine_to_mesh`."""
+    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
+    return _samples_on(shape, scene), _judge_of(shape, sampled, seed)
 
 
 def _in_frame(sampled: SampledMesh, frame: Frame, generator: np.random.Generator) -> tuple[Array, Array]:

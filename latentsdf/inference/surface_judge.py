@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import trimesh
 from skimage.measure import marching_cubes
+from torch import Tensor
 from torch.nn import functional
 
 from ..codec.residual import TRUNCATION, Residual
@@ -35,11 +38,14 @@ class SurfaceJudge:
         truth: mesh in the frame of the prior.
         seed: of the surface samples.
         unit: length there of one unit of the thresholds.
+        like: a tensor whose device and dtype the query points take; float32 on the CPU if None.
     """
 
-    def __init__(self, prior: SDF, truth: trimesh.Trimesh, seed: int = 0, unit: float = 1.0):
+    def __init__(
+        self, prior: SDF, truth: trimesh.Trimesh, seed: int = 0, unit: float = 1.0, like: Tensor | None = None
+    ):
         self._unit = unit
-        self._values = _clipped_lattice(prior)
+        self._values = _clipped_lattice(prior, torch.zeros(0) if like is None else like)
         self._truth = MeshSDF(truth.vertices, truth.faces)
         self._points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
         self._seed = seed + 1
@@ -50,12 +56,17 @@ class SurfaceJudge:
         Raises:
             ValueError: the threshold is not positive.
         """
-        surface, reach = self._surface(residual), threshold * self._unit
+        return self.f_scores(residual, [threshold])[0]
+
+    def f_scores(self, residual: Residual | None, thresholds: Sequence[float]) -> list[float]:
+        """F-scores at several distances, as `f_score`."""
+        surface = self._surface(residual)
         if surface is None:
-            return 0.0
+            return [0.0] * len(thresholds)
         samples, _ = surface_samples(surface, SAMPLES, np.random.default_rng(self._seed))
         forward = self._truth.distance(samples)
-        return f_score(forward, MeshSDF(surface.vertices, surface.faces).distance(self._points), reach)
+        backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
+        return [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
 
     def _surface(self, residual: Residual | None) -> trimesh.Trimesh | None:
         values = self._values
@@ -69,22 +80,22 @@ class SurfaceJudge:
         return mesh if mesh.area > 0 else None
 
 
-def _clipped_lattice(prior: SDF) -> Array:
+def _clipped_lattice(prior: SDF, like: Tensor) -> Array:
     """The prior at the vertices of the fine lattice, clipped to `TRUNCATION`."""
     with torch.no_grad():
-        coarse = _evaluate(prior, lattice_vertices(_COARSE + 1)).view((_COARSE + 1,) * 3)
+        coarse = _evaluate(prior, lattice_vertices(_COARSE + 1), like).view((_COARSE + 1,) * 3)
         fine = _upsample(coarse, CELLS).flatten()
         # Between vertices of the coarse lattice a distance changes by less than its spacing.
         near = torch.nonzero(fine.abs() < TRUNCATION + 2.0 / _COARSE).squeeze(1)
-        fine[near] = _evaluate(prior, lattice_vertices(CELLS + 1)[near])
+        fine[near] = _evaluate(prior, lattice_vertices(CELLS + 1)[near], like)
     return fine.clamp(-TRUNCATION, TRUNCATION).view((CELLS + 1,) * 3).numpy()
 
 
-def _evaluate(prior: SDF, points: torch.Tensor) -> torch.Tensor:
-    return torch.cat([prior(part).float().cpu() for part in points.split(_CHUNK)])
+def _evaluate(prior: SDF, points: Tensor, like: Tensor) -> Tensor:
+    return torch.cat([prior(part.to(like)).float().cpu() for part in points.split(_CHUNK)])
 
 
-def _upsample(values: torch.Tensor, cells: int) -> torch.Tensor:
+def _upsample(values: Tensor, cells: int) -> Tensor:
     """Trilinear values (cells + 1)^3 of a coarser lattice."""
     size = (cells + 1,) * 3
     return functional.interpolate(values[None, None], size, mode="trilinear", align_corners=True)[0, 0]

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..codec.row_streams import ColumnModel, pack_rows, unpack_rows
 from ..codec.sequential_rounding import round_sequentially
+from ..core.arrays import Indices
 
+SHIFTS = 6
+"""A code may be rounded to 2^0 ... 2^(SHIFTS - 1) times the steps of its format, and takes fewer bytes."""
 _GREATEST = 32_767
-_BISECTIONS = 24
+_BISECTIONS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +24,8 @@ class CodeFormat:
     """Steps of the numbers of a code, and models of the integers that remain.
 
     A step that is inverse to the slope of the field in its number makes all numbers cost the field alike when they are
-    rounded (reverse water-filling; Hessian-weighted quantisation with a diagonal Hessian).
+    rounded (reverse water-filling; Hessian-weighted quantisation with a diagonal Hessian). The stream of a code begins
+    with the power of two that divides all of its integers, which coarser rounding leaves.
 
     Attributes:
         steps: (D,) float32.
@@ -60,27 +65,65 @@ class CodeFormat:
             low, high = (middle, high) if sum(lengths) > size * len(lengths) else (low, middle)
         return CodeFormat.of(codes, relative * 2.0**high)
 
-    def rounded(self, codes: Tensor, hessians: Tensor | None = None) -> Tensor:
+    def rounded(self, codes: Tensor, hessians: Tensor | None = None, shift: int = 0) -> Tensor:
         """Codes as they are after storing.
 
         Args:
             codes: (..., D).
             hessians: of what the rounding is to change little, (S, D, D) or (1, D, D), for codes (S, D): numbers are
                 rounded in sequence. None rounds each to the nearest.
+            shift: round to 2^shift times the steps, 0 to `SHIFTS` - 1.
+
+        Raises:
+            ValueError: a shift out of range.
         """
+        if not 0 <= shift < SHIFTS:
+            raise ValueError(f"the shift of a code must lie from 0 to {SHIFTS - 1}, got {shift}")
+        steps = self.steps * 2.0**shift
         if hessians is None:
-            return (_integers(codes, self.steps).float() * self.steps).to(codes)
-        whole = round_sequentially(codes.detach().cpu(), self.steps, hessians.cpu())
-        return (whole.clamp(-_GREATEST, _GREATEST).float() * self.steps).to(codes)
+            return (_integers(codes, steps).float() * steps).to(codes)
+        whole = round_sequentially(codes.detach().cpu(), steps, hessians.cpu())
+        limit = _GREATEST >> shift
+        return (whole.clamp(-limit, limit).float() * steps).to(codes)
 
     def pack(self, codes: Tensor) -> list[bytes]:
-        """Byte streams of codes (S, D)."""
-        return pack_rows(_integers(codes, self.steps).numpy(), list(self.models))
+        """Byte streams of codes (S, D), rounded to the nearest steps where they are not yet."""
+        rows = _integers(codes, self.steps).numpy()
+        shifts = _common_shifts(rows)
+        streams = [b""] * len(rows)
+        for shift in np.unique(shifts):
+            at = np.flatnonzero(shifts == shift)
+            packed = pack_rows(rows[at] >> shift, self._shifted(int(shift)))
+            for row, stream in zip(at, packed, strict=True):
+                streams[row] = bytes([shift]) + stream
+        return streams
 
     def unpack(self, streams: Sequence[bytes]) -> Tensor:
-        """Codes (S, D) of streams; ValueError where one is damaged."""
-        return torch.from_numpy(unpack_rows(list(streams), list(self.models))).float() * self.steps
+        """Codes (S, D) of streams.
+
+        Raises:
+            ValueError: a stream is damaged.
+        """
+        shifts = np.array([stream[0] if stream else SHIFTS for stream in streams], dtype=np.int64)
+        if (shifts >= SHIFTS).any():
+            raise ValueError(f"the stream of row {int(np.argmax(shifts >= SHIFTS))} is damaged: it begins otherwise")
+        rows = np.zeros((len(streams), len(self.models)), dtype=np.int64)
+        for shift in np.unique(shifts):
+            at = np.flatnonzero(shifts == shift)
+            rows[at] = unpack_rows([streams[row][1:] for row in at], self._shifted(int(shift))) << shift
+        return torch.from_numpy(rows).float() * self.steps
+
+    def _shifted(self, shift: int) -> list[ColumnModel]:
+        """Models of the integers over 2^shift."""
+        return [ColumnModel(max(0, model.eighths - 8 * shift), (model.limit >> shift) + 1) for model in self.models]
 
 
 def _integers(codes: Tensor, steps: Tensor) -> Tensor:
     return (codes.detach().float().cpu() / steps).round().clamp(-_GREATEST, _GREATEST).long()
+
+
+def _common_shifts(rows: Indices) -> Indices:
+    """The largest shift (S,), below `SHIFTS`, of which all integers of a row (S, D) are multiples."""
+    shared = np.bitwise_or.reduce(np.abs(rows), axis=1)
+    lowest = np.where(shared == 0, 1 << SHIFTS, shared & -shared)
+    return np.minimum(np.log2(lowest).astype(np.int64), SHIFTS - 1)

@@ -84,10 +84,10 @@ def test_a_number_of_bytes_is_kept_and_more_come_closer(space_path: Path) -> Non
     space, mesh = load(space_path), primitive("box", 1.4)
     config = replace(FAST, steps=20, samples=40_000)
     scores = []
-    for limit in (space.code_size + 4, 60, 200):
+    for limit in (16, 60, 200):
         shape = encode(space, mesh, config=config, target=Target(max_bytes=limit))
         size = 0 if shape.correction is None else shape.correction.nbytes
-        assert size + space.code_size + 4 <= limit
+        assert size + shape.metadata["code_bytes"] <= limit
         scores.append(shape.metadata["f_score"])
     assert scores == sorted(scores)
     assert scores[2] > scores[0] + 0.1

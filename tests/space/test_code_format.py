@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latentsdf.space.code_format import CodeFormat
+from latentsdf.space.code_format import SHIFTS, CodeFormat
 
 
 def codes(count: int = 300, size: int = 64) -> torch.Tensor:
@@ -42,3 +42,20 @@ def test_a_number_without_influence_costs_next_to_nothing() -> None:
 def test_a_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="size of a code must be positive, got 0"):
         CodeFormat.of_size(codes(), torch.ones(64), 0)
+
+
+def test_coarser_roundings_take_fewer_bytes_and_return_exactly() -> None:
+    form = CodeFormat.of_size(codes(), torch.ones(64), 80)
+    lengths = []
+    for shift in range(SHIFTS):
+        rounded = form.rounded(codes(), torch.eye(64)[None], shift)
+        streams = form.pack(rounded)
+        assert all(stream[0] >= shift for stream in streams)
+        assert torch.equal(form.unpack(streams), rounded)
+        lengths.append(sum(len(stream) for stream in streams) / len(streams))
+    assert all(4 < before - after < 9 for before, after in zip(lengths[:3], lengths[1:4], strict=True)), lengths
+    assert lengths == sorted(lengths, reverse=True)
+    with pytest.raises(ValueError, match="shift of a code must lie from 0 to 5, got 6"):
+        form.rounded(codes(), shift=6)
+    with pytest.raises(ValueError, match="row 1 is damaged: it begins otherwise"):
+        form.unpack([form.pack(codes()[:1])[0], b"\x09abc"])

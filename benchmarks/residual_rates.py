@@ -1,0 +1,97 @@
+"""Fidelity of codes with residuals against bytes a shape, for `rate_distortion.py --residuals`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from judging import encode_in_chunks, read_json, write_json
+
+from latentsdf.codec.rate_distortion import RateDescent
+from latentsdf.codec.residual import Residual
+from latentsdf.decoder.linearize import code_hessians
+from latentsdf.inference.code_fitting import TRUNCATION, EncodeConfig
+from latentsdf.inference.code_rounding import ROUNDING_SAMPLES, CodeRounding
+from latentsdf.inference.encoding import sample_for_codes
+from latentsdf.inference.rate_search import rate_point
+from latentsdf.inference.residual_fitting import SampledMesh, prepare_residuals
+from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
+
+FRAME_BYTES = 22
+"""Of a frame: a rotation vector of three int16, scale and centre in float32."""
+WEIGHTS = tuple(1e-2 / 2.0**k for k in range(11))
+"""Lambdas of the streams of a shape, one after another."""
+BUDGETS = (128, 192, 256, 384, 512, 768, 1024, 2048)
+TOLERANCES = (0.9, 0.95)
+
+
+def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], shifts: list[int], steps: int) -> None:
+    """Judge streams of every shape, one at each lambda, over each rounding of its code (`CodeRounding`).
+
+    Raises:
+        ValueError: the space keeps its codes in another form than streams.
+    """
+    if space.code_format is None:
+        raise ValueError("residuals are measured on spaces whose codes are streams; train it anew")
+    results = read_json(path, {"shapes": {}})
+    missing = [(name, file) for name, file in files.items() if name not in results["shapes"]]
+    config = EncodeConfig(steps=steps)
+    for start in range(0, len(missing), 8):
+        part = missing[start : start + 8]
+        for shape in encode_in_chunks(space, part, config).shapes:
+            began, sampled = monotonic(), sample_for_codes(files[shape.name], config)
+            streams = [row for shift in shifts for row in _streams(space, shape, sampled, shift)]
+            results["shapes"][shape.name] = {"streams": streams, "seconds": monotonic() - began}
+            write_json(path, results)
+            print(shape.name, [(row["shift"], row["bytes"], round(row["f_0.01"], 3)) for row in streams], flush=True)
+
+
+def _streams(space: LatentSpace, shape: Shape, sampled: SampledMesh, shift: int) -> list[dict[str, Any]]:
+    """Bytes and F-scores of the rounded code alone, and with the residual at each lambda."""
+    assert space.code_format is not None
+    points = prepare_residuals(shape, sampled)[0].points[:ROUNDING_SAMPLES]
+    at = torch.from_numpy(points).float()[None]
+    hessian = code_hessians(space.decoder.linearizer(), shape.code[None], at, TRUNCATION)[0]
+    code, size = CodeRounding(shape.code, space.code_format, hessian).at(shift)
+    samples, judge = prepare_residuals(replace(shape, code=code, correction=None), sampled)
+    descent = RateDescent(samples, 4)
+    residuals: list[Residual | None] = [None]
+    residuals += [Residual.of(descent.solve(*rate_point(weight, len(samples.points)))) for weight in WEIGHTS]
+    rows = []
+    for residual in residuals:
+        nbytes = size + FRAME_BYTES + (0 if residual is None else residual.nbytes)
+        scores = judge.f_scores(residual, [0.01, 0.005])
+        rows.append({"shift": shift, "bytes": nbytes, "f_0.01": scores[0], "f_0.005": scores[1]})
+    return rows
+
+
+def residual_table(results: dict[str, Any], keep: set[str] | None = None) -> str:
+    """Best stream of each shape within each budget, and bytes to each F-score, as Markdown."""
+    shapes = [row["streams"] for name, row in results["shapes"].items() if keep is None or name in keep]
+    lines = ["| bytes | F at 0.01 mean | median | least | F at 0.005 mean |", "|" + "---|" * 5]
+    for budget in BUDGETS:
+        best = [
+            max(
+                (row for row in rows if row["bytes"] <= budget),
+                key=lambda row: row["f_0.01"],
+                default={"f_0.01": 0.0, "f_0.005": 0.0},
+            )
+            for rows in shapes
+        ]
+        score, fine = (np.array([row[key] for row in best]) for key in ("f_0.01", "f_0.005"))
+        lines.append(
+            f"| {budget} | {score.mean():.3f} | {np.median(score):.3f} | {score.min():.3f} | {fine.mean():.3f} |"
+        )
+    for wanted in TOLERANCES:
+        sizes = [min((r["bytes"] for r in rows if r["f_0.01"] >= wanted), default=np.inf) for rows in shapes]
+        reached = [size for size in sizes if np.isfinite(size)]
+        lines.append(
+            f"F at 0.01 of {wanted}: {len(reached)} of {len(shapes)} shapes; bytes median {np.median(sizes):,.0f}, "
+            f"mean of those {np.mean(reached):,.0f}"
+        )
+    return "\n".join(lines)
