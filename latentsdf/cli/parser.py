@@ -147,6 +147,20 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     _terms(parser, "objective of the overfit, by its paper's name (default: one linear solve)")
 
 
+def _pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE.h5")
+    parser.add_argument("out", metavar="OUT.h5")
+    parser.add_argument("--meshes", metavar="MESH_DIR", help="folder that the shapes were made from")
+    target = parser.add_mutually_exclusive_group(required=True)
+    text = "the fewest bytes a shape that bring F at T to .95 (unit frame, default .01)"
+    target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
+    text = "each shape as close as N bytes allow, code and residual"
+    target.add_argument("--bytes", type=_count, metavar="N", help=text)
+    target.add_argument("--code-only", action="store_true", help="codes alone; residuals are dropped")
+    parser.add_argument("--resume", action="store_true", help="go on with the unfinished OUT.h5")
+    parser.add_argument("--force", action="store_true", help="replace OUT.h5 when it exists")
+
+
 def _info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.h5")
 

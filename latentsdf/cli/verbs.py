@@ -8,6 +8,7 @@ from typing import Any
 
 MODULES = {
     "build": ("prepare", "train", "encode"),
+    "pack": ("pack",),
     "query": ("mesh", "interpolate", "search", "view"),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),

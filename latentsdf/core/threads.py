@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from torch import Tensor
 
 Part = Callable[[Tensor], dict[str, Tensor]]
 """Rows (of codes) of one part -> its loss terms, named scalars."""
+
+
+_POOL: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
 
 
 @contextlib.contextmanager
@@ -32,40 +36,57 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor | None]:
     with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             torch.set_num_threads(1)
+            token = _POOL.set(pool)
             yield pool
         finally:
+            _POOL.reset(token)
             torch.set_num_threads(before)
 
 
+def for_ranges(function: Callable[[int, int], None], count: int) -> None:
+    """Call a function with the bounds of ranges that make up [0, count), side by side within `workers`.
+
+    Args:
+        function: (first, end) -> None; its calls must not write to the same places.
+        count: of what is divided.
+    """
+    pool = _POOL.get()
+    if pool is None:
+        function(0, count)
+        return
+    parts = pool._max_workers
+    bounds = [count * number // parts for number in range(parts + 1)]
+    list(pool.map(function, bounds[:-1], bounds[1:]))
+
+
 def terms_of_parts(
-    parts: Sequence[Part], rows: Tensor, shared: Sequence[Tensor], pool: ThreadPoolExecutor
+    parts: Sequence[Part], pieces: Sequence[Tensor], shared: Sequence[Tensor], pool: ThreadPoolExecutor
 ) -> dict[str, Tensor]:
     """Loss terms of a batch that is split into parts, with the gradient of their sum already computed.
 
     Args:
-        parts: one callable per piece of rows, in order; they must not share a generator.
-        rows: (S, D), split into one piece per part by `torch.tensor_split`.
+        parts: one callable per piece, in order; they must not share a generator.
+        pieces: rows (S_i, F) of each part, all with a gradient or none.
         shared: leaf tensors that the parts use besides their rows.
         pool: see `workers`.
 
     Returns:
-        The terms, means over the S rows. `sum(terms).backward()` gives rows and shared tensors their gradients.
+        The terms, means over all rows. `sum(terms).backward()` gives pieces and shared tensors their gradients.
 
     Raises:
         Exception: the first error that a part raised.
     """
     wanted = [tensor for tensor in shared if tensor.requires_grad]
-    pieces = torch.tensor_split(rows.detach(), len(parts))
-
-    shares = [len(piece) / len(rows) for piece in pieces]
+    total, moving = sum(map(len, pieces)), any(piece.requires_grad for piece in pieces)
+    shares = [len(piece) / total for piece in pieces]
 
     def run(part: Part, piece: Tensor, share: float) -> tuple[dict[str, Tensor], list[Tensor | None]]:
-        piece = piece.clone().requires_grad_(rows.requires_grad)
+        piece = piece.detach().requires_grad_(moving)
         with torch.enable_grad():
             terms = part(piece)
-            total = share * torch.stack(list(terms.values())).sum()
-        leaves = [piece, *wanted] if rows.requires_grad else wanted
-        gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+            loss = share * torch.stack(list(terms.values())).sum()
+        leaves = [piece, *wanted] if moving else wanted
+        gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
         return {name: term.detach() for name, term in terms.items()}, _own_memory(gradients)
 
     results = list(pool.map(run, parts, pieces, shares))
@@ -76,13 +97,9 @@ def terms_of_parts(
     }
     leaves: list[Tensor] = list(wanted)
     gradients = [_sum([slopes[-len(wanted) + i] for _, slopes in results]) for i in range(len(wanted))]
-    if rows.requires_grad:
-        of_rows = [
-            torch.zeros_like(piece) if slopes[0] is None else slopes[0]
-            for piece, (_, slopes) in zip(pieces, results, strict=True)
-        ]
-        leaves.append(rows)
-        gradients.append(torch.cat(of_rows))
+    if moving:
+        leaves += pieces
+        gradients += [slopes[0] for _, slopes in results]
     values[names[0]] = _KnownGradient.apply(values[names[0]], gradients, *leaves)  # type: ignore[assignment]
     return values
 

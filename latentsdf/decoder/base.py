@@ -68,6 +68,17 @@ class Decoder(nn.Module, ABC):
     def prepare(self, codes: Tensor) -> Any:
         """Do all work that depends on the codes (S, D) alone; the result is the state for `query`."""
 
+    def flat_state(self, codes: Tensor) -> Tensor:
+        """Numbers (S, F) from which `state_of` makes the state of codes (S, D); the codes, unless a decoder says other.
+
+        Training computes them once for a whole batch, and the state and its queries for parts of it side by side.
+        """
+        return codes
+
+    def state_of(self, flat: Tensor) -> Any:
+        """The state for `query` of numbers (S, F) of `flat_state`."""
+        return self.prepare(flat)
+
     @abstractmethod
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N) of points (S, N, 3) in the unit frame."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import activation
+from .code_product import code_product
 from .linearize import vertex_major
 from .lookup import read_contracted, read_volumes
 from .modulated import ModulatedMLP, positional_encoding
@@ -132,12 +133,25 @@ class VolumeBranch(CoarseBranch):
         self.network = ModulatedMLP(3 + sum(config.channels), code_size, config.width, config.depth, config.activation)
 
     def prepare(self, codes: Tensor) -> Any:
+        return self.state_of(self.flat_state(codes))
+
+    def flat_state(self, codes: Tensor) -> Tensor:
+        """Numbers (S, F) of the state of codes (S, D): volumes, displacements and shifts beside each other."""
+        parts = [mean + code_product(codes, basis) for mean, basis in zip(self.mean, self.basis, strict=True)]
+        parts += [code_product(codes, self.warp)] if self.side else []
+        return torch.cat([*parts, self.network.shifts(codes).flatten(1)], dim=1)
+
+    def state_of(self, flat: Tensor) -> Any:
+        """The state whose numbers are flat (S, F)."""
+        sizes = [r**3 * c for r, c in zip(self.resolutions, self.channels, strict=True)]
+        sizes += [3 * self.side**3] if self.side else []
+        *parts, shifts = flat.split([*sizes, flat.shape[1] - sum(sizes)], dim=1)
+        warp = parts.pop().reshape(len(flat), *[self.side] * 3, 3) if self.side else None
         volumes = [
-            (mean + codes @ basis).view(len(codes), r, r, r, c)
-            for mean, basis, r, c in zip(self.mean, self.basis, self.resolutions, self.channels, strict=True)
+            part.reshape(len(flat), r, r, r, c)
+            for part, r, c in zip(parts, self.resolutions, self.channels, strict=True)
         ]
-        warp = (codes @ self.warp).view(len(codes), *[self.side] * 3, 3) if self.side else None
-        return volumes, warp, self.network.shifts(codes)
+        return volumes, warp, shifts.reshape(len(flat), self.network.depth, 1, self.network.width)
 
     def query(self, state: Any, points: Tensor) -> Tensor:
         volumes, warp, shifts = state

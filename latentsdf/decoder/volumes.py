@@ -53,6 +53,14 @@ class Volumes(Decoder):
         """Volumes, warp and shifts of the head for codes (S, D)."""
         return self.field.prepare(codes)
 
+    def flat_state(self, codes: Tensor) -> Tensor:
+        """Numbers (S, F) of the state of codes (S, D)."""
+        return self.field.flat_state(codes)
+
+    def state_of(self, flat: Tensor) -> Any:
+        """The state whose numbers are flat (S, F)."""
+        return self.field.state_of(flat)
+
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N)."""
         return self.field.query(state, points)

@@ -63,29 +63,41 @@ class StageObjective:
         codes = table(rows.to(device))
         count = min(self._count, len(rows))
         rehearsed = self._sampler.rehearsed_rows(self._index, step) if self._rehearsal is not None else torch.arange(0)
-        pieces = zip(torch.tensor_split(rows, count), torch.tensor_split(rehearsed, count), strict=True)
+        pieces = list(zip(torch.tensor_split(rows, count), torch.tensor_split(rehearsed, count), strict=True))
         parts = [
             partial(self._part, *piece, mixed_seed(seed, self._index, step, number))
             for number, piece in enumerate(pieces)
         ]
+        generator = torch.Generator().manual_seed(mixed_seed(seed, self._index, step, len(parts)))
+        flat = self._state.decoder.flat_state(
+            self._sampler.truncate_codes(self._with_rehearsed(codes, rehearsed, count), generator)
+        )
         if self._pool is not None and len(parts) > 1:
-            terms = terms_of_parts(parts, codes, self._weights, self._pool)
+            sizes = [len(own) + len(others) for own, others in pieces]
+            terms = terms_of_parts(parts, flat.split(sizes), self._weights, self._pool)
         else:
             with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
                 torch.manual_seed(mixed_seed(seed, self._index, step))
-                terms = parts[0](codes)
+                terms = parts[0](flat)
         if "codes" in self._stage.rates:
             terms["prior"] = CODE_PRIOR * codes.square().mean()
         return terms
 
-    def _part(self, rows: Tensor, rehearsed: Tensor, seed: int, codes: Tensor) -> dict[str, Tensor]:
-        """Terms of a part of the batch: rows (S,) of the collection with their codes (S, D), and rehearsed ones."""
+    def _with_rehearsed(self, codes: Tensor, rehearsed: Tensor, count: int) -> Tensor:
+        """Codes (S, D) of the batch and those of rehearsed shapes (K,), a part of each after the other."""
+        if not len(rehearsed):
+            return codes
+        assert self._rehearsal is not None
+        others = self._rehearsal.codes[rehearsed.to(codes.device)]
+        pairs = zip(torch.tensor_split(codes, count), torch.tensor_split(others, count), strict=True)
+        return torch.cat([part for pair in pairs for part in pair])
+
+    def _part(self, rows: Tensor, rehearsed: Tensor, seed: int, flat: Tensor) -> dict[str, Tensor]:
+        """Terms of a part of the batch: rows (S,) of the collection, rehearsed ones (K,), states (S + K, F)."""
         generator = torch.Generator().manual_seed(seed)
-        state, device = self._state, codes.device
+        state, device = self._state, flat.device
         rehearsal = self._rehearsal if len(rehearsed) else None
-        if rehearsal is not None:
-            codes = torch.cat([codes, rehearsal.codes[rehearsed.to(device)]])
-        prepared = state.decoder.prepare(self._sampler.truncate_codes(codes, generator))
+        prepared = state.decoder.state_of(flat)
         terms = {}
         for branch, counts in self._counts.items():
             points, distances = state.dataset.sample(rows, counts, generator)

@@ -24,7 +24,7 @@ def test_parts_have_the_terms_and_gradients_of_the_whole(count: int) -> None:
     parts: list[Part] = [lambda piece: whole(piece, weight)] * count
     with workers(2) as pool:
         assert pool is not None
-        terms = terms_of_parts(parts, table(rows), [weight, resting], pool)
+        terms = terms_of_parts(parts, torch.tensor_split(table(rows), count), [weight, resting], pool)
         sum(terms.values(), torch.zeros(())).backward()
     expected = whole(table(rows), weight)
     for name, term in expected.items():
@@ -40,7 +40,9 @@ def test_rows_that_rest_and_tensors_that_are_not_used() -> None:
     weight, unused = torch.randn(4, 5, requires_grad=True), torch.randn(2, requires_grad=True)
     with workers(2) as pool:
         assert pool is not None
-        terms = terms_of_parts([lambda rows: whole(rows, weight)] * 2, torch.randn(4, 4), [weight, unused], pool)
+        terms = terms_of_parts(
+            [lambda rows: whole(rows, weight)] * 2, torch.randn(4, 4).split(2), [weight, unused], pool
+        )
         sum(terms.values(), torch.zeros(())).backward()
     assert weight.grad is not None
     assert unused.grad is None
@@ -53,7 +55,7 @@ def test_an_error_in_a_part_reaches_the_caller() -> None:
     with workers(2) as pool:
         assert pool is not None
         with pytest.raises(ValueError, match="no such branch"):
-            terms_of_parts([broken, broken], torch.randn(4, 2), [], pool)
+            terms_of_parts([broken, broken], torch.randn(4, 2).split(2), [], pool)
 
 
 def test_torch_has_its_threads_back_afterwards() -> None:
@@ -74,6 +76,6 @@ def test_gradients_that_share_their_memory_are_summed_apart() -> None:
     rows = torch.ones(3, 2)
     with workers(2) as pool:
         assert pool is not None
-        sum(terms_of_parts([part, part], rows, [left, right], pool).values(), torch.zeros(())).backward()
+        sum(terms_of_parts([part, part], rows.split([2, 1]), [left, right], pool).values(), torch.zeros(())).backward()
     for tensor in (left, right):
         torch.testing.assert_close(tensor.grad, torch.ones(3, 2))

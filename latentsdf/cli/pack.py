@@ -1,0 +1,115 @@
+"""The verb that stores a space anew in other bytes (pack)."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, median
+from typing import TYPE_CHECKING
+
+from ..mesh.endings import check_mesh_folder
+from ..mesh.folder import find_meshes
+from ..space.file_info import check_finished, space_info
+from .arguments import Result, named_space
+from .progress import Bar, say
+
+if TYPE_CHECKING:
+    from ..space.shape import Shape
+    from ..space.space import LatentSpace
+
+TOGETHER = 8
+"""Shapes between two writes of the file; what a killed run loses at most."""
+_REACHED = ("f_score", "tolerance", "code_bytes")
+
+
+def pack(options: Namespace) -> Result:
+    """Run `latentsdf pack`; raises ValueError and the other errors of `verbs.run`."""
+    out = Path(options.out)
+    info = named_space(options.space)
+    check_finished(options.space, info)
+    _check(options, out)
+    files = {} if options.code_only else dict(find_meshes(Path(options.meshes))[0])
+    from ..inference.packing import pack_shape
+    from ..inference.rate_search import Target
+    from ..space.store import append, load, save
+
+    if not options.resume:
+        save(_codes_alone(load(options.space)), out, precision="int8")
+    space = load(out)
+    target = None if options.code_only else Target(tolerance=options.tolerance, max_bytes=options.bytes)
+    rows: list[Result] = [_row(shape) for shape in space.values() if "f_score" in shape.metadata]
+    waiting = [] if target is None else [name for name in space if "f_score" not in space[name].metadata]
+    failed, finished = [], []
+    with Bar("pack", options.quiet, len(waiting)) as bar:
+        for done, name in enumerate(waiting, 1):
+            try:
+                if name not in files:
+                    raise FileNotFoundError(f"no mesh of this name below {options.meshes}")
+                assert target is not None
+                finished.append(pack_shape(space, space[name], files[name], target, options.seed))
+                rows.append(_row(finished[-1]))
+                bar.line(
+                    f"packed   {name}  {rows[-1]['bytes']:,} bytes  F@{target.distance:g} {rows[-1]['f_score']:.3f}"
+                )
+            except (ValueError, OSError) as error:
+                failed.append({"name": name, "reason": " ".join(str(error).split())})
+                bar.line(f"as it is {name}: {failed[-1]['reason']}")
+            if finished and (done % TOGETHER == 0 or done == len(waiting)):
+                append(out, finished, replace=True)
+                finished = []
+            bar.update(done, name)
+        if finished:
+            append(out, finished, replace=True)
+    return _summary(out, rows, failed)
+
+
+def _check(options: Namespace, out: Path) -> None:
+    """Refuse options that exclude each other, and files that are there or missing."""
+    if options.code_only == (options.meshes is not None):
+        raise ValueError("--tolerance and --bytes need --meshes, the folder that the shapes were made from")
+    if options.resume and options.code_only:
+        raise ValueError("--code-only is done at once; leave --resume out")
+    if options.meshes is not None:
+        check_mesh_folder(Path(options.meshes))
+    if out.exists() and out.resolve() == Path(options.space).resolve():
+        raise ValueError(f"{out} is the space itself; give another file")
+    if options.resume:
+        if space_info(out).names != space_info(options.space).names:
+            raise ValueError(f"{out} holds other shapes than {options.space}; pack into another file")
+    elif out.exists() and not options.force:
+        raise ValueError(f"{out} exists; use --resume to go on with it, --force to replace it, or another name")
+
+
+def _codes_alone(space: LatentSpace) -> LatentSpace:
+    for shape in list(space.values()):
+        kept = {key: value for key, value in shape.metadata.items() if key not in _REACHED}
+        space.add(replace(shape.without_correction(), metadata=kept), replace=True)
+    return space
+
+
+def _row(shape: Shape) -> Result:
+    residual = 0 if shape.correction is None else shape.correction.nbytes
+    return {
+        "name": shape.name,
+        "bytes": shape.metadata["code_bytes"] + residual,
+        "residual_bytes": residual,
+        **{key: shape.metadata[key] for key in _REACHED},
+    }
+
+
+def _summary(out: Path, rows: list[Result], failed: list[dict[str, str]]) -> Result:
+    size, shapes = out.stat().st_size, len(space_info(out).names)
+    result: Result = {"space": str(out), "file_bytes": size, "packed": rows, "as_they_are": failed}
+    result["file_bytes_per_shape"] = size / max(1, shapes)
+    if rows:
+        numbers, scores = [row["bytes"] for row in rows], [row["f_score"] for row in rows]
+        result |= {"bytes_mean": mean(numbers), "bytes_median": median(numbers), "f_score_least": min(scores)}
+        say(
+            f"{len(rows)} shapes of {result['bytes_mean']:,.0f} bytes in the mean, median {result['bytes_median']:,.0f}"
+        )
+        say(f"F at {rows[0]['tolerance']:g}: median {median(scores):.3f}, least {min(scores):.3f}")
+    say(f"{out}: {size:,} bytes, {result['file_bytes_per_shape']:,.0f} a shape with the decoder")
+    for item in failed:
+        say(f"as it is {item['name']}: {item['reason']}")
+    return result

@@ -1,0 +1,53 @@
+"""Products of codes and large tensors that are linear in the code, their columns shared among threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.threads import for_ranges
+
+
+def code_product(codes: Tensor, basis: Tensor) -> Tensor:
+    """Product (S, F) of codes (S, D) and a basis (D, F), differentiable once; columns of F are shared among threads.
+
+    The basis is what a decoder reads most memory for: it is read once forward and once backward, and its gradient goes
+    to the same memory in every step.
+    """
+    if codes.device.type != "cpu" or not basis.requires_grad or not torch.is_grad_enabled():
+        return codes @ basis
+    return _CodeProduct.apply(codes, basis)  # type: ignore[no-any-return]
+
+
+class _CodeProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, basis: Tensor) -> Tensor:
+        ctx.save_for_backward(codes, basis)
+        out = codes.new_empty(len(codes), basis.shape[1])
+        codes, basis = codes.detach(), basis.detach()
+
+        def columns(first: int, end: int) -> None:
+            out[:, first:end] = codes @ basis[:, first:end]
+
+        for_ranges(columns, basis.shape[1])
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        (gradient,) = gradients
+        codes, basis = (tensor.detach() for tensor in ctx.saved_tensors)
+        of_basis = torch.empty_like(basis) if ctx.needs_input_grad[1] else None
+        of_codes: list[Tensor] = []
+
+        def columns(first: int, end: int) -> None:
+            part = gradient[:, first:end]
+            if of_basis is not None:
+                torch.mm(codes.T, part, out=of_basis[:, first:end])
+            if ctx.needs_input_grad[0]:
+                of_codes.append(part @ basis[:, first:end].T)
+
+        for_ranges(columns, basis.shape[1])
+        return (torch.stack(of_codes).sum(0) if of_codes else None), of_basis
