@@ -35,7 +35,8 @@ def pack(options: Namespace) -> Result:
     from ..space.store import append, load, save
 
     if not options.resume:
-        save(_codes_alone(load(options.space)), out, precision="int8")
+        first = _codes_alone(load(options.space))
+        save(first, out, precision="int8", codes=first.code_format or "int8")
     space = load(out)
     target = None if options.code_only else Target(tolerance=options.tolerance, max_bytes=options.bytes)
     rows: list[Result] = [_row(shape) for shape in space.values() if "f_score" in shape.metadata]

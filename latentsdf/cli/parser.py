@@ -139,7 +139,7 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     text = "store beside each code a residual, of the fewest bytes that bring F at T to .95 (unit frame, default .01)"
     target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
-    text = "store a residual that brings a shape as close as N bytes allow, those of its code, packed, included"
+    text = "store a residual that brings a shape as close as N bytes allow, those of its code included"
     target.add_argument("--bytes", type=_count, metavar="N", help=text)
     target.add_argument("--code-only", action="store_true", help="store the code alone (the default)")
     overfit = "correct each shape to its mesh beside its code, and store the correction with it"
@@ -248,6 +248,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "prepare": ("meshes -> query samples; the folder name is the class when meshes lie in sub-folders", _prepare),
     "train": ("query samples -> a latent space", _train),
     "encode": ("add unseen shapes to a space, no retraining", _encode),
+    "pack": ("store a space anew: each shape in the bytes that a tolerance, or none, asks for", _pack),
     "info": ("facts of a dataset or space file", _info),
     "mesh": ("codes -> meshes, in the units of their sources", _mesh),
     "interpolate": ("morph one shape into another", _interpolate),
