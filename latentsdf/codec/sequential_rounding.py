@@ -28,7 +28,10 @@ def round_sequentially(vectors: Tensor, steps: Tensor, hessians: Tensor) -> Tens
     forms, left = forms[:, order][:, :, order], (vectors.double() / steps)[:, order]
     scale = forms.diagonal(dim1=1, dim2=2).mean(1).clamp_min(torch.finfo(torch.float64).tiny)
     forms = forms + _DAMPING * scale[:, None, None] * torch.eye(len(steps), dtype=torch.float64, device=forms.device)
-    factor = torch.linalg.cholesky(torch.linalg.inv(forms), upper=True)
+    # U of H^-1 = U^T U, from the Cholesky factor of H with its axes reversed.
+    reverse = torch.linalg.cholesky(forms.flip(1, 2))
+    identity = torch.eye(len(steps), dtype=torch.float64, device=forms.device).expand_as(reverse)
+    factor = torch.linalg.solve_triangular(reverse, identity, upper=False).flip(1, 2)
     whole = torch.empty_like(left)
     for number in range(len(steps)):
         whole[:, number] = left[:, number].round()
