@@ -255,6 +255,7 @@ def _covariance(objective: CodeObjective, guess: Guess, groups: list[Residuals],
     hessian = objective.normal_equations(guess, groups, TRUNCATION).hessian[0]
     count = min(EFFECTIVE_RESIDUALS, float(sum(group.points.shape[1] for group in groups)))
     damping = 1e-9 * torch.eye(len(hessian), dtype=hessian.dtype, device=hessian.device)
-    covariance = torch.linalg.inv((hessian + damping).double()) * (max(error, 1e-4) / count)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky((hessian + damping).double()))
+    covariance = inverse * (max(error, 1e-4) / count)
     size = guess.codes.shape[1]
     return covariance[:size, :size].to(hessian.dtype)
