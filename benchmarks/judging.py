@@ -97,7 +97,9 @@ def code_bytes(numbers: int, bits: int) -> int:
 
 def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
     """Costs of a space: bytes as stored, numbers, training time and speed."""
-    decoder, code = space_info(stored).sizes.decoder, code_bytes(numbers, bits)
+    sizes = space_info(stored).sizes
+    whole = numbers == space.code_size and space.code_format is not None
+    decoder, code = sizes.decoder, sizes.code if whole else code_bytes(numbers, bits)
     log = space.history.get("log") or [{}]
     return {
         "parameters": space.decoder.parameter_count(),
