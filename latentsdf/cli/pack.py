@@ -24,7 +24,7 @@ _REACHED = ("f_score", "tolerance", "code_bytes")
 
 
 def pack(options: Namespace) -> Result:
-    """Run `latentsdf pack`; raises ValueError and the other errors of `verbs.run`."""
+    """Run `latentsdf pack`; raises ValueError, FileNotFoundError and the other errors of `verbs.run`."""
     out = Path(options.out)
     info = named_space(options.space)
     check_finished(options.space, info)

@@ -66,7 +66,7 @@ def terms_of_parts(
 
     Args:
         parts: one callable per piece, in order; they must not share a generator.
-        pieces: rows (S_i, F) of each part, all with a gradient or none.
+        pieces: rows (S, F) of each part, all with a gradient or none; S may differ.
         shared: leaf tensors that the parts use besides their rows.
         pool: see `workers`.
 

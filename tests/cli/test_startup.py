@@ -92,6 +92,8 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (no_file, ("train", dataset_path, tmp_path / "s.h5", "--start", none)),
         (no_file, ("encode", none, scan)),
         (f"no mesh could be encoded: none: no mesh file {none}", ("encode", space_path, none)),
+        (no_file, ("pack", none, out, "--code-only")),
+        (f"no such folder: {none}", ("pack", space_path, out, "--bytes", 60, "--meshes", none)),
         (no_file, ("mesh", none, "ball/0", "-o", out)),
         (no_file, ("interpolate", none, "ball/0", "ball/1", "-o", out)),
         (no_file, ("search", none, "ball/0")),

@@ -152,7 +152,7 @@ def test_a_finished_space_is_stored_compactly_and_returned_as_stored(dataset: Da
     assert space_info(tmp_path / "s.h5").sizes.code == 4 * 8
     finished = train(dataset, path=tmp_path / "s.h5", resume=True, steps=20)
     assert finished.history["stop"] == Stop.FINISHED.value != halfway.history["stop"]
-    assert space_info(tmp_path / "s.h5").sizes.code < 8 + 4
+    assert space_info(tmp_path / "s.h5").sizes.code < 16
     assert torch.equal(load(tmp_path / "s.h5").codes(), finished.codes())
     whole = train(dataset, config, steps=30)
     points = torch.rand(len(whole), 200, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1

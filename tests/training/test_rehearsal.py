@@ -58,7 +58,7 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
         learned = train(dataset.subset(rows[:1]), config, steps=150)
         with torch.no_grad():
             errors[part] = float((learned.decoder(space.codes(), points, "fused") - distances).abs().mean())
-    assert errors[0.75] < 0.6 * errors[0.0]
+    assert errors[0.75] < 0.75 * errors[0.0]
 
 
 @pytest.mark.slow
