@@ -74,7 +74,7 @@ def pack_rows(rows: Indices, models: list[ColumnModel]) -> list[bytes]:
     if len(rows) and np.abs(rows).max() > np.iinfo(np.int16).max:
         raise ValueError(f"a number of a row must take two bytes, got {int(np.abs(rows).max())}")
     limits = np.array([model.limit for model in models])
-    fits = (np.abs(rows) <= limits).all(1)
+    fits = np.all(np.abs(rows) <= limits, axis=1).tolist()
     count, columns = rows.shape
     out = np.zeros((count, 2 * columns + 2 * STATE_BYTES + 2), dtype=np.uint8)
     length = np.zeros(count, dtype=np.int64)

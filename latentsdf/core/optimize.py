@@ -83,11 +83,12 @@ class Adam:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip is not None:
-            dense = [
-                p.grad for group in self.groups if not group.sparse for p in group.parameters if p.grad is not None
-            ]
-            if dense and (norm := float(torch.nn.utils.get_total_norm(dense))) > self.clip:
-                torch._foreach_mul_(dense, self.clip / (norm + 1e-6))
+            dense = [p for group in self.groups if not group.sparse for p in group.parameters]
+            gradients = [p.grad for p in dense if p.grad is not None]
+            # Scaled only where they must be: that takes as long as a part of the step.
+            if gradients and (norm := float(torch.nn.utils.get_total_norm(gradients))) > self.clip:
+                for gradient in gradients:
+                    gradient.mul_(self.clip / (norm + 1e-6))
         for group in self.groups:
             optimizer = self._optimizers[group.name]
             for settings in optimizer.param_groups:

@@ -12,10 +12,10 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Rows
 from ..core.field import SDF
 
 Vector = Sequence[float]
@@ -90,7 +90,7 @@ def capsule(start: Vector, end: Vector, radius: float) -> SDF:
     return tube([start, end], radius)
 
 
-def tube(points: ArrayLike, radius: float) -> SDF:
+def tube(points: Rows, radius: float) -> SDF:
     """All points within a radius of a polyline. Exact outside; a bound inside where it bends.
 
     Args:
@@ -126,7 +126,7 @@ def frustum(bottom_radius: float, top_radius: float, half_height: float) -> SDF:
     return revolved([corner for index, corner in enumerate(corners) if corner != corners[index - 1]])
 
 
-def extruded(polygon: ArrayLike, half_height: float) -> SDF:
+def extruded(polygon: Rows, half_height: float) -> SDF:
     """A simple polygon of the xy plane, in either orientation, extruded to |z| <= half_height. Exact.
 
     Args:
@@ -139,7 +139,7 @@ def extruded(polygon: ArrayLike, half_height: float) -> SDF:
     return lambda x: _product_distance(_polygon_distance(x[:, :2], corners, everywhere), x[:, 2].abs() - half_height)
 
 
-def revolved(profile: ArrayLike) -> SDF:
+def revolved(profile: Rows) -> SDF:
     """A simple polygon of the (radius, z) half-plane revolved about the z axis. Exact.
 
     Args:
@@ -199,7 +199,7 @@ def _polygon_distance(points: Tensor, corners: NDArray, surface: NDArray) -> Ten
     return torch.where((parameter > 0) & (parameter < 1), to_side, torch.where(inside, -to_corner, to_corner))
 
 
-def _polygon(corners: ArrayLike) -> Array:
+def _polygon(corners: Rows) -> Array:
     array = np.array(corners, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or len(array) < 3 or not np.isfinite(array).all():
         raise ValueError(f"a polygon takes (K, 2) finite corners with K >= 3, got shape {array.shape}")

@@ -94,7 +94,7 @@ class CodeFormat:
         for shift in np.unique(shifts):
             at = np.flatnonzero(shifts == shift)
             packed = pack_rows(rows[at] >> shift, self._shifted(int(shift)))
-            for row, stream in zip(at, packed, strict=True):
+            for row, stream in zip(at.tolist(), packed, strict=True):
                 streams[row] = bytes([shift]) + stream
         return streams
 
@@ -110,7 +110,7 @@ class CodeFormat:
         rows = np.zeros((len(streams), len(self.models)), dtype=np.int64)
         for shift in np.unique(shifts):
             at = np.flatnonzero(shifts == shift)
-            rows[at] = unpack_rows([streams[row][1:] for row in at], self._shifted(int(shift))) << shift
+            rows[at] = unpack_rows([streams[row][1:] for row in at.tolist()], self._shifted(int(shift))) << shift
         return torch.from_numpy(rows).float() * self.steps
 
     def _shifted(self, shift: int) -> list[ColumnModel]:

@@ -129,8 +129,8 @@ def test_the_same_image_again_and_in_any_units():
 
 def test_both_sides_of_an_open_mesh_are_drawn_alike():
     corners = np.array([[0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]], dtype=float)
-    sheet = trimesh.Trimesh(corners, [(0, 1, 2), (0, 2, 3)], process=False)
-    turned = trimesh.Trimesh(corners, [(2, 1, 0), (3, 2, 0)], process=False)
+    sheet = trimesh.Trimesh(corners, np.array([(0, 1, 2), (0, 2, 3)]), process=False)
+    turned = trimesh.Trimesh(corners, np.array([(2, 1, 0), (3, 2, 0)]), process=False)
     image = front(sheet)
     assert (image == front(turned)).all()
     assert coverage(image).sum() == pytest.approx((SIZE * UNIT_RADIUS / 2**0.5) ** 2, rel=0.05)
@@ -184,4 +184,4 @@ def test_a_contact_sheet_has_a_cell_for_each_mesh():
 
 def test_a_mesh_without_area_is_refused():
     with pytest.raises(ValueError, match="no area to render"):
-        render(trimesh.Trimesh(np.eye(3), [(0, 1, 1)], process=False))
+        render(trimesh.Trimesh(np.eye(3), np.array([(0, 1, 1)]), process=False))

@@ -159,7 +159,7 @@ def test_a_prior_that_is_far_off_gives_way_to_a_whole_scan() -> None:
     """A small ball far from the prior: the prior's own surface, which no point supports, has to go."""
     seen, centre = directions(2000), np.array([0.0, 0.0, 0.75])
     found = refine(ball(), scanned(centre + 0.15 * seen, seen), config=SMALL)
-    assert found.shape.correction is not None
+    assert isinstance(found.shape.correction, Correction)
     assert found.shape.correction.alone
     assert any("covers its surface" in note for note in found.notes)
     surface = found.shape.mesh(64)

@@ -22,6 +22,7 @@ from latentsdf.reconstruction.refinement import RefineConfig, Refinement, refine
 from latentsdf.reconstruction.trust import Trust
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
+from latentsdf.solver.correction import Correction
 from latentsdf.space.shape import Shape
 from latentsdf.space.store import load
 
@@ -96,7 +97,7 @@ def test_a_prior_that_agrees_completes_the_scan_and_one_that_does_not_is_dropped
     bumps: SDF = lambda points: 0.02 * torch.sin(40.0 * points).sum(1)  # noqa: E731
     dropped = refine(shaped(bumps), halves(), config=SMALL)
     assert dropped.trust == 0.0
-    assert dropped.shape.correction is not None
+    assert isinstance(dropped.shape.correction, Correction)
     assert dropped.shape.correction.alone
     assert any("the points alone" in note for note in dropped.notes)
     alone = solve_scan(halves())
