@@ -166,7 +166,7 @@ One file holds the decoder, every code and every frame. Each further shape adds 
     """ls.save(space, WORK / "space.h5")
 again = ls.load(WORK / "space.h5")
 size = (WORK / "space.h5").stat().st_size
-print(f"{len(again)} shapes, {4 * again.code_size} bytes of code each, file {size:,} bytes")""",
+print(f"{len(again)} shapes, codes of {again.code_size} numbers, file {size:,} bytes")""",
 )
 
 

@@ -29,7 +29,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "6 shapes, 0 skipped" in text
     assert "the schedule was run to its end" in text
     assert "0.0000  chair/000" in text
-    assert "8 shapes, 512 bytes of code each" in text
+    assert "8 shapes, codes of 256 numbers" in text
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 4
 
 

@@ -50,7 +50,7 @@ def save(
     path: str | Path,
     *,
     resume: ResumeState | None = None,
-    precision: Precision = "float32",
+    precision: Precision | None = None,
     codes: CodePrecision | None = None,
 ) -> None:
     """Write a space to one file, replacing an earlier file in one step.
@@ -60,7 +60,7 @@ def save(
         path: of the file.
         resume: state of an unfinished training run, stored beside the space.
         precision: of the decoder's weights in the file: float16 halves it, int8 quarters it (one scale a row; small
-            tensors stay float16).
+            tensors stay float16). None is int8 where codes are streams, as training leaves them, else float32.
         codes: form of the codes: float32; int8, one byte a number and four a shape; or a `CodeFormat`, streams of its
             own size. None is that of the file the space was loaded from where those were streams, else float32.
 
@@ -69,6 +69,7 @@ def save(
     """
     with atomic_write(path) as file:
         file.attrs["format"] = FORMAT
+        precision = precision or ("float32" if space.code_format is None else "int8")
         codes = codes or space.code_format or "float32"
         small = "int8" in (precision, codes)
         file.attrs["version"] = CODE_STREAMS if isinstance(codes, CodeFormat) else 2 if small else 1
