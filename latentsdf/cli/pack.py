@@ -43,25 +43,26 @@ def pack(options: Namespace) -> Result:
     waiting = [] if target is None else [name for name in space if "f_score" not in space[name].metadata]
     failed, finished = [], []
     with Bar("pack", options.quiet, len(waiting)) as bar:
-        for done, name in enumerate(waiting, 1):
-            try:
-                if name not in files:
-                    raise FileNotFoundError(f"no mesh of this name below {options.meshes}")
-                assert target is not None
-                finished.append(pack_shape(space, space[name], files[name], target, options.seed))
-                rows.append(_row(finished[-1]))
-                bar.line(
-                    f"packed   {name}  {rows[-1]['bytes']:,} bytes  F@{target.distance:g} {rows[-1]['f_score']:.3f}"
-                )
-            except (ValueError, OSError) as error:
-                failed.append({"name": name, "reason": " ".join(str(error).split())})
-                bar.line(f"as it is {name}: {failed[-1]['reason']}")
-            if finished and (done % TOGETHER == 0 or done == len(waiting)):
+        try:
+            for done, name in enumerate(waiting, 1):
+                try:
+                    if name not in files:
+                        raise FileNotFoundError(f"no mesh of this name below {options.meshes}")
+                    assert target is not None
+                    finished.append(pack_shape(space, space[name], files[name], target, options.seed))
+                    rows.append(_row(finished[-1]))
+                    figures = f"{rows[-1]['bytes']:,} bytes  F@{target.distance:g} {rows[-1]['f_score']:.3f}"
+                    bar.line(f"packed   {name}  {figures}")
+                except (ValueError, OSError) as error:
+                    failed.append({"name": name, "reason": " ".join(str(error).split())})
+                    bar.line(f"as it is {name}: {failed[-1]['reason']}")
+                if len(finished) == TOGETHER:
+                    append(out, finished, replace=True)
+                    finished = []
+                bar.update(done, name)
+        finally:
+            if finished:
                 append(out, finished, replace=True)
-                finished = []
-            bar.update(done, name)
-        if finished:
-            append(out, finished, replace=True)
     return _summary(out, rows, failed)
 
 

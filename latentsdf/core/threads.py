@@ -19,7 +19,8 @@ Part = Callable[[Tensor], dict[str, Tensor]]
 """Rows (of codes) of one part -> its loss terms, named scalars."""
 
 
-_POOL: ContextVar[ThreadPoolExecutor | None] = ContextVar("pool", default=None)
+_POOL: ContextVar[tuple[ThreadPoolExecutor, int] | None] = ContextVar("pool", default=None)
+"""Pool of the `workers` that are open in this thread, and their number."""
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor | None]:
     with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             torch.set_num_threads(1)
-            token = _POOL.set(pool)
+            token = _POOL.set((pool, count))
             yield pool
         finally:
             _POOL.reset(token)
@@ -50,11 +51,11 @@ def for_ranges(function: Callable[[int, int], None], count: int) -> None:
         function: (first, end) -> None; its calls must not write to the same places.
         count: of what is divided.
     """
-    pool = _POOL.get()
-    if pool is None:
+    opened = _POOL.get()
+    if opened is None:
         function(0, count)
         return
-    parts = pool._max_workers
+    pool, parts = opened
     bounds = [count * number // parts for number in range(parts + 1)]
     list(pool.map(function, bounds[:-1], bounds[1:]))
 

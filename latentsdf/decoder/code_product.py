@@ -13,8 +13,7 @@ from ..core.threads import for_ranges
 def code_product(codes: Tensor, basis: Tensor) -> Tensor:
     """Product (S, F) of codes (S, D) and a basis (D, F), differentiable once; columns of F are shared among threads.
 
-    The basis is what a decoder reads most memory for: it is read once forward and once backward, and its gradient goes
-    to the same memory in every step.
+    The basis is what a decoder reads most memory for; it is read once forward and once backward.
     """
     if codes.device.type != "cpu" or not basis.requires_grad or not torch.is_grad_enabled():
         return codes @ basis
@@ -40,14 +39,16 @@ class _CodeProduct(torch.autograd.Function):
         (gradient,) = gradients
         codes, basis = (tensor.detach() for tensor in ctx.saved_tensors)
         of_basis = torch.empty_like(basis) if ctx.needs_input_grad[1] else None
-        of_codes: list[Tensor] = []
+        of_codes: dict[int, Tensor] = {}
 
         def columns(first: int, end: int) -> None:
             part = gradient[:, first:end]
             if of_basis is not None:
                 torch.mm(codes.T, part, out=of_basis[:, first:end])
             if ctx.needs_input_grad[0]:
-                of_codes.append(part @ basis[:, first:end].T)
+                of_codes[first] = part @ basis[:, first:end].T
 
         for_ranges(columns, basis.shape[1])
-        return (torch.stack(of_codes).sum(0) if of_codes else None), of_basis
+        # Summed in the order of the columns, whichever thread was first.
+        parts = [of_codes[first] for first in sorted(of_codes)]
+        return (torch.stack(parts).sum(0) if parts else None), of_basis
