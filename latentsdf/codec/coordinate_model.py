@@ -1,7 +1,7 @@
 """Adaptive mixture model of the integer coordinates of mesh vertices, in integers alone.
 
-A coordinate is coded as a walk down a binary tree over its range. The probability of each turn is a ratio of masses of a
-mixture: kernels around predictions, the coordinates of vertices nearby, those of all vertices so far and their mirror
+A coordinate is coded as a walk down a binary tree over its range. The probability of each turn is a ratio of masses of
+a mixture: kernels around predictions, the coordinates of vertices nearby, those of all vertices so far and their mirror
 images, and a uniform part. Weights of the parts adapt by their responsibilities, as in online EM.
 """
 

@@ -1,3 +1,31 @@
-"""Probabilities that the models of `mesh_traversal` start from."""
-COORDINATE_WEIGHTS=[[6553]*10]*5
-START=[64500,32768]+[32768]*92+[60000,64000,30000]+[32768]*16
+"""Probabilities and weights that the models of `mesh_traversal` start from; they belong to the format and never change.
+
+Learned from decimated meshes of every second class of the development collection (in the order of their names).
+"""
+
+from __future__ import annotations
+
+_PROBABILITIES = """
+64220 30519 40960 24145 14483 12375 17533 57344 31814 24989 20182 24368 16384 41943 32308
+30212 32366 60293 47312 35030 29970 37025 58637 57995 53039 46913 46214 61961 60372 57457
+53089 51096 58955 57858 46055 35969 36173 64897 64513 62347 60256 58139 62476 24849 21558
+11964 10303 51080 30583 12603 8192 23255 43116 25486 22444 21065 15604 48346 44515 27483
+19859 26214 60428 47649 29597 28340 30583 55836 52714 51720 40778 40050 59102 55586 51118
+54067 48290 65130 63160 61740 54459 62025 65136 64304 63699 62523 60293 32768 32768 32768
+32768 32768 31147 55883 32768 27307 24428 25629 25734 27765 34352 42675 61262 49152 32768
+32768 32768 32768 32768 32768 32768
+"""
+_WEIGHTS = """
+17148 7012 16491 9447 5208 5903 99 2203 1759 262
+13763 5996 16126 7324 4591 11078 226 4679 1587 161
+10310 13082 4490 7894 6671 11394 2417 7571 1107 594
+7835 14380 8297 3813 161 161 161 4502 1788 24433
+2337 9968 25541 18142 969 969 969 4052 1095 1487
+"""
+
+STARTING_PROBABILITIES: tuple[int, ...] = tuple(int(part) for part in _PROBABILITIES.split())
+"""Probability of a 0 of each binary model, in 1/65,536."""
+COORDINATE_WEIGHTS: tuple[tuple[int, ...], ...] = tuple(
+    tuple(int(part) for part in line.split()) for line in _WEIGHTS.split("\n") if line
+)
+"""Weights of the parts of the mixtures of coordinates: apexes of gates, by the order of their axes, then seeds."""
