@@ -3,9 +3,9 @@
 Layout of a stream: byte 0 is `KIND`; byte 1 the number of the lattice (`cells_of`); bytes 2 and 3 the number of faces,
 little endian; from byte 4 on the decisions of `MeshTraversal` by the range coder, from the probabilities of
 `mesh_statistics`; zero bytes may follow, so that there is a byte for every 256 faces. Position k of an axis of n cells
-lies at 2 k / n - 1. The order of vertices and faces, and which corner of a face comes first, are those of the traversal;
-the winding of each face is kept. Any set of faces can be coded: open or closed, with edges of any number of faces, in
-any number of parts.
+lies at 2 k / n - 1. The order of vertices and faces, and which corner of a face comes first, are those of the
+traversal; the winding of each face is kept. Any set of faces can be coded: open or closed, with edges of any number of
+faces, in any number of parts.
 """
 
 from __future__ import annotations
