@@ -64,7 +64,8 @@ def _space_facts(path: str) -> Result:
         "bytes_per_shape_with_decoder": sizes.code + sizes.decoder / max(1, shapes),
         "corrected_shapes": sizes.corrected,
         "correction_bytes": sizes.corrections,
-        **_residual_facts(facts.residuals),
+        **_length_facts("residual", facts.residuals),
+        **_length_facts("mesh", facts.meshes),
         "nested_code_sizes": [*facts.prefix_sizes, facts.code_size],
         "stop": facts.history.get("stop"),
         "progress": facts.history.get("progress"),
@@ -72,15 +73,15 @@ def _space_facts(path: str) -> Result:
     }
 
 
-def _residual_facts(lengths: Sequence[int]) -> Result:
-    """How the bytes of residuals are distributed over the shapes that have one."""
+def _length_facts(kind: str, lengths: Sequence[int]) -> Result:
+    """How the bytes of residuals, or of stored meshes, are distributed over the shapes that have one."""
     if not lengths:
-        return {"residual_shapes": 0}
+        return {f"{kind}_shapes": 0}
     return {
-        "residual_shapes": len(lengths),
-        "residual_bytes_median": median(lengths),
-        "residual_bytes_mean": mean(lengths),
-        "residual_bytes_largest": max(lengths),
+        f"{kind}_shapes": len(lengths),
+        f"{kind}_bytes_median": median(lengths),
+        f"{kind}_bytes_mean": mean(lengths),
+        f"{kind}_bytes_largest": max(lengths),
     }
 
 

@@ -1,3 +1,6 @@
+from .mesh_stream import LatticeMesh as LatticeMesh
+from .mesh_stream import decode_mesh as decode_mesh
+from .mesh_stream import encode_mesh as encode_mesh
 from .range_coder import RangeDecoder as RangeDecoder
 from .range_coder import RangeEncoder as RangeEncoder
 from .rate_distortion import RateDescent as RateDescent

@@ -33,6 +33,10 @@ class BinaryCoder(Protocol):
         """Code a decision whose two values are equally likely, as `bit`."""
         ...
 
+    def weighed(self, zero: int, value: int) -> int:
+        """Code a decision whose value is 0 with a probability of `zero` / `ONE`, 0 < zero < `ONE`, as `bit`."""
+        ...
+
 
 class RangeEncoder:
     """An encoder of binary decisions.
@@ -63,6 +67,11 @@ class RangeEncoder:
     def even(self, value: int) -> int:
         """Write a decision whose two values are equally likely; returns it."""
         self._narrow(self._range >> 1, value)
+        return value
+
+    def weighed(self, zero: int, value: int) -> int:
+        """Write a decision that is 0 with a probability of `zero` / `ONE`; returns it."""
+        self._narrow((self._range >> 16) * zero, value)
         return value
 
     def finish(self) -> bytes:
@@ -127,6 +136,10 @@ class RangeDecoder:
     def even(self, value: int = 0) -> int:
         """Read a decision whose two values are equally likely."""
         return self._choose(self._range >> 1)
+
+    def weighed(self, zero: int, value: int = 0) -> int:
+        """Read a decision that is 0 with a probability of `zero` / `ONE`."""
+        return self._choose((self._range >> 16) * zero)
 
     def finish(self) -> None:
         """Check that the stream ends here.

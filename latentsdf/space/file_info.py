@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 from ..core.hdf5 import one_line, open_checked
 
 FORMAT = "latentsdf-space"
-VERSION = 4
-"""The newest version read; a file is marked with the lowest one that reads all of it: 4 where a shape has a residual or
-codes are streams, else 3 where one has a correction, else 2 where anything is in 8 bits, else 1."""
+VERSION = 5
+"""The newest version read; a file is marked with the lowest one that reads all of it: 5 where a shape is a stored mesh,
+else 4 where a shape has a residual or codes are streams, else 3 where one has a correction, else 2 where anything is in
+8 bits, else 1."""
 
 CODE_STREAMS = 4
 """The version that reads codes stored as streams."""
 RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
+MESH = 2
+"""First byte of a stored mesh there, `codec.mesh_stream.KIND`."""
 
 
 class Sizes(NamedTuple):
@@ -48,6 +51,7 @@ class SpaceInfo(NamedTuple):
         history: log of training, plain JSON values.
         unfinished: whether the file holds a training run that is not at its end.
         residuals: bytes of each residual; shapes without one are left out.
+        meshes: bytes of each stored mesh, likewise.
     """
 
     names: tuple[str, ...]
@@ -58,6 +62,7 @@ class SpaceInfo(NamedTuple):
     history: Mapping[str, Any]
     unfinished: bool
     residuals: tuple[int, ...] = ()
+    meshes: tuple[int, ...] = ()
 
     @property
     def prefix_sizes(self) -> tuple[int, ...]:
@@ -82,7 +87,8 @@ def space_info(path: str | Path) -> SpaceInfo:
                 sizes=_sizes(file),
                 history=json.loads(file.attrs["history"]),
                 unfinished="resume" in file,
-                residuals=_residual_lengths(shapes),
+                residuals=_lengths_of_kind(shapes, RESIDUAL),
+                meshes=_lengths_of_kind(shapes, MESH),
             )
         except (KeyError, IndexError, TypeError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
@@ -95,9 +101,9 @@ def check_finished(path: str | Path, info: SpaceInfo) -> None:
         raise ValueError(f"{path} {text}; finish it with `latentsdf train ... --resume` first")
 
 
-def _residual_lengths(shapes: Any) -> tuple[int, ...]:
+def _lengths_of_kind(shapes: Any, kind: int) -> tuple[int, ...]:
     packed = shapes["correction"][:] if "correction" in shapes else []
-    return tuple(len(item) for item in packed if len(item) and item[0] == RESIDUAL)
+    return tuple(len(item) for item in packed if len(item) and item[0] == kind)
 
 
 def _sizes(file: Any) -> Sizes:

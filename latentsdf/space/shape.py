@@ -17,6 +17,7 @@ from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
 from ..solver.correction import Correction
+from .stored_mesh import StoredMesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +30,8 @@ class Shape:
         frame: source units <-> unit frame.
         decoder: from codes to fields.
         metadata: of the source (audit, file, fit); plain JSON values.
-        correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, or a
-            `Correction` of a refinement to a scan; None without one.
+        correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, a
+            `Correction` of a refinement to a scan, or a `StoredMesh` in place of that field; None without one.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    correction: Correction | Residual | None = None
+    correction: Correction | Residual | StoredMesh | None = None
 
     @property
     def class_name(self) -> str:
@@ -55,11 +56,12 @@ class Shape:
         """A C1 form of `sdf` with second derivatives, for `Jet` and terms of second order (`Conditioned.smoothed`).
 
         Raises:
-            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual`.
+            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual` or a
+                `StoredMesh`.
         """
         if self.correction is not None and not self.correction.smooth:
             raise ValueError(
-                f"the residual of {self.name!r} is trilinear and has no second derivatives; use without_correction()"
+                f"the residual or mesh of {self.name!r} has no second derivatives; use without_correction()"
             )
         smooth = self.decoded().smoothed()
         return smooth if self.correction is None else self.correction.on(smooth)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..codec.mesh_stream import KIND as MESH
 from ..codec.residual import KIND, Residual
 from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
@@ -28,6 +29,7 @@ from .file_info import CODE_STREAMS, FORMAT, VERSION, check_finished, space_info
 from .quantize import Rows, quantize_rows, restore_rows
 from .shape import Shape
 from .space import LatentSpace
+from .stored_mesh import StoredMesh
 
 Precision = Literal["float32", "float16", "int8"]
 SMALL = 4096
@@ -202,13 +204,13 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     _write_corrections(group, rows, [shape.correction for shape in shapes])
 
 
-def _write_corrections(group: Any, rows: slice, corrections: list[Correction | Residual | None]) -> None:
-    """Write corrections; the first one adds their column, and raises the file's version to 3, to 4 for a residual."""
+def _write_corrections(group: Any, rows: slice, corrections: list[Correction | Residual | StoredMesh | None]) -> None:
+    """Write corrections; the first one adds their column, and raises the version to 3, 4 (residual) or 5 (mesh)."""
     if "correction" not in group:
         if not any(corrections):
             return
         group.create_dataset("correction", (len(group["name"]),), _BYTES, maxshape=(None,), chunks=(64,))
-    needed = 4 if any(isinstance(correction, Residual) for correction in corrections) else 3
+    needed = max(5 if isinstance(c, StoredMesh) else 4 if isinstance(c, Residual) else 3 for c in corrections)
     group.file.attrs["version"] = max(int(group.file.attrs["version"]), needed)
     for row, correction in zip(range(*rows.indices(len(group["name"]))), corrections, strict=True):
         group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
@@ -226,9 +228,11 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
         yield Shape(columns["name"][row].decode(), code, frame, decoder, metadata, correction)
 
 
-def _unpack_correction(packed: bytes) -> Correction | Residual | None:
+def _unpack_correction(packed: bytes) -> Correction | Residual | StoredMesh | None:
     if not packed:
         return None
+    if packed[0] == MESH:
+        return StoredMesh(packed)
     return Residual(packed) if packed[0] == KIND else Correction(packed)
 
 

@@ -12,15 +12,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import trimesh
 
+from latentsdf.codec.mesh_stream import snap_to_lattice
 from latentsdf.codec.residual import KIND, Coefficients, Residual
 from latentsdf.core.hdf5 import format_of
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
-from latentsdf.space.file_info import RESIDUAL, space_info
+from latentsdf.space.file_info import MESH, RESIDUAL, space_info
 from latentsdf.space.index import Index
 from latentsdf.space.shape import Shape
 from latentsdf.space.store import append, load, load_resume, save
+from latentsdf.space.stored_mesh import StoredMesh
 from latentsdf.training.warm_start import base_space
 
 PINNED = Path(__file__).parents[1] / "data" / "space_v1.h5"
@@ -271,6 +274,26 @@ def test_residuals_and_corrections_share_a_column(space_path: Path, tmp_path: Pa
     assert space_info(path).sizes.corrected == 2
     with pytest.raises(ValueError, match="no second derivatives"):
         _ = again[names[1]].smooth_sdf
+
+
+def test_a_stored_mesh_takes_the_place_of_the_decoded_field(tmp_path: Path) -> None:
+    path, points = tmp_path / "space.h5", torch.rand(100, 3) * 2 - 1
+    shutil.copy(PINNED, path)
+    box = trimesh.creation.box((1.0, 1.0, 1.0))
+    stored = StoredMesh.of(snap_to_lattice(box.vertices, box.faces, 4))
+    append(path, [replace(load(path)["ball/0"], name="box", correction=stored)])
+    with h5py.File(path) as file:
+        assert file.attrs["version"] == 5
+    again = load(path)["box"]
+    assert isinstance(again.correction, StoredMesh)
+    offset = points.abs() - 0.5
+    exact = offset.clamp_min(0).norm(dim=1) + offset.amax(1).clamp_max(0)
+    assert torch.allclose(again.sdf(points), exact, atol=1e-5)
+    assert space_info(path).meshes == (stored.nbytes,)
+    assert space_info(path).residuals == ()
+    assert stored.packed[0] == MESH
+    with pytest.raises(ValueError, match="no second derivatives"):
+        _ = again.smooth_sdf
 
 
 def test_the_first_residual_raises_a_file_s_version(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Compact meshes in the fewest bytes that reach a tolerance, or as close as a number of bytes allows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import trimesh
+
+from ..codec.mesh_stream import LATTICES, LatticeMesh
+from ..mesh.distance import MeshSDF
+from ..mesh.metrics import f_score
+from ..mesh.surface_sampling import surface_samples
+from ..space.stored_mesh import StoredMesh
+from .mesh_simplification import fit_vertices, simplify_to_lattice
+from .rate_search import Target
+
+SAMPLES = 5000
+"""Samples of each surface that F-scores are taken from."""
+FIT_SAMPLES = 3000
+_FEWEST, _RATIO, _STEPS = 12, 1.15, 48
+"""Numbers of faces that are tried: 12, 14, 16, ... 8,500."""
+_FIRST, _STRIDE = 18, 6
+
+
+class FittedMesh(NamedTuple):
+    """Result of a search.
+
+    Attributes:
+        mesh: None where no mesh is within the limit.
+        f_score: reached, at `Target.distance`.
+    """
+
+    mesh: StoredMesh | None
+    f_score: float
+
+
+class _Trial(NamedTuple):
+    mesh: StoredMesh
+    f_score: float
+
+
+def search_mesh(truth: trimesh.Trimesh, target: Target, seed: int = 0) -> FittedMesh:
+    """Search over numbers of faces, and the steps of the lattice that suit them, for the mesh that a target asks for.
+
+    Args:
+        truth: mesh in the unit frame.
+        target: what is wanted; `max_bytes` counts the bytes of the mesh alone, `levels` is ignored.
+        seed: of the surface samples.
+
+    Returns:
+        The mesh of the fewest bytes found that reaches the tolerance within the limit; where none does, that of the
+        highest F-score within the limit.
+    """
+    return _Search(truth, target, seed).run()
+
+
+class _Search:
+    def __init__(self, truth: trimesh.Trimesh, target: Target, seed: int):
+        self.vertices, self.faces = np.asarray(truth.vertices, dtype=np.float64), np.asarray(truth.faces)
+        self.target, self.seed = target, seed
+        self.truth = MeshSDF(self.vertices, self.faces)
+        self.points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
+        self.fitted, _ = surface_samples(truth, FIT_SAMPLES, np.random.default_rng(seed + 1))
+        self.trials: dict[tuple[int, int], _Trial | None] = {}
+
+    def run(self) -> FittedMesh:
+        step = self.bisect()
+        for place, shift in ((step, -1), (step, 1), (step - 1, 1), (step + 1, -1)):
+            if 0 <= place < _STEPS:
+                self.trial(place, shift)
+        limit = self.target.max_bytes
+        fitting = [item for item in self.trials.values() if item and (limit is None or item.mesh.nbytes <= limit)]
+        if not fitting:
+            return FittedMesh(None, 0.0)
+        good = [item for item in fitting if self.reached(item)]
+        least = min(good, key=lambda item: item.mesh.nbytes) if good else max(fitting, key=lambda item: item.f_score)
+        return FittedMesh(least.mesh, least.f_score)
+
+    def bisect(self) -> int:
+        """The least step that is enough or too much, or that before it where bytes alone are asked for."""
+        low, high, step = -1, _STEPS, _FIRST
+        stride = _STRIDE
+        while high - low > 1:
+            if self.enough(self.trial(step, 0)):
+                high = step
+                step = max(step - stride, (low + step) // 2 if low >= 0 else 0)
+            else:
+                low = step
+                step = min(step + stride, (high + step + 1) // 2 if high < _STEPS else _STEPS - 1)
+            if low >= 0 and high < _STEPS:
+                step = (low + high) // 2
+            stride *= 2
+        return min(high, _STEPS - 1) if self.target.tolerance is not None else max(low, 0)
+
+    def enough(self, trial: _Trial | None) -> bool:
+        if trial is None:
+            return False
+        limit = self.target.max_bytes
+        return self.reached(trial) or (limit is not None and trial.mesh.nbytes > limit)
+
+    def reached(self, trial: _Trial) -> bool:
+        return self.target.tolerance is not None and trial.f_score >= self.target.score
+
+    def trial(self, step: int, shift: int) -> _Trial | None:
+        """A mesh of the faces of a step, on the lattice `shift` finer than what suits them; None without a surface."""
+        if (step, shift) not in self.trials:
+            self.trials[step, shift] = self.make(round(_FEWEST * _RATIO**step), shift)
+        return self.trials[step, shift]
+
+    def make(self, count: int, shift: int) -> _Trial | None:
+        # Along the least bytes of the F-scores measured, the lattice grew by three octaves for four of faces.
+        lattice = min(max(round(11.4 + 1.45 * np.log2(count / 16.0)) + shift, 0), LATTICES - 1)
+        mesh = simplify_to_lattice(self.vertices, self.faces, count, lattice)
+        if mesh is None:
+            return None
+        mesh = fit_vertices(mesh, self.truth, self.fitted, self.target.distance, self.seed)
+        return _Trial(StoredMesh.of(mesh), self.score(mesh))
+
+    def score(self, mesh: LatticeMesh) -> float:
+        made = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+        samples, _ = surface_samples(made, SAMPLES, np.random.default_rng(self.seed + 2))
+        backward = MeshSDF(mesh.vertices, mesh.faces).distance(self.points)
+        return f_score(self.truth.distance(samples), backward, self.target.distance)
