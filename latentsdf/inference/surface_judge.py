@@ -61,8 +61,10 @@ class SurfaceJudge:
     def f_scores(self, residual: Residual | None, thresholds: Sequence[float]) -> list[float]:
         """F-scores at several distances, as `f_score`."""
         surface = self._surface(residual)
-        if surface is None:
-            return [0.0] * len(thresholds)
+        return [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds)
+
+    def scores_of(self, surface: trimesh.Trimesh, thresholds: Sequence[float]) -> list[float]:
+        """F-scores of a surface of the prior's frame at several distances."""
         samples, _ = surface_samples(surface, SAMPLES, np.random.default_rng(self._seed))
         forward = self._truth.distance(samples)
         backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
