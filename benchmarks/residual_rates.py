@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import trimesh
 from judging import encode_in_chunks, read_json, write_json
 
 from latentsdf.codec.rate_distortion import RateDescent
@@ -17,8 +18,9 @@ from latentsdf.decoder.linearize import code_hessians
 from latentsdf.inference.code_fitting import TRUNCATION, EncodeConfig
 from latentsdf.inference.code_rounding import ROUNDING_SAMPLES, CodeRounding
 from latentsdf.inference.encoding import sample_for_codes
-from latentsdf.inference.rate_search import rate_point
-from latentsdf.inference.residual_fitting import SampledMesh, prepare_residuals
+from latentsdf.inference.mesh_search import MeshSearch
+from latentsdf.inference.rate_search import Target, rate_point
+from latentsdf.inference.residual_fitting import SHIFT_UNDER_MESH, SampledMesh, prepare_residuals
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
 
@@ -31,7 +33,9 @@ TOLERANCES = (0.9, 0.95)
 
 
 def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], shifts: list[int], steps: int) -> None:
-    """Judge streams of every shape, one at each lambda, over each rounding of its code (`CodeRounding`).
+    """Judge streams of every shape, one at each lambda over each rounding of its code (`CodeRounding`), and meshes.
+
+    Shapes whose streams are there already get their meshes alone.
 
     Raises:
         ValueError: the space keeps its codes in another form than streams.
@@ -39,16 +43,19 @@ def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], sh
     if space.code_format is None:
         raise ValueError("residuals are measured on spaces whose codes are streams; train it anew")
     results = read_json(path, {"shapes": {}})
-    missing = [(name, file) for name, file in files.items() if name not in results["shapes"]]
+    missing = [(name, file) for name, file in files.items() if "meshes" not in results["shapes"].get(name, {})]
     config = EncodeConfig(steps=steps)
     for start in range(0, len(missing), 8):
         part = missing[start : start + 8]
         for shape in encode_in_chunks(space, part, config).shapes:
             began, sampled = monotonic(), sample_for_codes(files[shape.name], config)
-            streams = [row for shift in shifts for row in _streams(space, shape, sampled, shift)]
-            results["shapes"][shape.name] = {"streams": streams, "seconds": monotonic() - began}
+            row = results["shapes"].setdefault(shape.name, {})
+            if "streams" not in row:
+                row["streams"] = [point for shift in shifts for point in _streams(space, shape, sampled, shift)]
+            row["meshes"], row["seconds"] = _meshes(space, shape, sampled), monotonic() - began
             write_json(path, results)
-            print(shape.name, [(row["shift"], row["bytes"], round(row["f_0.01"], 3)) for row in streams], flush=True)
+            points = row["streams"] + row["meshes"]
+            print(shape.name, [(item["shift"], item["bytes"], round(item["f_0.01"], 3)) for item in points], flush=True)
 
 
 def _streams(space: LatentSpace, shape: Shape, sampled: SampledMesh, shift: int) -> list[dict[str, Any]]:
@@ -70,28 +77,51 @@ def _streams(space: LatentSpace, shape: Shape, sampled: SampledMesh, shift: int)
     return rows
 
 
-def residual_table(results: dict[str, Any], keep: set[str] | None = None) -> str:
-    """Best stream of each shape within each budget, and bytes to each F-score, as Markdown."""
-    shapes = [row["streams"] for name, row in results["shapes"].items() if keep is None or name in keep]
-    lines = ["| bytes | F at 0.01 mean | median | least | F at 0.005 mean |", "|" + "---|" * 5]
-    for budget in BUDGETS:
-        best = [
-            max(
-                (row for row in rows if row["bytes"] <= budget),
-                key=lambda row: row["f_0.01"],
-                default={"f_0.01": 0.0, "f_0.005": 0.0},
+def _meshes(space: LatentSpace, shape: Shape, sampled: SampledMesh) -> list[dict[str, Any]]:
+    """Bytes, those of a coarse code included, and F-scores of the mesh for each budget and for F of .95."""
+    assert space.code_format is not None
+    code, size = CodeRounding(shape.code, space.code_format).at(SHIFT_UNDER_MESH)
+    judge = prepare_residuals(replace(shape, code=code, correction=None), sampled)[1]
+    truth = trimesh.Trimesh(shape.frame.to_unit(sampled.mesh.vertices), sampled.mesh.faces, process=False)
+    search, size = MeshSearch(truth, 0.01), size + FRAME_BYTES
+    targets = [Target(max_bytes=budget - size) for budget in BUDGETS if budget > size] + [Target(tolerance=0.01)]
+    rows = []
+    for target in targets:
+        mesh = search.run(target).mesh
+        if mesh is not None:
+            surface = trimesh.Trimesh(mesh.mesh.vertices, mesh.mesh.faces, process=False)
+            scores = judge.scores_of(surface, [0.01, 0.005])
+            rows.append(
+                {"shift": SHIFT_UNDER_MESH, "bytes": size + mesh.nbytes, "f_0.01": scores[0], "f_0.005": scores[1]}
             )
-            for rows in shapes
-        ]
-        score, fine = (np.array([row[key] for row in best]) for key in ("f_0.01", "f_0.005"))
-        lines.append(
-            f"| {budget} | {score.mean():.3f} | {np.median(score):.3f} | {score.min():.3f} | {fine.mean():.3f} |"
-        )
+    return rows
+
+
+def residual_table(results: dict[str, Any], keep: set[str] | None = None) -> str:
+    """Best of each shape within each budget, and bytes to each F-score, as Markdown: residuals, meshes, the better."""
+    shapes = [row for name, row in results["shapes"].items() if keep is None or name in keep]
+    residuals = [row["streams"] for row in shapes]
+    meshes = [row.get("meshes", []) for row in shapes]
+    both = [first + second for first, second in zip(residuals, meshes, strict=True)]
+    lines = ["| mode | bytes | F at 0.01 mean | median | least | F at 0.005 mean |", "|" + "---|" * 6]
+    for mode, points in (("residual", residuals), ("mesh", meshes), ("the better", both)):
+        lines += [f"| {mode} | {_within(points, budget)}" for budget in BUDGETS]
     for wanted in TOLERANCES:
-        sizes = [min((r["bytes"] for r in rows if r["f_0.01"] >= wanted), default=np.inf) for rows in shapes]
+        sizes = [min((r["bytes"] for r in rows if r["f_0.01"] >= wanted), default=np.inf) for rows in both]
         reached = [size for size in sizes if np.isfinite(size)]
         lines.append(
             f"F at 0.01 of {wanted}: {len(reached)} of {len(shapes)} shapes; bytes median {np.median(sizes):,.0f}, "
             f"mean of those {np.mean(reached):,.0f}"
         )
     return "\n".join(lines)
+
+
+def _within(shapes: list[list[dict[str, Any]]], budget: int) -> str:
+    """Cells of a row of the table: figures of the best of each shape within a budget."""
+    nothing = {"f_0.01": 0.0, "f_0.005": 0.0}
+    best = [
+        max((row for row in rows if row["bytes"] <= budget), key=lambda row: row["f_0.01"], default=nothing)
+        for rows in shapes
+    ]
+    score, fine = (np.array([row[key] for row in best]) for key in ("f_0.01", "f_0.005"))
+    return f"{budget} | {score.mean():.3f} | {np.median(score):.3f} | {score.min():.3f} | {fine.mean():.3f} |"

@@ -202,9 +202,15 @@ def encode(options: Namespace) -> Result:
             if target is not None:
                 residual = 0 if shape.correction is None else shape.correction.nbytes
                 reached = {key: shape.metadata[key] for key in ("f_score", "tolerance", "code_bytes")}
-                added[-1] |= {"residual_bytes": residual, "bytes": reached["code_bytes"] + residual, **reached}
+                added[-1] |= {
+                    "mode": shape.mode,
+                    "residual_bytes": residual,
+                    "bytes": reached["code_bytes"] + residual,
+                    **reached,
+                }
                 text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
-                bar.line(f"residual {name}  {residual:,} bytes beside a code of {reached['code_bytes']:,}  {text}")
+                beside = f"{residual:,} bytes beside a code of {reached['code_bytes']:,}"
+                bar.line(f"{shape.mode:8s} {name}  {beside}  {text}")
             elif shape.correction is not None:
                 added[-1]["correction_bytes"] = shape.correction.nbytes
                 bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")

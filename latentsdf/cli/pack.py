@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
@@ -57,8 +58,8 @@ def pack(options: Namespace) -> Result:
                     assert target is not None
                     packed = pack_shape(space, space[name], files[name], target, options.seed)
                     finished.append(replace(packed, metadata={**packed.metadata, **asked}))
-                    rows.append(_row(finished[-1]))
-                    figures = f"{rows[-1]['bytes']:,} bytes  F@{target.distance:g} {rows[-1]['f_score']:.3f}"
+                    rows.append(row := _row(finished[-1]))
+                    figures = f"{row['mode']:8s} {row['bytes']:,} bytes  F@{target.distance:g} {row['f_score']:.3f}"
                     bar.line(f"packed   {name}  {figures}")
                 except (ValueError, OSError) as error:
                     failed.append({"name": name, "reason": " ".join(str(error).split())})
@@ -114,6 +115,7 @@ def _row(shape: Shape) -> Result:
     residual = 0 if shape.correction is None else shape.correction.nbytes
     return {
         "name": shape.name,
+        "mode": shape.mode,
         "bytes": shape.metadata["code_bytes"] + residual,
         "residual_bytes": residual,
         **{key: shape.metadata[key] for key in _REACHED},
@@ -130,6 +132,8 @@ def _summary(out: Path, rows: list[Result], failed: list[dict[str, str]]) -> Res
         say(
             f"{len(rows)} shapes of {result['bytes_mean']:,.0f} bytes in the mean, median {result['bytes_median']:,.0f}"
         )
+        modes = Counter(row["mode"] for row in rows)
+        say("stored as " + ", ".join(f"{mode} {count}" for mode, count in modes.most_common()))
         say(f"F at {rows[0]['tolerance']:g}: median {median(scores):.3f}, least {min(scores):.3f}")
     say(f"{out}: {size:,} bytes, {result['file_bytes_per_shape']:,.0f} a shape with the decoder")
     for item in failed:

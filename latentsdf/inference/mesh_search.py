@@ -52,37 +52,46 @@ def search_mesh(truth: trimesh.Trimesh, target: Target, seed: int = 0) -> Fitted
         The mesh of the fewest bytes found that reaches the tolerance within the limit; where none does, that of the
         highest F-score within the limit.
     """
-    return _Search(truth, target, seed).run()
+    return MeshSearch(truth, target.distance, seed).run(target)
 
 
-class _Search:
-    def __init__(self, truth: trimesh.Trimesh, target: Target, seed: int):
+class MeshSearch:
+    """Searches for meshes of one shape; what one target tried is not made again for the next.
+
+    Args:
+        truth: mesh in the unit frame.
+        distance: at which F-scores are taken.
+        seed: of the surface samples.
+    """
+
+    def __init__(self, truth: trimesh.Trimesh, distance: float, seed: int = 0):
         self.vertices, self.faces = np.asarray(truth.vertices, dtype=np.float64), np.asarray(truth.faces)
-        self.target, self.seed = target, seed
+        self.distance, self.seed = distance, seed
         self.truth = MeshSDF(self.vertices, self.faces)
         self.points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
         self.fitted, _ = surface_samples(truth, FIT_SAMPLES, np.random.default_rng(seed + 1))
         self.trials: dict[tuple[int, int], _Trial | None] = {}
 
-    def run(self) -> FittedMesh:
-        step = self.bisect()
+    def run(self, target: Target) -> FittedMesh:
+        """The mesh that a target asks for, as `search_mesh`."""
+        step = self.bisect(target)
         for place, shift in ((step, -1), (step, 1), (step - 1, 1), (step + 1, -1)):
             if 0 <= place < _STEPS:
                 self.trial(place, shift)
-        limit = self.target.max_bytes
+        limit = target.max_bytes
         fitting = [item for item in self.trials.values() if item and (limit is None or item.mesh.nbytes <= limit)]
         if not fitting:
             return FittedMesh(None, 0.0)
-        good = [item for item in fitting if self.reached(item)]
+        good = [item for item in fitting if _reached(item, target)]
         least = min(good, key=lambda item: item.mesh.nbytes) if good else max(fitting, key=lambda item: item.f_score)
         return FittedMesh(least.mesh, least.f_score)
 
-    def bisect(self) -> int:
+    def bisect(self, target: Target) -> int:
         """The least step that is enough or too much, or that before it where bytes alone are asked for."""
         low, high, step = -1, _STEPS, _FIRST
         stride = _STRIDE
         while high - low > 1:
-            if self.enough(self.trial(step, 0)):
+            if _enough(self.trial(step, 0), target):
                 high = step
                 step = max(step - stride, (low + step) // 2 if low >= 0 else 0)
             else:
@@ -91,16 +100,7 @@ class _Search:
             if low >= 0 and high < _STEPS:
                 step = (low + high) // 2
             stride *= 2
-        return min(high, _STEPS - 1) if self.target.tolerance is not None else max(low, 0)
-
-    def enough(self, trial: _Trial | None) -> bool:
-        if trial is None:
-            return False
-        limit = self.target.max_bytes
-        return self.reached(trial) or (limit is not None and trial.mesh.nbytes > limit)
-
-    def reached(self, trial: _Trial) -> bool:
-        return self.target.tolerance is not None and trial.f_score >= self.target.score
+        return min(high, _STEPS - 1) if target.tolerance is not None else max(low, 0)
 
     def trial(self, step: int, shift: int) -> _Trial | None:
         """A mesh of the faces of a step, on the lattice `shift` finer than what suits them; None without a surface."""
@@ -109,16 +109,28 @@ class _Search:
         return self.trials[step, shift]
 
     def make(self, count: int, shift: int) -> _Trial | None:
+        """A mesh of about `count` faces."""
         # Along the least bytes of the F-scores measured, the lattice grew by three octaves for four of faces.
         lattice = min(max(round(11.4 + 1.45 * np.log2(count / 16.0)) + shift, 0), LATTICES - 1)
         mesh = simplify_to_lattice(self.vertices, self.faces, count, lattice)
         if mesh is None:
             return None
-        mesh = fit_vertices(mesh, self.truth, self.fitted, self.target.distance, self.seed)
+        mesh = fit_vertices(mesh, self.truth, self.fitted, self.distance, self.seed)
         return _Trial(StoredMesh.of(mesh), self.score(mesh))
 
     def score(self, mesh: LatticeMesh) -> float:
+        """F-score of a mesh."""
         made = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
         samples, _ = surface_samples(made, SAMPLES, np.random.default_rng(self.seed + 2))
         backward = MeshSDF(mesh.vertices, mesh.faces).distance(self.points)
-        return f_score(self.truth.distance(samples), backward, self.target.distance)
+        return f_score(self.truth.distance(samples), backward, self.distance)
+
+
+def _enough(trial: _Trial | None, target: Target) -> bool:
+    if trial is None:
+        return False
+    return _reached(trial, target) or (target.max_bytes is not None and trial.mesh.nbytes > target.max_bytes)
+
+
+def _reached(trial: _Trial, target: Target) -> bool:
+    return target.tolerance is not None and trial.f_score >= target.score

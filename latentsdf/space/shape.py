@@ -47,6 +47,15 @@ class Shape:
         return class_of(self.name)
 
     @property
+    def mode(self) -> str:
+        """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`."""
+        if self.correction is None:
+            return "code"
+        if isinstance(self.correction, StoredMesh):
+            return "mesh"
+        return "residual" if isinstance(self.correction, Residual) else "correction"
+
+    @property
     def sdf(self) -> SDF:
         """The field in the unit frame, the correction included."""
         return self.decoded() if self.correction is None else self.correction.on(self.decoded())

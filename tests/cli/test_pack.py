@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from latentsdf.cli import main
-from latentsdf.codec.residual import Residual
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.space.store import load
+from latentsdf.space.stored_mesh import StoredMesh
 
 
 def pack(folder: Path, *arguments: object) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def test_shapes_come_closer_in_the_bytes_allowed_and_can_be_stripped_again(
     assert after.names == before.names
     for row in result["packed"]:
         shape = after[row["name"]]
-        assert isinstance(shape.correction, Residual)
+        assert isinstance(shape.correction, StoredMesh)  # a box takes the fewest bytes as twelve triangles
+        assert row["mode"] == "mesh"
         assert row["code_bytes"] + shape.correction.nbytes == row["bytes"] <= 120
         truth = load_mesh(mesh_dir / f"{row['name']}.ply")
         scores = [compare(item[row["name"]].mesh(96), truth).f_scores[0.01] for item in (before, after)]

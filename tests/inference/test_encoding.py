@@ -23,6 +23,7 @@ from latentsdf.scan.virtual import virtual_scan
 from latentsdf.space.index import Index
 from latentsdf.space.shape import Shape
 from latentsdf.space.store import load
+from latentsdf.space.stored_mesh import StoredMesh
 
 FAST = EncodeConfig(steps=150, points=512, samples=8000)
 
@@ -65,16 +66,17 @@ def judged(shape: Shape, mesh: trimesh.Trimesh) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("kind", "stored"), [("box", StoredMesh), ("ring", Residual)])
 @pytest.mark.parametrize("pose", ["known", "free"])
-def test_a_tolerance_is_reached(space_path: Path, pose: PoseFreedom) -> None:
-    space, mesh = load(space_path), primitive("box", 1.4)
+def test_a_tolerance_is_reached(space_path: Path, pose: PoseFreedom, kind: str, stored: type) -> None:
+    space, mesh = load(space_path), primitive(kind, 1.4)
     mesh.apply_transform(trimesh.transformations.rotation_matrix(0.3, [1, 2, 0]))
     mesh.apply_scale(100.0)
     config = replace(FAST, steps=20, pose=pose, samples=40_000)
     plain = encode(space, mesh, config=config)
     near = encode(space, mesh, config=config, target=Target(tolerance=0.01))
     assert judged(plain, mesh) < 0.9
-    assert isinstance(near.correction, Residual)
+    assert isinstance(near.correction, stored)
     assert near.metadata["f_score"] >= 0.95
     assert judged(near, mesh) == pytest.approx(near.metadata["f_score"], abs=0.02)
 
