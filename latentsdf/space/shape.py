@@ -113,7 +113,9 @@ class Shape:
         return FramedField(self.sdf, self.frame, self.code.dtype)(points)
 
     def mesh(self, resolution: int = 256, branch: str | None = None) -> trimesh.Trimesh:
-        """Extract the surface as a watertight triangle mesh in source units.
+        """The surface as a triangle mesh in source units; watertight unless the shape is stored as a mesh that is not.
+
+        It is extracted from the field; of a shape that is stored as a mesh it is that one, whatever the resolution.
 
         Args:
             resolution: lattice cells per axis; larger is finer, and slower about quadratically.
@@ -122,5 +124,8 @@ class Shape:
         Raises:
             ValueError: the field has no surface, or the decoder has no such branch.
         """
+        if branch is None and isinstance(self.correction, StoredMesh):
+            stored = self.correction.mesh
+            return trimesh.Trimesh(self.frame.to_source(stored.vertices), stored.faces, process=False)
         sdf = self.sdf if branch is None else self.decoded(branch)
         return extract_framed_mesh(FramedField(sdf, self.frame, self.code.dtype), resolution, like=self.code)
