@@ -17,7 +17,9 @@ NEAR_PAIRS = 80_000
 """Largest number of pairs within a radius."""
 NEAR = ((0.5, 500), (0.25, 1000))
 """Radius in units of the root mean square distance from the centroid, and points whose neighbours are read."""
-BLOCKS = (12 * 6**3, 16 * 10, *(5 * 6**3 for _ in NEAR))
+ANGLES = 7
+"""Bins of a cosine; odd, so that right angles, which are common, lie inside a bin and not on its edge."""
+BLOCKS = (12 * ANGLES**3, 16 * 11, *(5 * ANGLES**3 for _ in NEAR))
 """Bins of the four histograms: all pairs, single points, pairs within each radius."""
 _COSINE = (-1.0, 1.0)
 
@@ -56,8 +58,8 @@ def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
     radius = np.linalg.norm(p, axis=1)
     radial = np.einsum("md,md->m", p, n) / np.maximum(radius, 1e-9)
     parts = [
-        _shares(_relations(p, n, first, second), (12, 6, 6, 6), (0.0, 3.2)),
-        _shares((radius, radial), (16, 10), (0.0, 2.5)),
+        _shares(_relations(p, n, first, second), (12, ANGLES, ANGLES, ANGLES), (0.0, 3.2)),
+        _shares((radius, radial), (16, 11), (0.0, 2.5)),
     ]
     for reach, anchors in NEAR:
         rows = p[:anchors]
@@ -68,7 +70,7 @@ def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
         if len(first) > NEAR_PAIRS:
             chosen = generator.integers(0, len(first), NEAR_PAIRS)
             first, second = first[chosen], second[chosen]
-        parts.append(_shares(_relations(p, n, first, second), (5, 6, 6, 6), (0.0, reach)))
+        parts.append(_shares(_relations(p, n, first, second), (5, ANGLES, ANGLES, ANGLES), (0.0, reach)))
     return np.concatenate(parts)
 
 

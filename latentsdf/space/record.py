@@ -77,5 +77,7 @@ def _basis() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         mean = stored["mean"].astype(np.float32)
         basis = stored["components"].astype(np.float32) * stored["steps"]
     if basis.shape != (sum(BLOCKS), RECORD_BYTES):
-        raise ValueError(f"record_basis.npz is of shape {basis.shape}, not {(sum(BLOCKS), RECORD_BYTES)}; train it again")
+        raise ValueError(
+            f"record_basis.npz is of shape {basis.shape}, not {(sum(BLOCKS), RECORD_BYTES)}; train it again"
+        )
     return mean, basis
