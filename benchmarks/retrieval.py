@@ -28,7 +28,7 @@ import torch
 import trimesh
 from judging import read_json, true_mesh, write_json
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
@@ -160,9 +160,9 @@ def oriented_points(path: Path, case: str, pose: str, seed: int) -> Oriented | N
     return points @ turn.T, normals @ turn.T
 
 
-def descriptors(points: Oriented) -> dict[str, Values]:
+def descriptors(points: Oriented) -> dict[str, Any]:
     """All descriptors of one item, and the seconds of each."""
-    values = {}
+    values: dict[str, Any] = {}
     for key, describe in DESCRIPTORS.items():
         began = monotonic()
         values[key] = np.asarray(describe(*points))
@@ -183,7 +183,7 @@ def harmonics(points: Values, normals: Values) -> Values:
 
 
 @cache
-def sphere() -> tuple[cKDTree, Values, Values]:
+def sphere() -> tuple[KDTree, Values, Values]:
     """Directions, real harmonics at them (DIRECTIONS, H), and the degree of each as an indicator (H, DEGREES)."""
     number = np.arange(DIRECTIONS) + 0.5
     height, turn = 1 - 2 * number / DIRECTIONS, np.pi * (1 + 5**0.5) * number
@@ -195,7 +195,7 @@ def sphere() -> tuple[cKDTree, Values, Values]:
             parts = [values.real] if order == 0 else [2**0.5 * values.real, 2**0.5 * values.imag]
             columns, degrees = columns + parts, degrees + [degree] * len(parts)
     directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), height], 1)
-    return cKDTree(directions), np.stack(columns, 1), np.eye(DEGREES)[degrees]
+    return KDTree(directions), np.stack(columns, 1), np.eye(DEGREES)[degrees]
 
 
 def pair_distances(points: Values, normals: Values) -> Values:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..core.arrays import Array
 from ..core.field import SDF
@@ -60,13 +61,13 @@ def record_of_sdf(sdf: SDF, seed: int = 0) -> Record:
 
 def record_distances(queries: Sequence[Record] | Record, records: Sequence[Record] | Record) -> Array:
     """Distances (Q, S) between records (Q, 128) and (S, 128): the chord sqrt(2 - 2 cos), from 0 to 2."""
-    first, second = unit_records(queries).astype(np.float64), unit_records(records).astype(np.float64)
+    first, second = unit_records(queries, np.float64), unit_records(records, np.float64)
     return np.sqrt(np.maximum(2 - 2 * first @ second.T, 0.0))
 
 
-def unit_records(records: Sequence[Record] | Record) -> NDArray[np.float32]:
-    """Records (S, 128) as vectors of length one, for a Euclidean index."""
-    values = np.asarray(records, dtype=np.float32).reshape(-1, RECORD_BYTES)
+def unit_records(records: Sequence[Record] | Record, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Records (S, 128) as vectors of length one; single precision is what a FAISS index takes."""
+    values = np.asarray(records, dtype=dtype).reshape(-1, RECORD_BYTES)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
 
 
