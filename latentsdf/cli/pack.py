@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOGETHER = 8
 """Shapes between two writes of the file; what a killed run loses at most."""
 _REACHED = ("f_score", "tolerance", "code_bytes")
+_TARGET = ("target_tolerance", "target_bytes")
+"""Metadata of a packed shape: the options of the run."""
 
 
 def pack(options: Namespace) -> Result:
@@ -28,6 +30,8 @@ def pack(options: Namespace) -> Result:
     out = Path(options.out)
     info = named_space(options.space)
     check_finished(options.space, info)
+    if not options.code_only and options.tolerance is None and options.bytes is None:
+        options.tolerance = 0.01
     _check(options, out)
     files = {} if options.code_only else dict(find_meshes(Path(options.meshes))[0])
     from ..inference.packing import pack_shape
@@ -39,6 +43,8 @@ def pack(options: Namespace) -> Result:
         save(first, out, precision="int8", codes=first.code_format or "int8")
     space = load(out)
     target = None if options.code_only else Target(tolerance=options.tolerance, max_bytes=options.bytes)
+    asked = {key: value for key, value in zip(_TARGET, (options.tolerance, options.bytes), strict=True) if value}
+    _check_target(space, asked, out)
     rows: list[Result] = [_row(shape) for shape in space.values() if "f_score" in shape.metadata]
     waiting = [] if target is None else [name for name in space if "f_score" not in space[name].metadata]
     failed, finished = [], []
@@ -49,7 +55,8 @@ def pack(options: Namespace) -> Result:
                     if name not in files:
                         raise FileNotFoundError(f"no mesh of this name below {options.meshes}")
                     assert target is not None
-                    finished.append(pack_shape(space, space[name], files[name], target, options.seed))
+                    packed = pack_shape(space, space[name], files[name], target, options.seed)
+                    finished.append(replace(packed, metadata={**packed.metadata, **asked}))
                     rows.append(_row(finished[-1]))
                     figures = f"{rows[-1]['bytes']:,} bytes  F@{target.distance:g} {rows[-1]['f_score']:.3f}"
                     bar.line(f"packed   {name}  {figures}")
@@ -69,7 +76,10 @@ def pack(options: Namespace) -> Result:
 def _check(options: Namespace, out: Path) -> None:
     """Refuse options that exclude each other, and files that are there or missing."""
     if options.code_only == (options.meshes is not None):
-        raise ValueError("--tolerance and --bytes need --meshes, the folder that the shapes were made from")
+        raise ValueError(
+            "a tolerance or a number of bytes needs --meshes, the folder that the shapes were made from, and "
+            "--code-only none; give one of the two"
+        )
     if options.resume and options.code_only:
         raise ValueError("--code-only is done at once; leave --resume out")
     if options.meshes is not None:
@@ -83,9 +93,19 @@ def _check(options: Namespace, out: Path) -> None:
         raise ValueError(f"{out} exists; use --resume to go on with it, --force to replace it, or another name")
 
 
+def _check_target(space: LatentSpace, asked: Result, out: Path) -> None:
+    """Refuse to go on with a file whose shapes were packed for another target."""
+    for shape in space.values():
+        before = {key: shape.metadata[key] for key in _TARGET if key in shape.metadata}
+        if "f_score" in shape.metadata and before != asked:
+            names = {"target_tolerance": "--tolerance", "target_bytes": "--bytes"}
+            text = " ".join(f"{names[key]} {value:g}" for key, value in before.items()) or "encode"
+            raise ValueError(f"{out} was packed by {text}; go on with the same target, or pack into another file")
+
+
 def _codes_alone(space: LatentSpace) -> LatentSpace:
     for shape in list(space.values()):
-        kept = {key: value for key, value in shape.metadata.items() if key not in _REACHED}
+        kept = {key: value for key, value in shape.metadata.items() if key not in (*_REACHED, *_TARGET)}
         space.add(replace(shape.without_correction(), metadata=kept), replace=True)
     return space
 

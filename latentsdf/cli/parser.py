@@ -151,8 +151,8 @@ def _pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("out", metavar="OUT.h5")
     parser.add_argument("--meshes", metavar="MESH_DIR", help="folder that the shapes were made from")
-    target = parser.add_mutually_exclusive_group(required=True)
-    text = "the fewest bytes a shape that bring F at T to .95 (unit frame, default .01)"
+    target = parser.add_mutually_exclusive_group()
+    text = "the fewest bytes a shape that bring F at T to .95 (the default, with T of .01 in the unit frame)"
     target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
     text = "each shape as close as N bytes allow, code and residual"
     target.add_argument("--bytes", type=_count, metavar="N", help=text)
@@ -198,6 +198,11 @@ def _reconstruct(parser: argparse.ArgumentParser) -> None:
     _scan(parser)
     parser.add_argument("--code-only", action="store_true", help="do not refine the shape of the code to the scan")
     parser.add_argument("--add", metavar="NAME", help="add the shape to SPACE.h5, code and correction")
+    target = parser.add_mutually_exclusive_group()
+    text = "with --add: store a residual, of the fewest bytes that bring F at T against the result to .98"
+    target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
+    text = "with --add: store a residual of at most N bytes, those of the code included"
+    target.add_argument("--bytes", type=_count, metavar="N", help=text)
     _terms(parser, "objective of the fit, by its paper's name; with --space, of the refinement")
     parser.add_argument("--network", choices=NETWORKS, help="of the fit (default fast); paper: that of the preset")
     parser.add_argument("--minutes", type=_positive, help="time budget of the fit (default 2)")

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
     from ..core.optimize import Step
     from ..fitting.fitted_field import Fitted
+    from ..reconstruction.reconstruction import Reconstruction
+    from ..space.shape import Shape
+    from ..space.space import LatentSpace
 
 RESIDUAL_POINTS = 20_000
 """Points of a scan at which its residual is measured."""
+STORED_SCORE = 0.98
+"""F-score of the stored surface against the reconstruction that counts as reaching a tolerance."""
+STORED_CELLS = 128
+"""Cells per axis of the mesh of the reconstruction that residuals are fitted to."""
 _NOT_TERMS = ("progress", "seconds", "loss")
 
 
@@ -44,13 +51,16 @@ def _objective(options: Namespace) -> str | dict[str, float] | None:
         ValueError: options that exclude each other.
     """
     if options.space is None:
-        given = [f"--{name}" for name in ("pose", "add", "code-only") if getattr(options, name.replace("-", "_"))]
+        needing = ("pose", "add", "code-only", "tolerance", "bytes")
+        given = [f"--{name}" for name in needing if getattr(options, name.replace("-", "_"))]
         if given:
             raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
     else:
         given = [f"--{name}" for name in ("network", "minutes") if getattr(options, name) is not None]
         if given:
             raise ValueError(f"{' and '.join(given)} fit a scan without a space; leave --space out, or leave them out")
+        if (options.tolerance or options.bytes) and options.add is None:
+            raise ValueError("--tolerance and --bytes say how to store the shape; give --add NAME, or leave them out")
     terms = given_terms(options)
     if terms is not None and options.code_only:
         raise ValueError(
@@ -91,7 +101,10 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     write_mesh(surface, Path(options.out))
     shape, frame = result.shape, result.shape.frame
     if options.add is not None and result.stop is not Stop.INTERRUPTED:
-        append(options.space, [replace(shape, name=options.add)])
+        stored = _packed(space, result, options)
+        append(options.space, [replace(stored, name=options.add)])
+        nbytes = 0 if stored.correction is None else stored.correction.nbytes
+        say(f"{options.add}: {nbytes:,} bytes beside the code")
     matches = Index(space).search(shape, k=3)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {result.residual_mean:.5g}")
     say("nearest: " + ", ".join(match.name for match in matches))
@@ -119,6 +132,18 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
         "interrupted": result.stop is Stop.INTERRUPTED,
         "matches": [asdict(match) for match in matches],
     }
+
+
+def _packed(space: LatentSpace, result: Reconstruction, options: Namespace) -> Shape:
+    """The shape with its correction, or with the residual that the options ask for."""
+    if options.tolerance is None and options.bytes is None:
+        return result.shape
+    from ..inference.packing import pack_shape
+    from ..inference.rate_search import Target
+
+    target = Target(tolerance=options.tolerance, max_bytes=options.bytes, score=STORED_SCORE)
+    coded = replace(result.shape.without_correction(), frame=result.fit.frame)
+    return pack_shape(space, coded, result.shape.mesh(STORED_CELLS), target, options.seed)
 
 
 def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:

@@ -46,7 +46,9 @@ class Evidence(NamedTuple):
         return self.trust < _KEPT
 
 
-def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) -> Evidence:
+def weigh_prior(
+    prior: SDF, inliers: Scan, settings: SolveConfig, *, closed: bool, predicted_agreement: float | None = None
+) -> Evidence:
     """Weigh a prior against the points alone, region by region (`Trust`).
 
     An open scan with the position of its sensor keeps the prior: the free space along the rays bounds it, and the solve
@@ -55,13 +57,14 @@ def weigh_prior(prior: SDF, inliers: Scan, closed: bool, settings: SolveConfig) 
     Args:
         prior: in the unit frame.
         inliers: points with normals, same frame.
-        closed: whether they cover the surface.
         settings: of the solve that would correct the prior.
+        closed: whether the points cover the surface.
+        predicted_agreement: as `Trust` takes it.
     """
     nothing = UnseenSurface(np.zeros((0, 3)), 0.0, settings.reach)
     dropped = "the code does not explain the scan: the points alone make the field"
     bounded = inliers.sensor is not None and not closed
-    trust = None if bounded else Trust(prior, inliers, closed)
+    trust = None if bounded else Trust(prior, inliers, closed, predicted_agreement)
     if trust is not None and not trust.overall:
         return Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])
     constrained = ConstrainedPrior(prior, inliers, closed=closed)

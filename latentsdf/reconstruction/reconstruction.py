@@ -21,7 +21,7 @@ from ..scan.scan import Scan
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .refinement import RefineConfig, Refinement, refine
-from .scan_fitting import ScanFit, ScanFitConfig, fit_scan
+from .scan_fitting import ScanFit, ScanFitConfig, ScanProblem
 
 LARGEST_DISTANCE = 0.015
 """Median distance of the scan to the code's surface, unit frame, above which the space does not explain the scan."""
@@ -166,7 +166,9 @@ def reconstruct(
         >>> result.mesh().export("repaired.ply"); print(result.stop.value)
     """
     config = config or ReconstructConfig()
-    fit = fit_scan(space, scan, config.fit, frame=config.frame, candidates=candidates, on_step=on_step)
+    problem = ScanProblem(space, scan, config.fit, config.frame, candidates)
+    result = problem.fine_fit(problem.coarse_fit(), on_step)
+    fit = problem.summary(result)
     metadata = {"fit_error": fit.error, "scan_points": len(scan)}
     shape = Shape(scan.name or "scan", fit.code, fit.frame, space.decoder, metadata)
     points = torch.from_numpy(fit.scan.subsampled(RESIDUAL_POINTS, config.fit.seed).points)
@@ -175,7 +177,11 @@ def reconstruct(
     doubts = _doubts(float(distances.quantile(0.5)) / fit.frame.scale, zscore)
     if config.refine and fit.stop is not Stop.INTERRUPTED:
         estimated = scan.normals is None
-        refinement = refine(shape, fit.scan, terms, config.refinement, estimated_normals=estimated)
+        bounded = scan.sensor is not None and not problem.closed
+        predicted = None if bounded else problem.predicted_agreement(result.guess)
+        refinement = refine(
+            shape, fit.scan, terms, config.refinement, estimated_normals=estimated, predicted_agreement=predicted
+        )
         shape = refinement.shape
         distances = first_order_distance(shape, points)
     return Reconstruction(

@@ -119,6 +119,7 @@ def refine(
     config: RefineConfig | None = None,
     *,
     estimated_normals: bool = False,
+    predicted_agreement: float | None = None,
 ) -> Refinement:
     """Correct a shape to a scan where there are points, and keep it where there are none.
 
@@ -142,6 +143,8 @@ def refine(
         terms: a preset's name, weights by term name, or terms; None solves.
         config: `RefineConfig()` if None.
         estimated_normals: whether the scan's normals are estimates, as those of `fit_scan` are.
+        predicted_agreement: of the code with points that were held out (`held_out_agreement`), where the shape was
+            fitted to this scan; None for a shape that was not.
 
     Returns:
         The corrected shape, or with `status` the reason why it is unchanged.
@@ -181,7 +184,7 @@ def refine(
     settings = _solve_config(unit, noise, estimated, config)
     if closed:
         notes.append("the scan covers its surface and tells inside from outside by itself")
-    evidence = weigh_prior(prior, inliers, closed, settings)
+    evidence = weigh_prior(prior, inliers, settings, closed=closed, predicted_agreement=predicted_agreement)
     notes += evidence.notes
     alone = evidence.alone
     target = unit

@@ -13,6 +13,7 @@ from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
 from ..inference.candidates import CandidateFields, LatticeFields
+from ..inference.code_fitting import code_variances
 from ..inference.levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
 from ..inference.objective import CodeObjective, Fields, Guess
 from ..inference.residuals import Residuals
@@ -20,6 +21,7 @@ from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
+from .held_out import held_out_agreement
 from .pose_candidates import best_pairs, candidate_fields, candidate_rotations, with_smaller_poses
 from .registration import POSE_ONLY, lowest_losses, register_candidates
 from .scan_residuals import ScanResiduals, with_normals
@@ -44,6 +46,8 @@ PAIRS_TRUNCATION = (0.1, 256, 128)
 """Truncation and residuals of each kind by which the decoder compares pairs; residuals of a comparison by lattice."""
 COARSE_STAGES = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
 """Pruning: guesses that go on, and truncation, residuals of each kind and iterations before."""
+LEAST_TO_HOLD_OUT = 100
+"""Of a scan of fewer points none are held out."""
 EFFECTIVE_RESIDUALS = 200.0
 """Residuals of neighbouring points are correlated; no scan counts as more independent ones than this."""
 
@@ -63,9 +67,9 @@ class ScanFitConfig:
     """Iterations of the last fit. Larger fits closer, up to a point."""
     points: int = 1024
     """Residuals of each kind per iteration, from half of this to twice as many. Larger is smoother and slower."""
-    prior: float = 1e-2
-    """Weight of the mean squared offset of the code from the stored one it starts from. Larger stays nearer the shapes
-    of the space, smaller nearer the scan."""
+    prior: float = 1e-3
+    """Weight of the mean squared offset of the code from the mean code, each number over its deviation in the space
+    (Mahalanobis distance). Larger stays nearer the shapes of the space, smaller nearer the scan."""
     rotations: int = 600
     """Rotations compared where the pose is free. Larger misses fewer; 600 leave at most 25 degrees to the fit."""
     starts: int = 24
@@ -114,8 +118,9 @@ def fit_scan(
     """Fit the code and the frame under which a shape of the space explains a scan.
 
     Every stored code is compared in every pose on a lattice (`CandidateFields`). The best pairs are fitted together by
-    Levenberg-Marquardt on code, rotation, scale and shift, and pruned; the best one is fitted to the end, with a prior
-    centred on the stored code that it came from. (Joint fit of DSP-SLAM, Wang et al. 2021, from many guesses.)
+    Levenberg-Marquardt on code, rotation, scale and shift, near the stored codes that they came from, and pruned; the
+    best one is fitted to the end, with the normal distribution of the stored codes as prior. (Joint fit of DSP-SLAM,
+    Wang et al. 2021, from many guesses.)
 
     Args:
         space: whose decoder reads the code.
@@ -162,6 +167,9 @@ class ScanProblem:
     ):
         scan = remove_outliers(scan, MOST_POINTS, OUTLIER_DISTANCE, LEAST_POINTS, config.seed)
         self.scan, self.config, self.decoder = with_normals(scan, config.seed), config, space.decoder
+        stored = space.codes().to(next(space.decoder.parameters()).device)
+        self._mean = stored.mean(0) if len(stored) else stored.new_zeros(space.code_size)
+        self._variances = code_variances(stored)
         self.closed = self.scan.openness < CLOSED
         self.base = frame or scan.frame()
         self.candidates = candidates or candidate_fields(space, config.seed)
@@ -172,10 +180,15 @@ class ScanProblem:
         if config.pose == "free" or (self.closed and config.pose == "placed" and frame is None):
             self.pose_prior = bounding_sphere_pose(unit.points, unit.noise, like)
 
-    def objective(self, prior: float) -> CodeObjective:
-        """Objective of codes and poses, with a weight of the mean squared code offset."""
+    def objective(self, prior: float | Tensor) -> CodeObjective:
+        """Objective of codes and poses, with a weight of the mean squared code offset, one for all numbers or (D,)."""
         active = [True] * self.decoder.code_size + active_freedoms(self.config.pose)
         return self._objective(self.decoder, prior / self.decoder.code_size, active)
+
+    @property
+    def fine_prior(self) -> Tensor:
+        """Weights (D,) of the squared offsets from the mean code in the fit of one guess."""
+        return self.config.prior / self._variances
 
     def coarse_fit(self) -> Guess:
         """The best guess of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
@@ -199,7 +212,7 @@ class ScanProblem:
         """Fit one guess to the end, over stages of narrowing truncation and growing samples.
 
         Args:
-            guess: one code and pose, and the origin of the code's prior.
+            guess: one code and pose.
             on_step: called after every iteration; True pauses.
         """
         config, iterations = self.config, stage_iterations(self.config.steps)
@@ -212,7 +225,7 @@ class ScanProblem:
                 points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
                 yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
 
-        objective = self.objective(config.prior)
+        objective, guess = self.objective(self.fine_prior), guess._replace(origin=self._mean[None])
         return levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
 
     def summary(self, result: FitResult) -> ScanFit:
@@ -221,10 +234,18 @@ class ScanProblem:
         assert guess.pose is not None
         with torch.no_grad():
             error = float(CodeObjective(self.decoder, 0.0).losses(guess, groups, TRUNCATION))
-        covariance = _covariance(self.objective(self.config.prior), guess, groups, error)
+        covariance = _covariance(self.objective(self.fine_prior), guess, groups, error)
         return ScanFit(guess.codes[0], guess.pose.frame(0, self.base), covariance, self.scan, error, result.stop)
 
-    def _objective(self, fields: Fields, prior: float, active: list[bool]) -> CodeObjective:
+    def predicted_agreement(self, guess: Guess) -> float | None:
+        """`held_out_agreement` of a guess that was fitted to the end; None where the scan is too small for it."""
+        if self.scan.normals is None or len(self.scan) < LEAST_TO_HOLD_OUT:
+            return None
+        active = [True] * self.decoder.code_size + active_freedoms("known")
+        objective = self._objective(self.decoder, self.fine_prior / self.decoder.code_size, active)
+        return held_out_agreement(objective, guess, self.scan.transformed(self.base), self.config.seed)
+
+    def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
         weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
         return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior)
 

@@ -54,7 +54,9 @@ def test_shapes_come_closer_in_the_bytes_allowed_and_can_be_stripped_again(
 
 
 @pytest.mark.slow
-def test_an_unfinished_file_is_gone_on_with(space_path: Path, mesh_dir: Path, tmp_path: Path) -> None:
+def test_an_unfinished_file_is_gone_on_with(
+    space_path: Path, mesh_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     meshes, out = meshes_of_one_class(mesh_dir, tmp_path), tmp_path / "packed.h5"
     hidden = (meshes / "box" / "2.ply").rename(tmp_path / "hidden.ply")
     first = pack(tmp_path, space_path, out, "--meshes", meshes, "--bytes", 60)
@@ -62,6 +64,9 @@ def test_an_unfinished_file_is_gone_on_with(space_path: Path, mesh_dir: Path, tm
     hidden.rename(meshes / "box" / "2.ply")
     second = pack(tmp_path, space_path, out, "--meshes", meshes, "--bytes", 60, "--resume")
     assert sorted(row["name"] for row in second["packed"]) == ["box/0", "box/1", "box/2"]
+    arguments = [str(space_path), str(out), "--meshes", str(meshes), "--bytes", "90", "--resume", "--quiet"]
+    assert main(["pack", *arguments]) == 2
+    assert "was packed by --bytes 60; go on with the same target" in capsys.readouterr().err
     kept = {row["name"]: row for row in second["packed"]}
     assert all(kept[row["name"]] == row for row in first["packed"])
 
@@ -74,8 +79,9 @@ def test_what_cannot_be_packed_is_said(
         return capsys.readouterr().err
 
     out = tmp_path / "out.h5"
-    assert "need --meshes" in refused(out, "--bytes", 60)
-    assert "need --meshes" in refused(out, "--code-only", "--meshes", mesh_dir)
+    assert "needs --meshes" in refused(out)
+    assert "needs --meshes" in refused(out, "--bytes", 60)
+    assert "needs --meshes" in refused(out, "--code-only", "--meshes", mesh_dir)
     assert "done at once" in refused(out, "--code-only", "--resume")
     assert "is the space itself" in refused(space_path, "--code-only")
     assert "no such" in refused(out, "--bytes", 60, "--meshes", tmp_path / "none")
