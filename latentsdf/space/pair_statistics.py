@@ -1,0 +1,94 @@
+"""Statistics of pairs of oriented surface points, unchanged by rotation, translation and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.arrays import Array, Indices
+
+Floats = NDArray[np.float32]
+
+FAR_PAIRS = 80_000
+"""Random pairs of points; fewer make the histogram noisier."""
+NEAR_PAIRS = 80_000
+"""Largest number of pairs within a radius."""
+NEAR = ((0.5, 500), (0.25, 1000))
+"""Radius in units of the root mean square distance from the centroid, and points whose neighbours are read."""
+ANGLES = 7
+"""Bins of a cosine; odd, so that right angles, which are common, lie inside a bin and not on its edge."""
+BLOCKS = (12 * ANGLES**3, 16 * 11, *(5 * ANGLES**3 for _ in NEAR))
+"""Bins of the four histograms: all pairs, single points, pairs within each radius."""
+_COSINE = (-1.0, 1.0)
+
+
+def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
+    """Histograms of distance and angles of pairs of oriented surface points, square roots of the shares.
+
+    For points p, q with unit normals m, n and u the direction from p to q, a pair is counted by |p - q|, the lesser and
+    the greater of m.u and -n.u, and m.n (Wahl, Hillenbrand and Hirzinger, "Surflet-pair-relation histograms", 2003):
+    over all pairs, and over pairs within two radii. One more histogram counts single points by their distance r from
+    the centroid c and n.(p - c) / r. Lengths are in units of the root mean square of r.
+
+    Args:
+        points: (M, 3), uniform by area and in random order, M >= 2, any units and pose.
+        normals: (M, 3) outward unit normals.
+        seed: of the choice of pairs.
+
+    Returns:
+        (sum(BLOCKS),), in the order of `BLOCKS`.
+
+    Raises:
+        ValueError: fewer than two points, normals of another shape, a number that is not finite, or no extent.
+    """
+    if points.ndim != 2 or points.shape[1] != 3 or points.shape != normals.shape or len(points) < 2:
+        raise ValueError(f"pairs need points and normals (M, 3), M >= 2, got {points.shape} and {normals.shape}")
+    if not (np.isfinite(points).all() and np.isfinite(normals).all()):
+        raise ValueError("pairs need finite points and normals")
+    offsets = points - points.mean(0)
+    scale = float(np.sqrt(np.square(offsets).sum(1).mean()))
+    if not scale > 0:
+        raise ValueError(f"all {len(points)} points coincide, so no pair has a distance")
+    p, n = (offsets / scale).astype(np.float32), normals.astype(np.float32)
+    generator = np.random.default_rng(seed)
+    first = generator.integers(0, len(p), FAR_PAIRS)
+    second = (first + generator.integers(1, len(p), FAR_PAIRS)) % len(p)
+    radius = np.linalg.norm(p, axis=1)
+    radial = np.einsum("md,md->m", p, n) / np.maximum(radius, 1e-9)
+    parts = [
+        _shares(_relations(p, n, first, second), (12, ANGLES, ANGLES, ANGLES), (0.0, 3.2)),
+        _shares((radius, radial), (16, 11), (0.0, 2.5)),
+    ]
+    for reach, anchors in NEAR:
+        rows = p[:anchors]
+        squared = np.square(rows).sum(1)[:, None] + np.square(p).sum(1) - 2 * rows @ p.T
+        first, second = np.nonzero(squared < reach * reach)
+        apart = first != second
+        first, second = first[apart], second[apart]
+        if len(first) > NEAR_PAIRS:
+            chosen = generator.integers(0, len(first), NEAR_PAIRS)
+            first, second = first[chosen], second[chosen]
+        parts.append(_shares(_relations(p, n, first, second), (5, ANGLES, ANGLES, ANGLES), (0.0, reach)))
+    return np.concatenate(parts)
+
+
+def _relations(points: Floats, normals: Floats, first: Indices, second: Indices) -> tuple[Floats, ...]:
+    """Distance, lesser and greater cosine to the connecting line, and cosine between the normals, of pairs."""
+    steps = points[second] - points[first]
+    distance = np.linalg.norm(steps, axis=1)
+    directions = steps / np.maximum(distance, 1e-9)[:, None]
+    a = np.einsum("md,md->m", normals[first], directions)
+    b = -np.einsum("md,md->m", normals[second], directions)
+    return distance, np.minimum(a, b), np.maximum(a, b), np.einsum("md,md->m", normals[first], normals[second])
+
+
+def _shares(columns: Sequence[Floats], bins: Sequence[int], lengths: tuple[float, float]) -> Floats:
+    """Square roots of the shares of a joint histogram; values beyond the ends count in the last bin."""
+    index = np.zeros(len(columns[0]), dtype=np.int64)
+    for number, (column, count) in enumerate(zip(columns, bins, strict=True)):
+        low, high = _COSINE if number else lengths
+        index = index * count + np.clip((column - low) * (count / (high - low)), 0, count - 1).astype(np.int64)
+    shares = np.bincount(index, minlength=int(np.prod(bins))) / max(1, len(index))
+    return np.sqrt(shares).astype(np.float32)
