@@ -36,9 +36,9 @@ from scipy.special import sph_harm_y
 from latentsdf.core.frame import Frame
 from latentsdf.core.names import class_of
 from latentsdf.mesh.folder import find_meshes
+from latentsdf.mesh.record import POINTS, record_distances, record_of_points
 from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.scan.virtual import virtual_scan
-from latentsdf.space.record import POINTS, record_distances, record_of_points
 from latentsdf.space.retrieval import retrieval_scores
 from latentsdf.space.store import load
 

@@ -1,8 +1,8 @@
-"""Make the components of the search record from generated meshes: `latentsdf/space/record_basis.npz`.
+"""Make the components of the search record from generated meshes: `latentsdf/mesh/record_basis.npz`.
 
     python datasets/creatures.py A --count 270; python datasets/household.py B --count 240
     python datasets/families.py C --count 20 --resolution 64
-    python benchmarks/train_record.py latentsdf/space/record_basis.npz A B C
+    python benchmarks/train_record.py latentsdf/mesh/record_basis.npz A B C
 
 Each block of the statistics is scaled to one mean squared distance over the shapes; the first 128 principal components
 of all blocks are divided by the fourth root of their variance (half way to whitening). No label and no mesh that a
@@ -19,9 +19,9 @@ from judging import true_mesh
 from numpy.typing import NDArray
 
 from latentsdf.mesh.folder import find_meshes
+from latentsdf.mesh.pair_statistics import BLOCKS, pair_statistics
+from latentsdf.mesh.record import POINTS, RECORD_BYTES
 from latentsdf.mesh.surface_sampling import surface_samples
-from latentsdf.space.pair_statistics import BLOCKS, pair_statistics
-from latentsdf.space.record import POINTS, RECORD_BYTES
 
 
 def main() -> None:

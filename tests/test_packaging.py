@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert {
         "latentsdf/py.typed",
         "latentsdf/scan/reliability.npz",
-        "latentsdf/space/record_basis.npz",
+        "latentsdf/mesh/record_basis.npz",
         "latentsdf/training/base_space.h5",
         "latentsdf/__init__.pyi",
     } <= set(names)

@@ -74,6 +74,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     import numpy as np
 
     from ..core.optimize import Stop
+    from ..mesh.record import record_of_mesh
     from ..reconstruction.reconstruction import ReconstructConfig
     from ..reconstruction.reconstruction import reconstruct as reconstruct_scan
     from ..reconstruction.refinement import RefineConfig
@@ -102,7 +103,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     shape, frame = result.shape, result.shape.frame
     if options.add is not None and result.stop is not Stop.INTERRUPTED:
         stored = _packed(space, result, options)
-        append(options.space, [replace(stored, name=options.add)])
+        append(options.space, [replace(stored, name=options.add, record=record_of_mesh(surface))])
         nbytes = 0 if stored.correction is None else stored.correction.nbytes
         say(f"{options.add}: {nbytes:,} bytes beside the code")
     matches = Index(space).search(shape, k=3)

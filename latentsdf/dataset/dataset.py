@@ -19,11 +19,12 @@ from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
 from ..core.hdf5 import one_line, open_checked
 from ..mesh.audit import Audit
+from ..mesh.record import stored_record
 from .file import DAMAGE
 from .file_info import FORMAT, VERSION
 from .sampling import SamplingConfig
 
-_PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames")
+_PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames", "records")
 
 
 class Dataset:
@@ -34,7 +35,8 @@ class Dataset:
         memory: GiB of samples held in memory; a larger dataset is read from the file slice by slice, slower.
 
     Attributes:
-        names, classes, sources, fingerprints, audits, frames: one entry a shape, see `file`.
+        names, classes, sources, fingerprints, audits, frames, records: one entry a shape, see `file`; a record is None
+            in files of earlier releases.
         config: how the meshes were sampled.
 
     Raises:
@@ -58,6 +60,7 @@ class Dataset:
             self.fingerprints = tuple(str(record["fingerprint"]) for record in records)
             self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
             self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
+            self.records = tuple(stored_record(record.get("record")) for record in records)
             self._sizes = _group_sizes(file, self._keys)
             rows = sum(int(sizes.sum()) for sizes in self._sizes.values())
             if rows * 8 <= memory * 2**30:

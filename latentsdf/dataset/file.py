@@ -9,6 +9,7 @@ order of the names:
                 class        first folder of the name, "" when it has none
                 fingerprint  hex digest of the mesh's bytes and of all settings that its samples depend on
                 audit        JSON, `mesh.Audit.to_dict`
+                record       (128,) int8, search record of the repaired mesh; absent from files of earlier releases
                 rotation (3, 3), scale, center (3,)    float64, source = scale * rotation.T @ unit + center
     <group>/points     (N, 3) float16, unit frame; <group> is near, uniform or band, stored already shuffled
     <group>/distances  (N,)   float16, signed, exact for the rounded points above
@@ -66,13 +67,13 @@ def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: in
     Raises:
         OSError: the disk refused.
     """
-    audit, frame, groups, lattice, _ = shape.samples
+    audit, frame, groups, lattice, _, record = shape.samples
     with atomic_write(path) as file:
         _write_header(file, config, seed)
         group = file.create_group("shapes/00000000")
         group.attrs.update(name=shape.name, source=shape.source, fingerprint=shape.fingerprint)
         group.attrs.update({"class": class_of(shape.name), "audit": json.dumps(audit.to_dict())})
-        group.attrs.update(rotation=frame.rotation, scale=frame.scale, center=frame.center)
+        group.attrs.update(rotation=frame.rotation, scale=frame.scale, center=frame.center, record=record)
         for name, samples in groups.items():
             group[f"{name}/points"] = np.asarray(samples.points, dtype=np.float16)
             group[f"{name}/distances"] = np.asarray(samples.distances, dtype=np.float16)

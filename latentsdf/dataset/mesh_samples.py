@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..core.frame import Frame
 from ..mesh.audit import Audit, audit_mesh
 from ..mesh.distance import MeshSDF
+from ..mesh.record import Record, record_of_mesh
 from ..mesh.repair import repair_mesh
 from .band_lattice import truncated_lattice
 from .sampling import QuerySamples, SamplingConfig, draw_samples
@@ -25,6 +26,7 @@ class MeshSamples(NamedTuple):
         groups: samples in the unit frame, by the name of their group.
         lattice: (R, R, R) truncated distances in the unit frame; None where the config asks for none.
         mesh: the repaired mesh, in its own units.
+        record: search record of the repaired mesh.
     """
 
     audit: Audit
@@ -32,6 +34,7 @@ class MeshSamples(NamedTuple):
     groups: dict[str, QuerySamples]
     lattice: NDArray[np.float16] | None
     mesh: trimesh.Trimesh
+    record: Record
 
 
 def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> MeshSamples:
@@ -55,4 +58,5 @@ def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> Mes
         groups=draw_samples(unit, config, seed, sdf=sdf),
         lattice=truncated_lattice(sdf, config.lattice, config.truncation) if config.lattice else None,
         mesh=repaired,
+        record=record_of_mesh(repaired),
     )

@@ -16,6 +16,7 @@ from ..core.framed_field import FramedField
 from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
+from ..mesh.record import Record
 from ..solver.correction import Correction
 from .stored_mesh import StoredMesh
 
@@ -32,6 +33,7 @@ class Shape:
         metadata: of the source (audit, file, fit); plain JSON values.
         correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, a
             `Correction` of a refinement to a scan, or a `StoredMesh` in place of that field; None without one.
+        record: search record (128,) of the mesh or the reconstruction (`mesh.record`); None where it was not made.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Shape:
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
     correction: Correction | Residual | StoredMesh | None = None
+    record: Record | None = None
 
     @property
     def class_name(self) -> str:
@@ -106,7 +109,7 @@ class Shape:
             raise ValueError(f"a code of {len(self.code)} numbers has no prefix of {size}; give 1 to {len(self.code)}")
         code = self.code.clone()
         code[size:] = 0.0
-        return replace(self, code=code, correction=None)
+        return replace(self, code=code, correction=None, record=None)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in source units, of points (N, 3) in source units."""

@@ -22,6 +22,7 @@ from ..codec.residual import KIND, Residual
 from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
+from ..mesh.record import RECORD_BYTES, Record, stored_record
 from ..solver.correction import Correction
 from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
 from .code_format import CodeFormat
@@ -188,7 +189,7 @@ def _create_columns(file: Any, codes: Tensor, precision: CodePrecision) -> None:
 def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
     start = len(group["name"])
-    for key in (*_COLUMNS, *(key for key in ("correction",) if key in group)):
+    for key in (*_COLUMNS, *(key for key in ("correction", "record") if key in group)):
         group[key].resize(start + len(shapes), axis=0)
     if shapes:
         _write_rows(group, slice(start, None), shapes)
@@ -202,6 +203,7 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     group["name"][rows] = [shape.name for shape in shapes]
     group["info"][rows] = [json.dumps(dict(shape.metadata)) for shape in shapes]
     _write_corrections(group, rows, [shape.correction for shape in shapes])
+    _write_records(group, rows, [shape.record for shape in shapes])
 
 
 def _write_corrections(group: Any, rows: slice, corrections: list[Correction | Residual | StoredMesh | None]) -> None:
@@ -216,16 +218,30 @@ def _write_corrections(group: Any, rows: slice, corrections: list[Correction | R
         group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
 
 
+def _write_records(group: Any, rows: slice, records: list[Record | None]) -> None:
+    """Write search records, zeros where a shape has none; the first one adds their column."""
+    if "record" not in group:
+        if all(record is None for record in records):
+            return
+        size = (len(group["name"]), RECORD_BYTES)
+        group.create_dataset("record", size, "i1", maxshape=(None, RECORD_BYTES), chunks=(64, RECORD_BYTES))
+    none = np.zeros(RECORD_BYTES, np.int8)
+    group["record"][rows] = np.stack([none if record is None else record for record in records])
+
+
 def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     group = file["shapes"]
     codes = read_codes(group).to(device)
     columns = {key: group[key][:] for key in _COLUMNS}
     packed = group["correction"][:] if "correction" in group else [b""] * len(codes)
+    records = group["record"][:] if "record" in group else [None] * len(codes)
     for row, code in enumerate(codes):
         frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
         metadata = json.loads(columns["info"][row].decode())
         correction = _unpack_correction(bytes(packed[row]))
-        yield Shape(columns["name"][row].decode(), code, frame, decoder, metadata, correction)
+        yield Shape(
+            columns["name"][row].decode(), code, frame, decoder, metadata, correction, stored_record(records[row])
+        )
 
 
 def _unpack_correction(packed: bytes) -> Correction | Residual | StoredMesh | None:

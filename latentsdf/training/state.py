@@ -143,9 +143,17 @@ class TrainState:
 
 def space_of(decoder: Decoder, codes: Tensor, dataset: Dataset, history: dict[str, Any]) -> LatentSpace:
     """The latent space of a decoder and the codes (S, D) of a dataset's shapes."""
-    rows = zip(dataset.names, codes, dataset.frames, dataset.sources, dataset.audits, strict=True)
+    columns = (dataset.frames, dataset.sources, dataset.audits, dataset.records)
+    rows = zip(dataset.names, codes, *columns, strict=True)
     shapes = [
-        Shape(name, code.clone(), frame, decoder, {"source": source, "audit": audit.to_dict() if audit else None})
-        for name, code, frame, source, audit in rows
+        Shape(
+            name,
+            code.clone(),
+            frame,
+            decoder,
+            {"source": source, "audit": audit.to_dict() if audit else None},
+            record=record,
+        )
+        for name, code, frame, source, audit, record in rows
     ]
     return LatentSpace(decoder, shapes, history)

@@ -1,6 +1,7 @@
 """Dataset: stored samples are exact, batches hold stored samples, and files that cannot be opened say why."""
 
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -172,3 +173,13 @@ def test_classes_and_stored_shapes(path: Path):
     stored = stored_shapes(path, thorough=True)
     assert list(stored) == ["a/ball", "a/box", "ring"]
     assert stored["ring"].samples == 4300
+
+
+def test_a_file_without_records_opens(path: Path, tmp_path: Path):
+    old = tmp_path / "old.h5"
+    shutil.copy(path, old)
+    with h5py.File(old, "r+") as file:
+        for group in file["shapes"].values():
+            del group.attrs["record"]
+    assert set(Dataset(old).records) == {None}
+    assert all(record is not None for record in Dataset(path).records)

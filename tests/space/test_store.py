@@ -17,11 +17,16 @@ import trimesh
 from latentsdf.codec.mesh_stream import snap_to_lattice
 from latentsdf.codec.residual import KIND, Coefficients, Residual
 from latentsdf.core.hdf5 import format_of
+from latentsdf.dataset.dataset import Dataset
+from latentsdf.mesh.load import load_mesh
+from latentsdf.mesh.record import record_of_mesh
+from latentsdf.mesh.repair import repair_mesh
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
 from latentsdf.space.file_info import MESH, RESIDUAL, space_info
 from latentsdf.space.index import Index
 from latentsdf.space.shape import Shape
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import append, load, load_resume, save
 from latentsdf.space.stored_mesh import StoredMesh
 from latentsdf.training.warm_start import base_space
@@ -351,3 +356,34 @@ def test_retrieval_is_by_codes_alone(space_path: Path) -> None:
     space.add(corrected(space[name]), replace=True)
     match = Index(space).search(space[name], k=1)[0]
     assert (match.name, match.distance) == (name, 0.0)
+
+
+def test_records_are_kept_appended_to_and_replaced(space_path: Path, tmp_path: Path) -> None:
+    path, space = tmp_path / "space.h5", load(space_path)
+    plain = [replace(space[name], record=None) for name in space.names]
+    save(LatentSpace(space.decoder, plain, space.history), path)
+    with h5py.File(path) as file:
+        assert "shapes/record" not in file
+    record = np.arange(-64, 64, dtype=np.int8)
+    append(path, [replace(plain[0], name="new/a", record=record), replace(plain[0], name="new/b")])
+    append(path, [replace(plain[1], record=-record - 1)], replace=True)
+    save(load(path), path)
+    again = load(path)
+    assert [name for name in again if again[name].record is not None] == [plain[1].name, "new/a"]
+    assert again["new/a"].record is not None
+    assert again[plain[1].name].record is not None
+    np.testing.assert_array_equal(again["new/a"].record, record)
+    np.testing.assert_array_equal(again[plain[1].name].record, -record - 1)
+    assert again["new/a"].truncated(1).record is None
+    with h5py.File(path, "r+") as file:
+        del file["shapes/record"]
+        file["shapes/record"] = np.ones((len(again), 3), np.int8)
+    with pytest.raises(ValueError, match="damaged latentsdf space: a search record is 128 int8 numbers"):
+        load(path)
+
+
+def test_records_travel_from_the_meshes_to_the_space(space_path: Path, dataset_path: Path, mesh_dir: Path) -> None:
+    space, dataset = load(space_path), Dataset(dataset_path)
+    for name, record in zip(dataset.names, dataset.records, strict=True):
+        np.testing.assert_array_equal(record, record_of_mesh(repair_mesh(load_mesh(mesh_dir / f"{name}.ply"))[0]))
+        np.testing.assert_array_equal(space[name].record, record)

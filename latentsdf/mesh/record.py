@@ -17,9 +17,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..core.arrays import Array
 from ..core.field import SDF
-from ..mesh.isosurface import extract_mesh
-from ..mesh.surface_sampling import surface_samples
+from .isosurface import extract_mesh
 from .pair_statistics import BLOCKS, pair_statistics
+from .surface_sampling import surface_samples
 
 Record = NDArray[np.int8]
 RECORD_BYTES = 128
@@ -59,6 +59,19 @@ def record_of_sdf(sdf: SDF, seed: int = 0) -> Record:
     return record_of_mesh(extract_mesh(sdf, RESOLUTION), seed)
 
 
+def stored_record(values: NDArray[Any] | None) -> Record | None:
+    """The record (128,) that a file holds; None where it holds none, or zeros.
+
+    Raises:
+        TypeError: it is not 128 numbers of type int8.
+    """
+    if values is None or not np.any(values):
+        return None
+    if values.shape != (RECORD_BYTES,) or values.dtype != np.int8:
+        raise TypeError(f"a search record is {RECORD_BYTES} int8 numbers, not {values.shape} of {values.dtype}")
+    return values
+
+
 def record_distances(queries: Sequence[Record] | Record, records: Sequence[Record] | Record) -> Array:
     """Distances (Q, S) between records (Q, 128) and (S, 128): the chord sqrt(2 - 2 cos), from 0 to 2."""
     first, second = unit_records(queries, np.float64), unit_records(records, np.float64)
@@ -74,7 +87,7 @@ def unit_records(records: Sequence[Record] | Record, dtype: DTypeLike = np.float
 @cache
 def _basis() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean (F,) of the statistics, and the matrix (F, 128) of weighted components."""
-    with resources.files("latentsdf.space").joinpath("record_basis.npz").open("rb") as file, np.load(file) as stored:
+    with resources.files("latentsdf.mesh").joinpath("record_basis.npz").open("rb") as file, np.load(file) as stored:
         mean = stored["mean"].astype(np.float32)
         basis = stored["components"].astype(np.float32) * stored["steps"]
     if basis.shape != (sum(BLOCKS), RECORD_BYTES):

@@ -7,16 +7,16 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from latentsdf.mesh.surface_sampling import surface_samples
-from latentsdf.primitives import solids
-from latentsdf.space.pair_statistics import BLOCKS, pair_statistics
-from latentsdf.space.record import (
+from latentsdf.mesh.pair_statistics import BLOCKS, pair_statistics
+from latentsdf.mesh.record import (
     RECORD_BYTES,
     record_distances,
     record_of_mesh,
     record_of_points,
     record_of_sdf,
 )
+from latentsdf.mesh.surface_sampling import surface_samples
+from latentsdf.primitives import solids
 
 
 def moved(mesh: trimesh.Trimesh, scale: float = 3.0) -> trimesh.Trimesh:
