@@ -1,15 +1,21 @@
-"""Nearest neighbours among codes: an exact Euclidean index over the shapes of a space."""
+"""Nearest neighbours among the shapes of a space, by their search records or by their codes."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..core.arrays import Indices
+from ..mesh.record import RECORD_BYTES, Record, record_of_mesh, unit_records
+
+Vectors = NDArray[np.float32]
 
 
 class Coded(Protocol):
@@ -36,6 +42,7 @@ class Codes(Protocol):
     def __getitem__(self, name: str, /) -> Coded: ...
 
 
+Query = str | Coded | Tensor | trimesh.Trimesh | Record
 SHORTLIST = 20
 """Candidates per match that a search by prefix ranks by their whole codes."""
 
@@ -46,7 +53,7 @@ class Match:
 
     Attributes:
         name: of the shape in the space.
-        distance: Euclidean distance between its code and that of the query.
+        distance: to the query: of unit search records, from 0 to 2, or Euclidean of codes.
     """
 
     name: str
@@ -54,74 +61,152 @@ class Match:
 
 
 class Index:
-    """Exact nearest neighbours among the codes of a space (FAISS, flat Euclidean).
+    """Exact nearest neighbours among the shapes of a space (FAISS, flat Euclidean).
 
-    The codes are copied: build a new index after shapes were added.
+    What is compared is copied: build a new index after shapes were added.
 
     Args:
-        space: names and codes; the codes are copied in single precision.
+        space: names, codes and, in a `LatentSpace`, search records.
+        metric: "record" compares search records (`mesh.record`), which pose and scale leave unchanged; a shape without
+            one is decoded for it. "code" compares codes. None takes records where every shape has one and no prefix is
+            given, else codes.
         prefix: search by the first `prefix` numbers of the codes and rank the `SHORTLIST` times k nearest by the whole
             code: faster in a large space of nested (prefix) codes, and no longer exact. None searches whole codes.
 
+    Attributes:
+        metric: "record" or "code".
+
     Raises:
-        ValueError: the space holds no shapes, a code is not finite, or there is no such prefix.
+        ValueError: the space holds no shapes, a code is not finite, there is no such prefix, or one is given for
+            records.
 
     Example:
         >>> for match in Index(space).search("windsor", k=5):
         ...     print(match.name, match.distance)
     """
 
-    def __init__(self, space: Codes, prefix: int | None = None):
+    def __init__(self, space: Codes, metric: Literal["record", "code"] | None = None, prefix: int | None = None):
         self.space = space
         self.prefix = prefix
         self.names = tuple(space.names)
+        self._rows = {name: row for row, name in enumerate(self.names)}
         if not self.names:
             raise ValueError("the space holds no shapes to search; train it or encode meshes into it first")
-        codes = _single(space.codes())
-        if codes.ndim != 2 or len(codes) != len(self.names):
-            raise ValueError(f"the space has {len(self.names)} names but codes of shape {codes.shape}")
-        if not np.isfinite(codes).all():
-            raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
+        if metric not in (None, "record", "code"):
+            raise ValueError(f"no metric is named {metric!r}; compare by 'record' or by 'code'")
+        if metric is None:
+            recorded = all(getattr(space[name], "record", None) is not None for name in self.names)
+            metric = "record" if recorded and prefix is None else "code"
+        if metric == "record" and prefix is not None:
+            raise ValueError("a prefix is of codes; give metric='code', or leave it out")
+        self.metric: Literal["record", "code"] = metric
+        self._vectors = self._stored_codes() if metric == "code" else self._stored_records()
         # FAISS and torch each bring an OpenMP runtime, and torch's has to be loaded first.
-        faiss: Any = importlib.import_module("faiss")
-        self._codes = codes
-        width = codes.shape[1] if prefix is None else prefix
-        if not 1 <= width <= codes.shape[1]:
-            raise ValueError(f"codes of {codes.shape[1]} numbers have no prefix of {width}; give 1 to {codes.shape[1]}")
-        self._flat = faiss.IndexFlatL2(width)
-        self._flat.add(np.ascontiguousarray(codes[:, :width]))
+        self._faiss: Any = importlib.import_module("faiss")
+        size = self._vectors.shape[1]
+        width = size if prefix is None else prefix
+        if not 1 <= width <= size:
+            raise ValueError(f"codes of {size} numbers have no prefix of {width}; give 1 to {size}")
+        self._flat = self._faiss.IndexFlatL2(width)
+        self._flat.add(np.ascontiguousarray(self._vectors[:, :width]))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def search(self, query: str | Coded | Tensor, k: int = 5) -> list[Match]:
+    def search(self, query: Query, k: int = 5, among: Iterable[str] | None = None) -> list[Match]:
         """The k nearest shapes, nearest first; a shape of the space is found at distance zero.
 
         Args:
-            query: a name in the space, a shape (anything with a `code`), or a code (D,).
-            k: results; at most all shapes of the space.
+            query: a name in the space, a shape (anything with a `code`), or a code (D,); by records also a mesh or a
+                record (128,). By records a shape without one, and a code, are decoded.
+            k: results; at most all shapes.
+            among: names of the shapes to choose from; None is all of them.
 
         Raises:
             KeyError: a name that the space does not hold; the text suggests a similar one.
-            ValueError: k is below 1, or the code is of another size or not finite.
+            ValueError: k is below 1, `among` is empty, or the query is of another size or kind, or not finite.
         """
+        return self.search_all([query], k, among)[0]
+
+    def search_all(self, queries: Sequence[Query], k: int = 5, among: Iterable[str] | None = None) -> list[list[Match]]:
+        """The k nearest shapes to each of several queries, in one pass; arguments and errors as in `search`."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        chosen = np.arange(len(self)) if among is None else self._chosen(among)
+        if not queries:
+            return []
+        vectors = np.stack([self._code(query) if self.metric == "code" else self._record(query) for query in queries])
+        count = min(k if self.prefix is None else k * SHORTLIST, len(chosen))
+        selector = self._faiss.IDSelectorBatch(chosen)
+        parameters = None if among is None else self._faiss.SearchParameters(sel=selector)
+        start = np.ascontiguousarray(vectors[:, : self._flat.d])
+        found = self._flat.search(start, count, params=parameters)[1]
+        own = [self._rows[query] if isinstance(query, str) else -1 for query in queries]
+        extra = [[row] if row in chosen and row not in near else [] for row, near in zip(own, found, strict=True)]
+        found = [np.append(near, more).astype(np.int64) for near, more in zip(found, extra, strict=True)]
+        return [self._ranked(*item, k) for item in zip(own, vectors, found, strict=True)]
+
+    def _ranked(self, own: int, vector: Vectors, rows: Indices, k: int) -> list[Match]:
+        """The k nearest of some rows to a vector; of shapes at one distance row `own`, the query, comes first."""
+        # FAISS multiplies out the squares of a batch, which rounds small distances.
+        distances = np.linalg.norm(self._vectors[rows] - vector, axis=1)
+        order = np.lexsort((rows, rows != own, distances))[:k]
+        return [Match(self.names[row], float(distances[at])) for at, row in zip(order, rows[order], strict=True)]
+
+    def _chosen(self, among: Iterable[str]) -> Indices:
+        """Rows of names."""
+        names = set(among)
+        for name in names - self._rows.keys():
+            self.space[name]  # raises KeyError with a suggestion
+        if not names:
+            raise ValueError("no shape is left to choose from; give a class or names that the space holds")
+        return np.array(sorted(self._rows[name] for name in names), dtype=np.int64)
+
+    def _stored_codes(self) -> Vectors:
+        codes = _single(self.space.codes())
+        if codes.ndim != 2 or len(codes) != len(self.names):
+            raise ValueError(f"the space has {len(self.names)} names but codes of shape {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
+        return codes
+
+    def _stored_records(self) -> Vectors:
+        return unit_records([self._record_of(self.space[name]) for name in self.names])
+
+    def _record_of(self, shape: Any) -> Record:
+        if not hasattr(shape, "search_record"):
+            raise ValueError(f"a {type(shape).__name__} has no search record; compare by metric='code'")
+        return shape.search_record()
+
+    def _record(self, query: Any) -> Vectors:
+        """A query as a unit record (128,)."""
+        if isinstance(query, np.ndarray):
+            if query.shape != (RECORD_BYTES,) or query.dtype != np.int8:
+                raise ValueError(f"a record has {RECORD_BYTES} int8 numbers, not shape {query.shape}, {query.dtype}")
+            return unit_records(query)[0]
+        if isinstance(query, trimesh.Trimesh):
+            return unit_records(record_of_mesh(query))[0]
+        if isinstance(query, str):
+            query = self.space[query]
+        elif isinstance(query, Tensor):
+            self._code(query)
+            space: Any = self.space
+            query = space.decode(query)
+        return unit_records(self._record_of(query))[0]
+
+    def _code(self, query: Any) -> Vectors:
+        """A query as a code (D,) in single precision."""
+        if isinstance(query, (np.ndarray, trimesh.Trimesh)):
+            raise ValueError("an index by codes takes names, shapes and codes; encode the mesh first")
         if isinstance(query, str):
             query = self.space[query]
         code = _single(query if isinstance(query, Tensor) else query.code)
-        if code.shape != self._codes.shape[1:]:
-            raise ValueError(f"the query's code has shape {code.shape}, this space takes {self._codes.shape[1:]}")
+        size = tuple(self._vectors.shape[1:]) if self.metric == "code" else tuple(self.space[self.names[0]].code.shape)
+        if code.shape != size:
+            raise ValueError(f"the query's code has shape {code.shape}, this space takes {size}")
         if not np.isfinite(code).all():
             raise ValueError("the query's code is not finite")
-        count = k if self.prefix is None else k * SHORTLIST
-        squared, rows = self._flat.search(np.ascontiguousarray(code[None, : self._flat.d]), min(count, len(self)))
-        squared, rows = np.maximum(squared[0], 0.0), rows[0]
-        if self.prefix is not None:
-            squared = np.square(self._codes[rows] - code).sum(1)
-            order = np.argsort(squared, kind="stable")[:k]
-            squared, rows = squared[order], rows[order]
-        return [Match(self.names[i], float(d)) for i, d in zip(rows, np.sqrt(squared), strict=True)]
+        return code
 
 
 def _single(codes: Tensor) -> NDArray[np.float32]:

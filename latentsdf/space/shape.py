@@ -16,7 +16,7 @@ from ..core.framed_field import FramedField
 from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
-from ..mesh.record import Record
+from ..mesh.record import RESOLUTION, Record, record_of_mesh
 from ..solver.correction import Correction
 from .stored_mesh import StoredMesh
 
@@ -110,6 +110,14 @@ class Shape:
         code = self.code.clone()
         code[size:] = 0.0
         return replace(self, code=code, correction=None, record=None)
+
+    def search_record(self) -> Record:
+        """The search record (128,): `record`, or where there is none that of the decoded surface.
+
+        Raises:
+            ValueError: there is none, and the field has no surface.
+        """
+        return self.record if self.record is not None else record_of_mesh(self.mesh(RESOLUTION))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in source units, of points (N, 3) in source units."""

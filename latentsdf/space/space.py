@@ -82,6 +82,10 @@ class LatentSpace(Mapping[str, Shape]):
             return torch.zeros(0, self.code_size)
         return torch.stack([shape.code for shape in self._shapes.values()])
 
+    def decode(self, code: Tensor, name: str = "code") -> Shape:
+        """The shape of a code (D,), in the unit frame; it is not added to the space."""
+        return Shape(name, code.detach(), Frame.identity(), self.decoder)
+
     def add(self, shape: Shape, replace: bool = False) -> None:
         """Add an encoded shape; the decoder does not change.
 
