@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from ..core.arrays import Indices
 from ..mesh.record import RECORD_BYTES, Record, record_of_mesh, unit_records
+from ..mesh.search_record import SEARCH_BYTES, SearchRecord, unit_views, whole_part
+from ..mesh.view_records import VIEWS, leading_numbers
+from .nearest_vectors import NearestVectors
 
 Vectors = NDArray[np.float32]
 
@@ -42,9 +45,7 @@ class Codes(Protocol):
     def __getitem__(self, name: str, /) -> Coded: ...
 
 
-Query = str | Coded | Tensor | trimesh.Trimesh | Record
-SHORTLIST = 20
-"""Candidates per match that a search by prefix ranks by their whole codes."""
+Query = str | Coded | Tensor | trimesh.Trimesh | Record | SearchRecord
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ class Index:
 
     Args:
         space: names, codes and, in a `LatentSpace`, search records.
-        metric: "record" compares search records (`mesh.record`), which pose and scale leave unchanged; a shape without
-            one is decoded for it. "code" compares codes. None takes records where every shape has one and no prefix is
-            given, else codes.
-        prefix: search by the first `prefix` numbers of the codes and rank the `SHORTLIST` times k nearest by the whole
+        metric: "record" compares search records (`mesh.search_record`), which pose and scale leave unchanged; a shape
+            without one is decoded for it. "code" compares codes. None takes records where every shape has one and no
+            prefix is given, else codes.
+        prefix: search by the first `prefix` numbers of the codes and rank the nearest `SHORTLIST` times k by the whole
             code: faster in a large space of nested (prefix) codes, and no longer exact. None searches whole codes.
 
     Attributes:
@@ -100,20 +101,23 @@ class Index:
         if metric == "record" and prefix is not None:
             raise ValueError("a prefix is of codes; give metric='code', or leave it out")
         self.metric: Literal["record", "code"] = metric
-        self._vectors = self._stored_codes() if metric == "code" else self._stored_records()
-        # FAISS and torch each bring an OpenMP runtime, and torch's has to be loaded first.
-        self._faiss: Any = importlib.import_module("faiss")
-        size = self._vectors.shape[1]
-        width = size if prefix is None else prefix
-        if not 1 <= width <= size:
-            raise ValueError(f"codes of {size} numbers have no prefix of {width}; give 1 to {size}")
-        self._flat = self._faiss.IndexFlatL2(width)
-        self._flat.add(np.ascontiguousarray(self._vectors[:, :width]))
+        if metric == "code":
+            codes = self._stored_codes()
+            if not 1 <= (prefix or codes.shape[1]) <= codes.shape[1]:
+                raise ValueError(
+                    f"codes of {codes.shape[1]} numbers have no prefix of {prefix}; give 1 to {codes.shape[1]}"
+                )
+            self._whole = NearestVectors(codes, prefix)
+            return
+        self._records = [self._record_of(space[name]) for name in self.names]
+        self._whole = NearestVectors(unit_records([whole_part(record) for record in self._records]))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def search(self, query: Query, k: int = 5, among: Iterable[str] | None = None) -> list[Match]:
+    def search(
+        self, query: Query, k: int = 5, among: Iterable[str] | None = None, partial: bool = False
+    ) -> list[Match]:
         """The k nearest shapes, nearest first; a shape of the space is found at distance zero.
 
         Args:
@@ -121,37 +125,40 @@ class Index:
                 record (128,). By records a shape without one, and a code, are decoded.
             k: results; at most all shapes.
             among: names of the shapes to choose from; None is all of them.
+            partial: the query may show only a part of its shape, as a scan does: it is compared with each shape as a
+                whole and with what twelve directions see of it, and the nearest counts; by records alone.
 
         Raises:
             KeyError: a name that the space does not hold; the text suggests a similar one.
             ValueError: k is below 1, `among` is empty, or the query is of another size or kind, or not finite.
         """
-        return self.search_all([query], k, among)[0]
+        return self.search_all([query], k, among, partial)[0]
 
-    def search_all(self, queries: Sequence[Query], k: int = 5, among: Iterable[str] | None = None) -> list[list[Match]]:
+    def search_all(
+        self, queries: Sequence[Query], k: int = 5, among: Iterable[str] | None = None, partial: bool = False
+    ) -> list[list[Match]]:
         """The k nearest shapes to each of several queries, in one pass; arguments and errors as in `search`."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        chosen = np.arange(len(self)) if among is None else self._chosen(among)
+        if partial and self.metric == "code":
+            raise ValueError("codes do not tell partial shapes; search by metric='record'")
+        chosen = None if among is None else self._chosen(among)
         if not queries:
             return []
-        vectors = np.stack([self._code(query) if self.metric == "code" else self._record(query) for query in queries])
-        count = min(k if self.prefix is None else k * SHORTLIST, len(chosen))
-        selector = self._faiss.IDSelectorBatch(chosen)
-        parameters = None if among is None else self._faiss.SearchParameters(sel=selector)
-        start = np.ascontiguousarray(vectors[:, : self._flat.d])
-        found = self._flat.search(start, count, params=parameters)[1]
+        by_code = self.metric == "code"
+        vectors = [self._code(query) if by_code else unit_records(self._record(query))[0] for query in queries]
         own = [self._rows[query] if isinstance(query, str) else -1 for query in queries]
-        extra = [[row] if row in chosen and row not in near else [] for row, near in zip(own, found, strict=True)]
-        found = [np.append(near, more).astype(np.int64) for near, more in zip(found, extra, strict=True)]
-        return [self._ranked(*item, k) for item in zip(own, vectors, found, strict=True)]
+        if partial:
+            found = self._views.nearest(np.stack([leading_numbers(item) for item in vectors]), own, k, chosen)
+        else:
+            found = self._whole.nearest(np.stack(vectors), own, k, chosen)
+        return [[Match(self.names[row], distance) for row, distance in near] for near in found]
 
-    def _ranked(self, own: int, vector: Vectors, rows: Indices, k: int) -> list[Match]:
-        """The k nearest of some rows to a vector; of shapes at one distance row `own`, the query, comes first."""
-        # FAISS multiplies out the squares of a batch, which rounds small distances.
-        distances = np.linalg.norm(self._vectors[rows] - vector, axis=1)
-        order = np.lexsort((rows, rows != own, distances))[:k]
-        return [Match(self.names[row], float(distances[at])) for at, row in zip(order, rows[order], strict=True)]
+    @cached_property
+    def _views(self) -> NearestVectors:
+        """What a partial query is compared with: each shape as a whole, then its views."""
+        parts = [np.vstack([leading_numbers(whole_part(record)), unit_views(record)]) for record in self._records]
+        return NearestVectors(np.concatenate(parts), owners=np.repeat(np.arange(len(self)), 1 + VIEWS))
 
     def _chosen(self, among: Iterable[str]) -> Indices:
         """Rows of names."""
@@ -170,29 +177,26 @@ class Index:
             raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
         return codes
 
-    def _stored_records(self) -> Vectors:
-        return unit_records([self._record_of(self.space[name]) for name in self.names])
-
-    def _record_of(self, shape: Any) -> Record:
-        if not hasattr(shape, "search_record"):
+    def _record_of(self, shape: Any) -> SearchRecord:
+        if not hasattr(shape, "searched_by"):
             raise ValueError(f"a {type(shape).__name__} has no search record; compare by metric='code'")
-        return shape.search_record()
+        return shape.searched_by()
 
-    def _record(self, query: Any) -> Vectors:
-        """A query as a unit record (128,)."""
+    def _record(self, query: Any) -> Record:
+        """The record (128,) of a query."""
         if isinstance(query, np.ndarray):
-            if query.shape != (RECORD_BYTES,) or query.dtype != np.int8:
+            if query.shape not in ((RECORD_BYTES,), (SEARCH_BYTES,)) or query.dtype != np.int8:
                 raise ValueError(f"a record has {RECORD_BYTES} int8 numbers, not shape {query.shape}, {query.dtype}")
-            return unit_records(query)[0]
+            return whole_part(query)
         if isinstance(query, trimesh.Trimesh):
-            return unit_records(record_of_mesh(query))[0]
+            return record_of_mesh(query)
         if isinstance(query, str):
             query = self.space[query]
         elif isinstance(query, Tensor):
             self._code(query)
             space: Any = self.space
             query = space.decode(query)
-        return unit_records(self._record_of(query))[0]
+        return whole_part(self._record_of(query))
 
     def _code(self, query: Any) -> Vectors:
         """A query as a code (D,) in single precision."""
@@ -201,7 +205,7 @@ class Index:
         if isinstance(query, str):
             query = self.space[query]
         code = _single(query if isinstance(query, Tensor) else query.code)
-        size = tuple(self._vectors.shape[1:]) if self.metric == "code" else tuple(self.space[self.names[0]].code.shape)
+        size = tuple(self.space[self.names[0]].code.shape)
         if code.shape != size:
             raise ValueError(f"the query's code has shape {code.shape}, this space takes {size}")
         if not np.isfinite(code).all():
@@ -209,5 +213,5 @@ class Index:
         return code
 
 
-def _single(codes: Tensor) -> NDArray[np.float32]:
+def _single(codes: Tensor) -> Vectors:
     return np.ascontiguousarray(codes.detach().cpu().float().numpy())

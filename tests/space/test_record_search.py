@@ -8,7 +8,8 @@ import pytest
 import torch
 import trimesh
 
-from latentsdf.mesh.record import record_distances, record_of_mesh
+from latentsdf.mesh.record import record_distances, record_of_mesh, record_of_points
+from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.space.index import Index, Match
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
@@ -31,7 +32,9 @@ def test_records_are_compared_where_every_shape_has_one(space: LatentSpace) -> N
 
 def test_distances_are_those_of_the_records(space: LatentSpace) -> None:
     index, names = Index(space), space.names
-    distances = record_distances([space[name].search_record() for name in names], space["ring/1"].search_record())[:, 0]
+    distances = record_distances(
+        [space[name].searched_by()[:128] for name in names], space["ring/1"].searched_by()[:128]
+    )[:, 0]
     for match in index.search("ring/1", k=len(names)):
         assert match.distance == pytest.approx(distances[names.index(match.name)], abs=1e-4)
     assert index.search("ring/1", k=1) == [Match("ring/1", 0.0)]
@@ -82,3 +85,23 @@ def test_queries_of_another_kind_are_refused(space: LatentSpace) -> None:
         Index(space).search(np.zeros(128, np.float32))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="encode the mesh first"):
         Index(space, "code").search(trimesh.creation.box())
+
+
+def test_a_part_finds_its_shape(space: LatentSpace) -> None:
+    ring = trimesh.creation.torus(0.6, 0.2, major_sections=96, minor_sections=48)
+    points, normals = surface_samples(ring, 6000, 4)
+    near = normals @ np.array([0.3, -0.5, 0.8]) > 0
+    record = record_of_points(points[near], normals[near])
+    index, rings = Index(space), [name for name in space if name.startswith("ring/")]
+    whole = index.search(record, k=3)[0]
+    part = index.search(record, k=3, partial=True)
+    assert part[0].name in rings
+    assert part[0].distance < whole.distance
+    assert len({match.name for match in part}) == 3
+    assert index.search("ring/1", k=1, partial=True)[0].name == "ring/1"
+    assert {match.name for match in index.search(record, k=9, among=["box/0", "box/1"], partial=True)} == {
+        "box/0",
+        "box/1",
+    }
+    with pytest.raises(ValueError, match="codes do not tell partial shapes"):
+        Index(space, "code").search("ring/1", partial=True)
