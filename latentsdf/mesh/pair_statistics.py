@@ -11,8 +11,8 @@ from ..core.arrays import Array, Indices
 
 Floats = NDArray[np.float32]
 
-PAIRS = 80_000
-"""Random pairs of points, and the largest number of pairs within a radius; fewer make the histograms noisier."""
+PAIRS = 40_000
+"""Random pairs of points, and the largest number of pairs within a radius; twice as many find nothing better."""
 NEAR = ((0.5, 160), (0.25, 80))
 """Radius in units of the root mean square distance from the centroid, and pairs for each point whose neighbours are
 read."""
