@@ -71,7 +71,7 @@ def record_distances(queries: Sequence[Record] | Record, records: Sequence[Recor
     return np.sqrt(np.maximum(2 - 2 * first @ second.T, 0.0))
 
 
-def unit_records(records: Sequence[Record] | Record, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+def unit_records(records: Sequence[Record] | NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Records (S, 128) as vectors of length one; single precision is what a FAISS index takes."""
     values = np.asarray(records, dtype=dtype).reshape(-1, RECORD_BYTES)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)

@@ -7,10 +7,10 @@ from typing import Any
 import igl
 import numpy as np
 import trimesh
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.arrays import Array, Mask
-from .record import POINTS, Record, record_of_points, unit_records
+from .record import POINTS, record_of_points, unit_records
 from .surface_sampling import surface_samples
 
 ViewRecords = NDArray[np.int8]
@@ -48,9 +48,9 @@ def view_records(mesh: trimesh.Trimesh, seed: int = 0) -> ViewRecords:
     return records
 
 
-def leading_numbers(records: Record, dtype: DTypeLike = np.float64) -> NDArray[Any]:
+def leading_numbers(records: NDArray[Any]) -> Array:
     """Vectors (NUMBERS,) or (S, NUMBERS) of length one of the leading numbers of records (128,) or (S, 128)."""
-    values = unit_records(records, dtype)[:, :NUMBERS].reshape(*records.shape[:-1], NUMBERS)
+    values = unit_records(records, np.float64)[:, :NUMBERS].reshape(*records.shape[:-1], NUMBERS)
     return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
 
 
