@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
+LAYOUTS = ("tsne", "pca", "umap")
 CELLS = (4, 1024)
 """Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
 
@@ -219,6 +220,15 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _resolution(parser, 128)
 
 
+def _map(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE.h5")
+    parser.add_argument("out", metavar="OUT.png|OUT.json")
+    method = "how places are found (default tsne, above 2000 shapes pca; umap needs umap-learn)"
+    parser.add_argument("--method", choices=LAYOUTS, help=method)
+    thumbnails = "thumbnails in the picture, at most; the other shapes are dots (default 150)"
+    parser.add_argument("--thumbnails", type=_count, default=150, metavar="N", help=thumbnails)
+
+
 def _view(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--port", type=_count, default=8080)
@@ -260,6 +270,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "search": ("the shapes of a space nearest to a name, a mesh, or a scan", _search),
     "reconstruct": ("scan -> watertight mesh, by a code of a space or by a field of its own", _reconstruct),
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
+    "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),
     "view": ("show a space in the browser", _view),
 }
 """Help text of each verb, and the function that adds its arguments."""

@@ -10,6 +10,7 @@ MODULES = {
     "build": ("prepare", "train", "encode"),
     "pack": ("pack",),
     "query": ("mesh", "interpolate", "search", "view"),
+    "map": ("map",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
     "demo": ("demo",),
