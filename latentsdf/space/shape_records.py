@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import trimesh
 
 from ..mesh.record import RESOLUTION, Record, record_of_mesh
+from ..mesh.search_record import whole_part
 from .shape import Shape
 
 OnShape = Callable[[Shape, trimesh.Trimesh | None], None]
@@ -24,7 +25,7 @@ def shape_records(shapes: Iterable[Shape], on_shape: OnShape | None = None) -> d
     """
     records = {}
     for shape in shapes:
-        mesh, record = None, shape.record
+        mesh, record = None, None if shape.record is None else whole_part(shape.record)
         if record is None:
             mesh = surface(shape)
             record = None if mesh is None else record_of_mesh(mesh)
