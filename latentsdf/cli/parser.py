@@ -187,8 +187,12 @@ def _interpolate(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
-    parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
+    parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN_OR_DIR")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
+    metric = "search records, the same in every pose and size, or codes (default: records where the space has them)"
+    parser.add_argument("--metric", choices=("record", "code"), help=metric)
+    only = "match shapes of this class alone (repeatable)"
+    parser.add_argument("--class", dest="classes", action="append", metavar="CLASS", help=only)
     _scan(parser)
 
 
@@ -267,7 +271,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "info": ("facts of a dataset or space file", _info),
     "mesh": ("codes -> meshes, in the units of their sources", _mesh),
     "interpolate": ("morph one shape into another", _interpolate),
-    "search": ("the shapes of a space nearest to a name, a mesh, or a scan", _search),
+    "search": ("the shapes of a space nearest to a name, a mesh, a scan, or each file of a folder", _search),
     "reconstruct": ("scan -> watertight mesh, by a code of a space or by a field of its own", _reconstruct),
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
     "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),

@@ -9,7 +9,8 @@ from typing import Any
 MODULES = {
     "build": ("prepare", "train", "encode"),
     "pack": ("pack",),
-    "query": ("mesh", "interpolate", "search", "view"),
+    "query": ("mesh", "interpolate", "view"),
+    "search": ("search",),
     "map": ("map",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
