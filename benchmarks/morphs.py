@@ -8,7 +8,7 @@ on it. A piece is a connected set of vertices inside; *pieces* are those of at l
 crumbs too. A pair is right where the number of pieces goes monotonically from that of one end to that of the other: it
 is constant where the ends have as many, which is counted by itself. In *all* the ends count without their crumbs.
 Columns of the table: shares of pairs; least volume on the way over that of the smaller end, and greatest over that of
-the larger one; greatest step, the mean distance of neighbouring surfaces over that of the ends (1/8 if even and direct);
+the larger one; greatest step, the mean distance of neighbouring surfaces over that of the ends (1/8 if even);
 seconds a step on one core, registration included. OUT.json grows pair by pair, and a second run continues it.
 """
 
@@ -39,13 +39,13 @@ STEPS, RESOLUTION, CRUMB, NEIGHBOURS = 8, 97, 0.01, 6
 PARTS = {
     "fields": MorphConfig(warp=False, sharpness=0, keep_volume=False, join=False),
     "fields, volume": MorphConfig(warp=False, sharpness=0, join=False),
-    "fields 60, volume, join": MorphConfig(warp=False),
+    "fields 20, volume, join": MorphConfig(warp=False),
     "warp": MorphConfig(sharpness=0, keep_volume=False, join=False),
     "warp, volume": MorphConfig(sharpness=0, join=False),
-    "warp 60, volume": MorphConfig(join=False),
-    "warp, volume, join": MorphConfig(sharpness=0),
-    "warp 20, volume, join": MorphConfig(sharpness=20),
-    "warp 60, volume, join": MorphConfig(),
+    "warp 20, volume": MorphConfig(join=False),
+    "warp 60, volume": MorphConfig(sharpness=60, join=False),
+    "warp 20, volume, join": MorphConfig(),
+    "warp 60, volume, join": MorphConfig(sharpness=60),
 }
 """Methods of `Morph`: fields mixed in place or moved first, sharpness of the blend, level by volume, pieces joined."""
 CODES = ("codes", "codes, volume", "neighbours")
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--within", type=int, default=200, help="pairs within classes")
     parser.add_argument("--between", type=int, default=200, help="pairs between classes")
-    parser.add_argument("--method", nargs="+", default=["warp 60, volume, join"], choices=[*CODES, *PARTS])
+    parser.add_argument("--method", nargs="+", default=["warp 20, volume, join"], choices=[*CODES, *PARTS])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--table", action="store_true", help="print the table of OUT.json and stop")
     options = parser.parse_args()

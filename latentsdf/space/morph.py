@@ -27,8 +27,9 @@ class MorphConfig:
 
     warp: bool = True
     """Whether the ends are registered and moved onto each other; without it parts fade out and in where they are."""
-    sharpness: float = 60.0
-    """Of the blend of the moved ends: 0 mixes their fields, larger keeps thin parts of either end longer."""
+    sharpness: float = 20.0
+    """Of the blend of the moved ends: 0 mixes their fields; larger keeps thin parts of either end longer, and shows
+    those of the other end earlier."""
     keep_volume: bool = True
     """Whether the level is shifted so that the volume goes geometrically from that of one end to that of the other."""
     join: bool = True

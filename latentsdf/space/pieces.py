@@ -26,7 +26,7 @@ _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
 def count_pieces(values: Tensor, share: float = SHARE) -> int:
-    """Number of connected pieces of a field (R, R, R), negative inside: the largest, and those with a share of the volume."""
+    """Number of pieces of a field (R, R, R), negative inside: the largest, and those with a share of the volume."""
     _, rows = _pieces(values, share)
     return len(rows)
 
