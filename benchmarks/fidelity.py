@@ -229,7 +229,7 @@ def judge_side(
         "side": side,
         **costs(space, stored, size or space.code_size, options.code_bits),
         **(per_shape if side == "unseen" else {}),
-        "retrieval": getattr(retrieval(space, shapes), "__dict__", None) if side == "unseen" else None,
+        "retrieval": getattr(retrieval(space, shapes, "code"), "__dict__", None) if side == "unseen" else None,
         "resolution": options.resolution,
         "threads": torch.get_num_threads(),
         "device": options.device,

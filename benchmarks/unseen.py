@@ -206,7 +206,7 @@ def evaluate_method(
     if fit is None:
         return row
     code = Shape("query", fit.code, fit.frame, space.decoder)
-    nearest = space[Index(space).search(code, k=1)[0].name]
+    nearest = space[Index(space, metric="code").search(code, k=1)[0].name]
     mesh_axes = Frame(nearest.frame.rotation.T, 1.0, np.zeros(3)) @ fit.frame
     return {
         **row,

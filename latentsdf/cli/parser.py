@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
+LAYOUTS = ("tsne", "pca", "umap")
 CELLS = (4, 1024)
 """Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
 
@@ -186,8 +187,12 @@ def _interpolate(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
-    parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN")
+    parser.add_argument("query", metavar="NAME_OR_MESH_OR_SCAN_OR_DIR")
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
+    metric = "search records, the same in every pose and size, or codes (default: records where the space has them)"
+    parser.add_argument("--metric", choices=("record", "code"), help=metric)
+    only = "match shapes of this class alone (repeatable)"
+    parser.add_argument("--class", dest="classes", action="append", metavar="CLASS", help=only)
     _scan(parser)
 
 
@@ -217,6 +222,15 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branch", action="append", metavar="NAME", help=branch)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _resolution(parser, 128)
+
+
+def _map(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE.h5")
+    parser.add_argument("out", metavar="OUT.png|OUT.json")
+    method = "how places are found (default tsne, above 2000 shapes pca; umap needs umap-learn)"
+    parser.add_argument("--method", choices=LAYOUTS, help=method)
+    thumbnails = "thumbnails in the picture, at most; the other shapes are dots (default 150)"
+    parser.add_argument("--thumbnails", type=_count, default=150, metavar="N", help=thumbnails)
 
 
 def _view(parser: argparse.ArgumentParser) -> None:
@@ -257,9 +271,10 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "info": ("facts of a dataset or space file", _info),
     "mesh": ("codes -> meshes, in the units of their sources", _mesh),
     "interpolate": ("morph one shape into another", _interpolate),
-    "search": ("the shapes of a space nearest to a name, a mesh, or a scan", _search),
+    "search": ("the shapes of a space nearest to a name, a mesh, a scan, or each file of a folder", _search),
     "reconstruct": ("scan -> watertight mesh, by a code of a space or by a field of its own", _reconstruct),
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
+    "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),
     "view": ("show a space in the browser", _view),
 }
 """Help text of each verb, and the function that adds its arguments."""

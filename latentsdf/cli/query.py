@@ -1,21 +1,14 @@
-"""Verbs that query a space: mesh, interpolate, search, view."""
+"""Verbs that show shapes of a space: mesh, interpolate, view."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
 
-from ..core.names import UnknownShape
 from ..space.file_info import SpaceInfo
-from .arguments import Result, check_folder, is_mesh_file, load_scan, named_space, write_mesh
+from .arguments import Result, check_folder, is_mesh_file, named_space, write_mesh
 from .progress import Bar, say
-
-if TYPE_CHECKING:
-    from ..space.shape import Shape
-    from ..space.space import LatentSpace
 
 
 def mesh(options: Namespace) -> Result:
@@ -63,21 +56,6 @@ def interpolate(options: Namespace) -> Result:
     return {"a": options.a, "b": options.b, "meshes": meshes}
 
 
-def search(options: Namespace) -> Result:
-    """Run `latentsdf search`; raises UnknownShape, ValueError and the other errors of `verbs.run`."""
-    info = named_space(options.space)
-    if options.query not in info.names and not Path(options.query).is_file():
-        raise UnknownShape(options.query, info.names, Path(options.space).name)
-    from ..space.index import Index
-    from ..space.store import load
-
-    space = load(options.space)
-    matches = Index(space).search(_query(space, options), k=options.k)
-    for match in matches:
-        say(f"{match.distance:.5f}  {match.name}")
-    return {"query": options.query, "matches": [asdict(match) for match in matches]}
-
-
 def view(options: Namespace) -> Result:
     """Run `latentsdf view`; raises ValueError and the other errors of `verbs.run`."""
     named_space(options.space)
@@ -100,36 +78,3 @@ def _code_size(options: Namespace, info: SpaceInfo) -> int | None:
             f"at {known} (train with --nested {size} for more)"
         )
     return size
-
-
-def _query(space: LatentSpace, options: Namespace) -> Shape:
-    """A stored shape, or the shape that a mesh or a scan is encoded to."""
-    from ..mesh.load import NotAMesh, load_mesh
-
-    surface, path = None, Path(options.query)
-    if options.query not in space:
-        try:
-            surface = load_mesh(path)
-        except NotAMesh:
-            return _scanned(space, options)
-    if options.sensor is not None or options.cropped:
-        raise ValueError(f"{options.query} is no point cloud, so no sensor saw it; leave --sensor and --cropped out")
-    if surface is None:
-        return space[options.query]
-    from ..inference.code_fitting import EncodeConfig
-    from ..inference.encoding import encode_all
-
-    return encode_all(space, [(path.stem, surface)], config=EncodeConfig(seed=options.seed))[0]
-
-
-def _scanned(space: LatentSpace, options: Namespace) -> Shape:
-    """The shape that explains a scan, by its code alone."""
-    from ..core.optimize import Stop
-    from ..reconstruction.reconstruction import ReconstructConfig, reconstruct
-    from ..reconstruction.scan_fitting import ScanFitConfig
-
-    fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
-    result = reconstruct(space, load_scan(options.query, options), config=ReconstructConfig(fit=fit, refine=False))
-    if result.stop is Stop.INTERRUPTED:
-        raise KeyboardInterrupt
-    return result.shape

@@ -74,7 +74,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     import numpy as np
 
     from ..core.optimize import Stop
-    from ..mesh.record import record_of_mesh
+    from ..mesh.search_record import search_record
     from ..reconstruction.reconstruction import ReconstructConfig
     from ..reconstruction.reconstruction import reconstruct as reconstruct_scan
     from ..reconstruction.refinement import RefineConfig
@@ -100,13 +100,13 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
             "things, or nothing like it is in the space; give one shape a scan, or leave --space out"
         ) from None
     write_mesh(surface, Path(options.out))
-    shape, frame = result.shape, result.shape.frame
+    shape, frame, record = result.shape, result.shape.frame, search_record(surface)
     if options.add is not None and result.stop is not Stop.INTERRUPTED:
         stored = _packed(space, result, options)
-        append(options.space, [replace(stored, name=options.add, record=record_of_mesh(surface))])
+        append(options.space, [replace(stored, name=options.add, record=record)])
         nbytes = 0 if stored.correction is None else stored.correction.nbytes
         say(f"{options.add}: {nbytes:,} bytes beside the code")
-    matches = Index(space).search(shape, k=3)
+    matches = Index(space).search(replace(shape, record=record), k=3)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {result.residual_mean:.5g}")
     say("nearest: " + ", ".join(match.name for match in matches))
     distance_p90 = float(np.quantile(surface.vertex_attributes["support"], 0.9))

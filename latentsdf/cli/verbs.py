@@ -9,7 +9,9 @@ from typing import Any
 MODULES = {
     "build": ("prepare", "train", "encode"),
     "pack": ("pack",),
-    "query": ("mesh", "interpolate", "search", "view"),
+    "query": ("mesh", "interpolate", "view"),
+    "search": ("search",),
+    "map": ("map",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
     "demo": ("demo",),

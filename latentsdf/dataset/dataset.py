@@ -19,7 +19,7 @@ from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
 from ..core.hdf5 import one_line, open_checked
 from ..mesh.audit import Audit
-from ..mesh.record import stored_record
+from ..mesh.search_record import stored_search_record
 from .file import DAMAGE
 from .file_info import FORMAT, VERSION
 from .sampling import SamplingConfig
@@ -60,7 +60,7 @@ class Dataset:
             self.fingerprints = tuple(str(record["fingerprint"]) for record in records)
             self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
             self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
-            self.records = tuple(stored_record(record.get("record")) for record in records)
+            self.records = tuple(stored_search_record(record.get("record")) for record in records)
             self._sizes = _group_sizes(file, self._keys)
             rows = sum(int(sizes.sum()) for sizes in self._sizes.values())
             if rows * 8 <= memory * 2**30:

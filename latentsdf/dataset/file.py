@@ -9,7 +9,7 @@ order of the names:
                 class        first folder of the name, "" when it has none
                 fingerprint  hex digest of the mesh's bytes and of all settings that its samples depend on
                 audit        JSON, `mesh.Audit.to_dict`
-                record       (128,) int8, search record of the repaired mesh; absent from files of earlier releases
+                record       (704,) int8, `mesh.search_record` of the repaired mesh; absent from files before it
                 rotation (3, 3), scale, center (3,)    float64, source = scale * rotation.T @ unit + center
     <group>/points     (N, 3) float16, unit frame; <group> is near, uniform or band, stored already shuffled
     <group>/distances  (N,)   float16, signed, exact for the rounded points above

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..core.frame import Frame
 from ..mesh.audit import Audit, audit_mesh
 from ..mesh.distance import MeshSDF
-from ..mesh.record import Record, record_of_mesh
 from ..mesh.repair import repair_mesh
+from ..mesh.search_record import SearchRecord, search_record
 from .band_lattice import truncated_lattice
 from .sampling import QuerySamples, SamplingConfig, draw_samples
 
@@ -34,7 +34,7 @@ class MeshSamples(NamedTuple):
     groups: dict[str, QuerySamples]
     lattice: NDArray[np.float16] | None
     mesh: trimesh.Trimesh
-    record: Record
+    record: SearchRecord
 
 
 def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> MeshSamples:
@@ -58,5 +58,5 @@ def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> Mes
         groups=draw_samples(unit, config, seed, sdf=sdf),
         lattice=truncated_lattice(sdf, config.lattice, config.truncation) if config.lattice else None,
         mesh=repaired,
-        record=record_of_mesh(repaired),
+        record=search_record(repaired),
     )

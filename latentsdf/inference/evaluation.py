@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ import trimesh
 from ..core.frame import Frame
 from ..mesh.load import load_mesh
 from ..mesh.metrics import Comparison, compare
+from ..mesh.record import record_distances
 from ..mesh.repair import repair_mesh
+from ..mesh.search_record import whole_part
 from ..space.retrieval import RetrievalScores, retrieval_scores
 from ..space.shape import Shape
 from ..space.space import LatentSpace
@@ -154,14 +156,17 @@ def summarize(rows: Sequence[EvaluationRow]) -> dict[str, Any]:
     return summary
 
 
-def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores | None:
-    """Scores of class retrieval: stored shapes ranked by the Euclidean distance of their codes to a query's.
+def retrieval(
+    space: LatentSpace, queries: Sequence[Shape], metric: Literal["record", "code"] | None = None
+) -> RetrievalScores | None:
+    """Scores of class retrieval: stored shapes ranked by their distance to a query, as `Index` ranks them.
 
     A stored shape of the query's own name may be the query itself, and is not counted.
 
     Args:
         space: searched.
         queries: unseen shapes; those whose class is not in the space are left out.
+        metric: what is compared; None takes search records where every shape, stored or query, has one, else codes.
 
     Returns:
         The scores, or None where the names carry no classes or no query is left.
@@ -170,7 +175,14 @@ def retrieval(space: LatentSpace, queries: Sequence[Shape]) -> RetrievalScores |
     queries = [item for item in queries if item.class_name and classes.count(item.class_name) > (item.name in space)]
     if not queries:
         return None
-    distances = torch.cdist(torch.stack([shape.code for shape in queries]), space.codes()).cpu().numpy()
+    if metric is None:
+        recorded = all(shape.record is not None for shape in (*space.values(), *queries))
+        metric = "record" if recorded else "code"
+    if metric == "record":
+        asked, stored = ([whole_part(shape.searched_by()) for shape in side] for side in (queries, space.values()))
+        distances = record_distances(asked, stored)
+    else:
+        distances = torch.cdist(torch.stack([shape.code for shape in queries]), space.codes()).cpu().numpy()
     for row, shape in enumerate(queries):
         distances[row, [name == shape.name for name in space]] = np.inf
     return retrieval_scores(distances, [shape.class_name for shape in queries], classes)

@@ -8,11 +8,14 @@ from pathlib import Path
 from .endings import MESH_ENDINGS, check_mesh_folder
 
 
-def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
+def find_meshes(
+    source_dir: Path, endings: tuple[str, ...] = MESH_ENDINGS
+) -> tuple[list[tuple[str, Path]], list[tuple[str, str]]]:
     """Find the mesh files below a folder, except hidden ones, and name their shapes.
 
     Args:
         source_dir: searched with its sub-folders.
+        endings: of the files, in lower case.
 
     Returns:
         (name, file) of each mesh, sorted by name; (path, reason) of each file that gets no name.
@@ -27,9 +30,9 @@ def find_meshes(source_dir: Path) -> tuple[list[tuple[str, Path]], list[tuple[st
         here = Path(folder)
         trail = {here.resolve(), *here.resolve().parents}  # links to a parent folder would recurse for ever
         inner[:] = [name for name in inner if name[0] != "." and (here / name).resolve() not in trail]
-        files += [here / name for name in names if name[0] != "." and name.lower().endswith(MESH_ENDINGS)]
+        files += [here / name for name in names if name[0] != "." and name.lower().endswith(endings)]
     if not files:
-        raise ValueError(f"no mesh below {source_dir}; wanted are files ending in {', '.join(MESH_ENDINGS)}")
+        raise ValueError(f"no mesh below {source_dir}; wanted are files ending in {', '.join(endings)}")
     meshes: dict[str, Path] = {}
     nameless: list[tuple[str, str]] = []
     for file in sorted(files):

@@ -11,12 +11,11 @@ from ..core.arrays import Array, Indices
 
 Floats = NDArray[np.float32]
 
-FAR_PAIRS = 80_000
-"""Random pairs of points; fewer make the histogram noisier."""
-NEAR_PAIRS = 80_000
-"""Largest number of pairs within a radius."""
-NEAR = ((0.5, 500), (0.25, 1000))
-"""Radius in units of the root mean square distance from the centroid, and points whose neighbours are read."""
+PAIRS = 40_000
+"""Random pairs of points, and the largest number of pairs within a radius; twice as many find nothing better."""
+NEAR = ((0.5, 160), (0.25, 80))
+"""Radius in units of the root mean square distance from the centroid, and pairs for each point whose neighbours are
+read."""
 ANGLES = 7
 """Bins of a cosine; odd, so that right angles, which are common, lie inside a bin and not on its edge."""
 BLOCKS = (12 * ANGLES**3, 16 * 11, *(5 * ANGLES**3 for _ in NEAR))
@@ -24,7 +23,7 @@ BLOCKS = (12 * ANGLES**3, 16 * 11, *(5 * ANGLES**3 for _ in NEAR))
 _COSINE = (-1.0, 1.0)
 
 
-def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
+def pair_statistics(points: Array, normals: Array, seed: int = 0, pairs: int = PAIRS) -> Floats:
     """Histograms of distance and angles of pairs of oriented surface points, square roots of the shares.
 
     For points p, q with unit normals m, n and u the direction from p to q, a pair is counted by |p - q|, the lesser and
@@ -36,6 +35,7 @@ def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
         points: (M, 3), uniform by area and in random order, M >= 2, any units and pose.
         normals: (M, 3) outward unit normals.
         seed: of the choice of pairs.
+        pairs: random pairs, and the largest number of pairs within a radius; fewer are faster and noisier.
 
     Returns:
         (sum(BLOCKS),), in the order of `BLOCKS`.
@@ -53,22 +53,22 @@ def pair_statistics(points: Array, normals: Array, seed: int = 0) -> Floats:
         raise ValueError(f"all {len(points)} points coincide, so no pair has a distance")
     p, n = (offsets / scale).astype(np.float32), normals.astype(np.float32)
     generator = np.random.default_rng(seed)
-    first = generator.integers(0, len(p), FAR_PAIRS)
-    second = (first + generator.integers(1, len(p), FAR_PAIRS)) % len(p)
+    first = generator.integers(0, len(p), pairs)
+    second = (first + generator.integers(1, len(p), pairs)) % len(p)
     radius = np.linalg.norm(p, axis=1)
     radial = np.einsum("md,md->m", p, n) / np.maximum(radius, 1e-9)
     parts = [
         _shares(_relations(p, n, first, second), (12, ANGLES, ANGLES, ANGLES), (0.0, 3.2)),
         _shares((radius, radial), (16, 11), (0.0, 2.5)),
     ]
-    for reach, anchors in NEAR:
-        rows = p[:anchors]
+    for reach, share in NEAR:
+        rows = p[: pairs // share]
         squared = np.square(rows).sum(1)[:, None] + np.square(p).sum(1) - 2 * rows @ p.T
         first, second = np.nonzero(squared < reach * reach)
         apart = first != second
         first, second = first[apart], second[apart]
-        if len(first) > NEAR_PAIRS:
-            chosen = generator.integers(0, len(first), NEAR_PAIRS)
+        if len(first) > pairs:
+            chosen = generator.integers(0, len(first), pairs)
             first, second = first[chosen], second[chosen]
         parts.append(_shares(_relations(p, n, first, second), (5, ANGLES, ANGLES, ANGLES), (0.0, reach)))
     return np.concatenate(parts)

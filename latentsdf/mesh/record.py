@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..core.arrays import Array
 from ..core.field import SDF
 from .isosurface import extract_mesh
-from .pair_statistics import BLOCKS, pair_statistics
+from .pair_statistics import BLOCKS, PAIRS, pair_statistics
 from .surface_sampling import surface_samples
 
 Record = NDArray[np.int8]
@@ -29,14 +29,20 @@ RESOLUTION = 64
 """Lattice cells per axis of the mesh that stands for an SDF."""
 
 
-def record_of_points(points: Array, normals: Array, seed: int = 0) -> Record:
+def record_of_points(points: Array, normals: Array, seed: int = 0, pairs: int = PAIRS) -> Record:
     """Compute the record (128,) of oriented surface points (M, 3), uniform by area and in random order.
+
+    Args:
+        points: (M, 3), any units and pose.
+        normals: (M, 3) outward unit normals.
+        seed: of the choice of pairs.
+        pairs: of points, see `pair_statistics`; fewer are faster and noisier.
 
     Raises:
         ValueError: as `pair_statistics`.
     """
     mean, basis = _basis()
-    values = (pair_statistics(points, normals, seed) - mean) @ basis
+    values = (pair_statistics(points, normals, seed, pairs) - mean) @ basis
     return np.rint(values * (127 / max(float(np.abs(values).max()), 1e-12))).astype(np.int8)
 
 
@@ -59,26 +65,13 @@ def record_of_sdf(sdf: SDF, seed: int = 0) -> Record:
     return record_of_mesh(extract_mesh(sdf, RESOLUTION), seed)
 
 
-def stored_record(values: NDArray[Any] | None) -> Record | None:
-    """The record (128,) that a file holds; None where it holds none, or zeros.
-
-    Raises:
-        TypeError: it is not 128 numbers of type int8.
-    """
-    if values is None or not np.any(values):
-        return None
-    if values.shape != (RECORD_BYTES,) or values.dtype != np.int8:
-        raise TypeError(f"a search record is {RECORD_BYTES} int8 numbers, not {values.shape} of {values.dtype}")
-    return values
-
-
 def record_distances(queries: Sequence[Record] | Record, records: Sequence[Record] | Record) -> Array:
     """Distances (Q, S) between records (Q, 128) and (S, 128): the chord sqrt(2 - 2 cos), from 0 to 2."""
     first, second = unit_records(queries, np.float64), unit_records(records, np.float64)
     return np.sqrt(np.maximum(2 - 2 * first @ second.T, 0.0))
 
 
-def unit_records(records: Sequence[Record] | Record, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+def unit_records(records: Sequence[Record] | NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Records (S, 128) as vectors of length one; single precision is what a FAISS index takes."""
     values = np.asarray(records, dtype=dtype).reshape(-1, RECORD_BYTES)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)

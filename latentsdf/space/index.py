@@ -1,15 +1,24 @@
-"""Nearest neighbours among codes: an exact Euclidean index over the shapes of a space."""
+"""Nearest neighbours among the shapes of a space, by their search records or by their codes."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ..core.arrays import Indices
+from ..mesh.record import RECORD_BYTES, Record, record_of_mesh, unit_records
+from ..mesh.search_record import SEARCH_BYTES, SearchRecord, unit_views, whole_part
+from ..mesh.view_records import VIEWS, leading_numbers
+from .nearest_vectors import NearestVectors
+
+Vectors = NDArray[np.float32]
 
 
 class Coded(Protocol):
@@ -36,8 +45,7 @@ class Codes(Protocol):
     def __getitem__(self, name: str, /) -> Coded: ...
 
 
-SHORTLIST = 20
-"""Candidates per match that a search by prefix ranks by their whole codes."""
+Query = str | Coded | Tensor | trimesh.Trimesh | Record | SearchRecord
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Match:
 
     Attributes:
         name: of the shape in the space.
-        distance: Euclidean distance between its code and that of the query.
+        distance: to the query: of unit search records, from 0 to 2, or Euclidean of codes.
     """
 
     name: str
@@ -54,75 +62,156 @@ class Match:
 
 
 class Index:
-    """Exact nearest neighbours among the codes of a space (FAISS, flat Euclidean).
+    """Exact nearest neighbours among the shapes of a space (FAISS, flat Euclidean).
 
-    The codes are copied: build a new index after shapes were added.
+    What is compared is copied: build a new index after shapes were added.
 
     Args:
-        space: names and codes; the codes are copied in single precision.
-        prefix: search by the first `prefix` numbers of the codes and rank the `SHORTLIST` times k nearest by the whole
+        space: names, codes and, in a `LatentSpace`, search records.
+        metric: "record" compares search records (`mesh.search_record`), which pose and scale leave unchanged; a shape
+            without one is decoded for it. "code" compares codes. None takes records where every shape has one and no
+            prefix is given, else codes.
+        prefix: search by the first `prefix` numbers of the codes and rank the nearest `SHORTLIST` times k by the whole
             code: faster in a large space of nested (prefix) codes, and no longer exact. None searches whole codes.
 
+    Attributes:
+        metric: "record" or "code".
+
     Raises:
-        ValueError: the space holds no shapes, a code is not finite, or there is no such prefix.
+        ValueError: the space holds no shapes, a code is not finite, there is no such prefix, or one is given for
+            records.
 
     Example:
         >>> for match in Index(space).search("windsor", k=5):
         ...     print(match.name, match.distance)
     """
 
-    def __init__(self, space: Codes, prefix: int | None = None):
+    def __init__(self, space: Codes, metric: Literal["record", "code"] | None = None, prefix: int | None = None):
         self.space = space
         self.prefix = prefix
         self.names = tuple(space.names)
+        self._rows = {name: row for row, name in enumerate(self.names)}
         if not self.names:
             raise ValueError("the space holds no shapes to search; train it or encode meshes into it first")
-        codes = _single(space.codes())
-        if codes.ndim != 2 or len(codes) != len(self.names):
-            raise ValueError(f"the space has {len(self.names)} names but codes of shape {codes.shape}")
-        if not np.isfinite(codes).all():
-            raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
-        # FAISS and torch each bring an OpenMP runtime, and torch's has to be loaded first.
-        faiss: Any = importlib.import_module("faiss")
-        self._codes = codes
-        width = codes.shape[1] if prefix is None else prefix
-        if not 1 <= width <= codes.shape[1]:
-            raise ValueError(f"codes of {codes.shape[1]} numbers have no prefix of {width}; give 1 to {codes.shape[1]}")
-        self._flat = faiss.IndexFlatL2(width)
-        self._flat.add(np.ascontiguousarray(codes[:, :width]))
+        if metric not in (None, "record", "code"):
+            raise ValueError(f"no metric is named {metric!r}; compare by 'record' or by 'code'")
+        if metric is None:
+            recorded = all(getattr(space[name], "record", None) is not None for name in self.names)
+            metric = "record" if recorded and prefix is None else "code"
+        if metric == "record" and prefix is not None:
+            raise ValueError("a prefix is of codes; give metric='code', or leave it out")
+        self.metric: Literal["record", "code"] = metric
+        if metric == "code":
+            codes = self._stored_codes()
+            if not 1 <= (prefix or codes.shape[1]) <= codes.shape[1]:
+                raise ValueError(
+                    f"codes of {codes.shape[1]} numbers have no prefix of {prefix}; give 1 to {codes.shape[1]}"
+                )
+            self._whole = NearestVectors(codes, prefix)
+            return
+        self._records = [self._record_of(space[name]) for name in self.names]
+        self._whole = NearestVectors(unit_records([whole_part(record) for record in self._records]))
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def search(self, query: str | Coded | Tensor, k: int = 5) -> list[Match]:
+    def search(
+        self, query: Query, k: int = 5, among: Iterable[str] | None = None, partial: bool = False
+    ) -> list[Match]:
         """The k nearest shapes, nearest first; a shape of the space is found at distance zero.
 
         Args:
-            query: a name in the space, a shape (anything with a `code`), or a code (D,).
-            k: results; at most all shapes of the space.
+            query: a name in the space, a shape (anything with a `code`), or a code (D,); by records also a mesh or a
+                record (128,). By records a shape without one, and a code, are decoded.
+            k: results; at most all shapes.
+            among: names of the shapes to choose from; None is all of them.
+            partial: the query may show only a part of its shape, as a scan does: it is compared with each shape as a
+                whole and with what twelve directions see of it, and the nearest counts; by records alone.
 
         Raises:
             KeyError: a name that the space does not hold; the text suggests a similar one.
-            ValueError: k is below 1, or the code is of another size or not finite.
+            ValueError: k is below 1, `among` is empty, or the query is of another size or kind, or not finite.
         """
+        return self.search_all([query], k, among, partial)[0]
+
+    def search_all(
+        self, queries: Sequence[Query], k: int = 5, among: Iterable[str] | None = None, partial: bool = False
+    ) -> list[list[Match]]:
+        """The k nearest shapes to each of several queries, in one pass; arguments and errors as in `search`."""
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        if partial and self.metric == "code":
+            raise ValueError("codes do not tell partial shapes; search by metric='record'")
+        chosen = None if among is None else self._chosen(among)
+        if not queries:
+            return []
+        by_code = self.metric == "code"
+        vectors = [self._code(query) if by_code else unit_records(self._record(query))[0] for query in queries]
+        own = [self._rows[query] if isinstance(query, str) else -1 for query in queries]
+        if partial:
+            found = self._views.nearest(np.stack([leading_numbers(item) for item in vectors]), own, k, chosen)
+        else:
+            found = self._whole.nearest(np.stack(vectors), own, k, chosen)
+        return [[Match(self.names[row], distance) for row, distance in near] for near in found]
+
+    @cached_property
+    def _views(self) -> NearestVectors:
+        """What a partial query is compared with: each shape as a whole, then its views."""
+        parts = [np.vstack([leading_numbers(whole_part(record)), unit_views(record)]) for record in self._records]
+        return NearestVectors(np.concatenate(parts), owners=np.repeat(np.arange(len(self)), 1 + VIEWS))
+
+    def _chosen(self, among: Iterable[str]) -> Indices:
+        """Rows of names."""
+        names = set(among)
+        for name in names - self._rows.keys():
+            self.space[name]  # raises KeyError with a suggestion
+        if not names:
+            raise ValueError("no shape is left to choose from; give a class or names that the space holds")
+        return np.array(sorted(self._rows[name] for name in names), dtype=np.int64)
+
+    def _stored_codes(self) -> Vectors:
+        codes = _single(self.space.codes())
+        if codes.ndim != 2 or len(codes) != len(self.names):
+            raise ValueError(f"the space has {len(self.names)} names but codes of shape {codes.shape}")
+        if not np.isfinite(codes).all():
+            raise ValueError(f"the code of {self.names[int((~np.isfinite(codes)).any(1).argmax())]!r} is not finite")
+        return codes
+
+    def _record_of(self, shape: Any) -> SearchRecord:
+        if not hasattr(shape, "searched_by"):
+            raise ValueError(f"a {type(shape).__name__} has no search record; compare by metric='code'")
+        return shape.searched_by()
+
+    def _record(self, query: Any) -> Record:
+        """The record (128,) of a query."""
+        if isinstance(query, np.ndarray):
+            if query.shape not in ((RECORD_BYTES,), (SEARCH_BYTES,)) or query.dtype != np.int8:
+                raise ValueError(f"a record has {RECORD_BYTES} int8 numbers, not shape {query.shape}, {query.dtype}")
+            return whole_part(query)
+        if isinstance(query, trimesh.Trimesh):
+            return record_of_mesh(query)
+        if isinstance(query, str):
+            query = self.space[query]
+        elif isinstance(query, Tensor):
+            self._code(query)
+            space: Any = self.space
+            query = space.decode(query)
+        return whole_part(self._record_of(query))
+
+    def _code(self, query: Any) -> Vectors:
+        """A query as a code (D,) in single precision."""
+        if isinstance(query, (np.ndarray, trimesh.Trimesh)):
+            raise ValueError("an index by codes takes names, shapes and codes; encode the mesh first")
         if isinstance(query, str):
             query = self.space[query]
         code = _single(query if isinstance(query, Tensor) else query.code)
-        if code.shape != self._codes.shape[1:]:
-            raise ValueError(f"the query's code has shape {code.shape}, this space takes {self._codes.shape[1:]}")
+        size = tuple(self.space[self.names[0]].code.shape)
+        if code.shape != size:
+            raise ValueError(f"the query's code has shape {code.shape}, this space takes {size}")
         if not np.isfinite(code).all():
             raise ValueError("the query's code is not finite")
-        count = k if self.prefix is None else k * SHORTLIST
-        squared, rows = self._flat.search(np.ascontiguousarray(code[None, : self._flat.d]), min(count, len(self)))
-        squared, rows = np.maximum(squared[0], 0.0), rows[0]
-        if self.prefix is not None:
-            squared = np.square(self._codes[rows] - code).sum(1)
-            order = np.argsort(squared, kind="stable")[:k]
-            squared, rows = squared[order], rows[order]
-        return [Match(self.names[i], float(d)) for i, d in zip(rows, np.sqrt(squared), strict=True)]
+        return code
 
 
-def _single(codes: Tensor) -> NDArray[np.float32]:
+def _single(codes: Tensor) -> Vectors:
     return np.ascontiguousarray(codes.detach().cpu().float().numpy())

@@ -19,12 +19,14 @@ class RetrievalScores:
         first_tier: share of a class of size C among the first C results (Shilane et al., "The Princeton Shape
             Benchmark", 2004).
         mean_average_precision: mean of the precision at each result of the query's class.
+        top_five: share of queries with a result of their class among the first five.
         queries: that count: those whose class has an item.
     """
 
     nearest_neighbour: float
     first_tier: float
     mean_average_precision: float
+    top_five: float
     queries: int
 
 
@@ -69,5 +71,6 @@ def retrieval_scores(
         nearest_neighbour=float(relevant[:, 0].mean()),
         first_tier=float((hits[np.arange(len(relevant)), class_size - 1] / class_size).mean()),
         mean_average_precision=float(((precision * relevant).sum(1) / class_size).mean()),
+        top_five=float(relevant[:, :5].any(1).mean()),
         queries=len(relevant),
     )

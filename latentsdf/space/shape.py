@@ -16,7 +16,8 @@ from ..core.framed_field import FramedField
 from ..core.names import class_of
 from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
-from ..mesh.record import Record
+from ..mesh.record import RESOLUTION
+from ..mesh.search_record import SearchRecord, search_record
 from ..solver.correction import Correction
 from .morph_field import MorphField
 from .stored_mesh import StoredMesh
@@ -35,7 +36,8 @@ class Shape:
         correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, a
             `Correction` of a refinement to a scan, or a `StoredMesh` or `MorphField` in place of that field; None
             without one.
-        record: search record (128,) of the mesh or the reconstruction (`mesh.record`); None where it was not made.
+        record: search record (704,) of the mesh or the reconstruction (`mesh.search_record`); None where it was not
+            made.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Shape:
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
     correction: Correction | Residual | StoredMesh | MorphField | None = None
-    record: Record | None = None
+    record: SearchRecord | None = None
 
     @property
     def class_name(self) -> str:
@@ -112,6 +114,14 @@ class Shape:
         code = self.code.clone()
         code[size:] = 0.0
         return replace(self, code=code, correction=None, record=None)
+
+    def searched_by(self) -> SearchRecord:
+        """The search record (704,): `record`, or where there is none that of the decoded surface.
+
+        Raises:
+            ValueError: there is none, and the field has no surface.
+        """
+        return self.record if self.record is not None else search_record(self.mesh(RESOLUTION))
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) in source units, of points (N, 3) in source units."""

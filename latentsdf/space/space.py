@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.frame import Frame
 from ..core.names import UnknownShape
 from ..decoder.base import Decoder
 from .code_format import CodeFormat
@@ -80,6 +81,10 @@ class LatentSpace(Mapping[str, Shape]):
         if not self._shapes:
             return torch.zeros(0, self.code_size)
         return torch.stack([shape.code for shape in self._shapes.values()])
+
+    def decode(self, code: Tensor, name: str = "code") -> Shape:
+        """The shape of a code (D,), in the unit frame; it is not added to the space."""
+        return Shape(name, code.detach(), Frame.identity(), self.decoder)
 
     def add(self, shape: Shape, replace: bool = False) -> None:
         """Add an encoded shape; the decoder does not change.

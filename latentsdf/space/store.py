@@ -22,7 +22,7 @@ from ..codec.residual import KIND, Residual
 from ..core.frame import Frame
 from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
-from ..mesh.record import RECORD_BYTES, Record, stored_record
+from ..mesh.search_record import SEARCH_BYTES, SearchRecord, stored_search_record
 from ..solver.correction import Correction
 from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
 from .code_format import CodeFormat
@@ -221,14 +221,15 @@ def _write_corrections(
         group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
 
 
-def _write_records(group: Any, rows: slice, records: list[Record | None]) -> None:
+def _write_records(group: Any, rows: slice, records: list[SearchRecord | None]) -> None:
     """Write search records, zeros where a shape has none; the first one adds their column."""
     if "record" not in group:
         if all(record is None for record in records):
             return
-        size = (len(group["name"]), RECORD_BYTES)
-        group.create_dataset("record", size, "i1", maxshape=(None, RECORD_BYTES), chunks=(64, RECORD_BYTES))
-    none = np.zeros(RECORD_BYTES, np.int8)
+        size = (len(group["name"]), SEARCH_BYTES)
+        limits = {"maxshape": (None, SEARCH_BYTES), "chunks": (64, SEARCH_BYTES)}
+        group.create_dataset("record", size, "i1", compression="gzip", compression_opts=9, **limits)
+    none = np.zeros(SEARCH_BYTES, np.int8)
     group["record"][rows] = np.stack([none if record is None else record for record in records])
 
 
@@ -243,7 +244,13 @@ def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
         metadata = json.loads(columns["info"][row].decode())
         correction = _unpack_correction(bytes(packed[row]))
         yield Shape(
-            columns["name"][row].decode(), code, frame, decoder, metadata, correction, stored_record(records[row])
+            columns["name"][row].decode(),
+            code,
+            frame,
+            decoder,
+            metadata,
+            correction,
+            stored_search_record(records[row]),
         )
 
 

@@ -108,8 +108,10 @@ class _Page:
                 return
             state = {name: control.value for name, control in self.controls.items()}
             shape, surface, lines = _interpolated(self.space, state)
-            lines += ["", "nearest by code:", ""]
-            lines += [f"- `{match.name}` {match.distance:.4f}" for match in self.index.search(shape, k=_NEAREST)]
+            query = shape if self.index.metric == "code" else surface
+            if query is not None:
+                lines += ["", f"nearest by {self.index.metric}:", ""]
+                lines += [f"- `{match.name}` {match.distance:.4f}" for match in self.index.search(query, k=_NEAREST)]
             if surface is None:
                 if self.surface is not None:
                     self.surface.remove()

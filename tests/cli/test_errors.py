@@ -571,6 +571,18 @@ def test_sensors_are_of_scans(capsys: Capture, mesh_dir: Path, space: Path, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["space.h5"]
 
 
+def test_what_a_search_refuses(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path) -> None:
+    one = mesh_dir / "ball" / "0.ply"
+    assert "no shape of space.h5 is of class 'bal'; it holds ball, box, ring" in refused(
+        capsys, "search", space, one, "--class", "bal"
+    )
+    assert "records are the same in every pose" in refused(capsys, "search", space, one, "--pose", "free")
+    (tmp_path / "empty").mkdir()
+    assert "no mesh below" in refused(capsys, "search", space, tmp_path / "empty")
+    (tmp_path / "empty" / "a.stl").touch()
+    assert "none of the 1 files" in refused(capsys, "search", space, tmp_path / "empty")
+
+
 @pytest.mark.parametrize("resolution", [0, -1, 3, 10**6, "fine"])
 def test_impossible_resolutions(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path, resolution: Any) -> None:
     assert CELLS == RESOLUTION_RANGE

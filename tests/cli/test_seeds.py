@@ -78,7 +78,8 @@ def test_search(kind: str, space_path: Path, mesh_dir: Path, tmp_path: Path) -> 
     query = mesh_dir / "ring" / "1.ply"
     if kind == "scan":
         query = noisy_scan(tmp_path)
-    same_for_same_seeds(lambda seed, folder: run(folder, seed, "search", space_path, query), tmp_path)
+    metric = ("--metric", "code" if kind == "mesh" else "record")
+    same_for_same_seeds(lambda seed, folder: run(folder, seed, "search", space_path, query, *metric), tmp_path)
 
 
 def noisy_scan(folder: Path, count: int = 600) -> Path:

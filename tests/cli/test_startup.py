@@ -102,6 +102,7 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (no_scan, ("reconstruct", none, "-o", tmp_path / "out.ply")),
         (no_file, ("evaluate", none, mesh_dir)),
         (f"no such folder: {none}", ("evaluate", space_path, none)),
+        (no_file, ("map", none, tmp_path / "map.png")),
         (no_file, ("view", none)),
     ]
     assert {arguments[0] for _, arguments in calls} == set(VERBS) - {"demo"}

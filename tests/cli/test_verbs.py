@@ -94,6 +94,26 @@ def test_search_by_name_mesh_and_points(tmp_path: Path, space: Path) -> None:
 
 
 @pytest.mark.slow
+def test_search_of_a_folder_and_of_one_class(tmp_path: Path, space: Path) -> None:
+    folder = tmp_path / "queries" / "inner"
+    folder.mkdir(parents=True)
+    ring = primitive("ring", 1.1)
+    ring.export(str(folder / "ring.stl"))
+    np.savetxt(folder.parent / "scan.xyz", virtual_scan(ring, count=2000, views=1, seed=1).points)
+    (folder.parent / "broken.ply").write_text("ply\n")
+    found = run(tmp_path, "search", space, folder.parent, "-k", 2)
+    rows = {row["query"]: row for row in found["queries"]}
+    assert (found["metric"], sorted(rows)) == ("record", ["broken", "inner/ring", "scan"])
+    assert "broken.ply" in rows["broken"]["reason"]
+    for name in ("inner/ring", "scan"):
+        assert rows[name]["matches"][0]["name"].startswith("ring/")
+    balls = run(tmp_path, "search", space, folder / "ring.stl", "--class", "ball", "-k", 9)["matches"]
+    assert [match["name"].split("/")[0] for match in balls] == ["ball"] * 3
+    by_code = run(tmp_path, "search", space, folder, "--metric", "code", "-k", 1)
+    assert by_code["queries"][0]["matches"][0]["name"].startswith("ring/")
+
+
+@pytest.mark.slow
 def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "new" / "ring").mkdir(parents=True)
     primitive("ring", 1.1).export(str(tmp_path / "new" / "ring" / "x.obj"))

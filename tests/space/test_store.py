@@ -19,8 +19,8 @@ from latentsdf.codec.residual import KIND, Coefficients, Residual
 from latentsdf.core.hdf5 import format_of
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.mesh.load import load_mesh
-from latentsdf.mesh.record import record_of_mesh
 from latentsdf.mesh.repair import repair_mesh
+from latentsdf.mesh.search_record import SEARCH_BYTES, search_record
 from latentsdf.primitives import sphere
 from latentsdf.solver import Correction, SolveConfig, solve
 from latentsdf.space.file_info import MESH, RESIDUAL, space_info
@@ -364,7 +364,7 @@ def test_records_are_kept_appended_to_and_replaced(space_path: Path, tmp_path: P
     save(LatentSpace(space.decoder, plain, space.history), path)
     with h5py.File(path) as file:
         assert "shapes/record" not in file
-    record = np.arange(-64, 64, dtype=np.int8)
+    record = (np.arange(SEARCH_BYTES) % 100 - 64).astype(np.int8)
     append(path, [replace(plain[0], name="new/a", record=record), replace(plain[0], name="new/b")])
     append(path, [replace(plain[1], record=-record - 1)], replace=True)
     save(load(path), path)
@@ -378,12 +378,12 @@ def test_records_are_kept_appended_to_and_replaced(space_path: Path, tmp_path: P
     with h5py.File(path, "r+") as file:
         del file["shapes/record"]
         file["shapes/record"] = np.ones((len(again), 3), np.int8)
-    with pytest.raises(ValueError, match="damaged latentsdf space: a search record is 128 int8 numbers"):
+    with pytest.raises(ValueError, match="damaged latentsdf space: a search record is 704 int8 numbers"):
         load(path)
 
 
 def test_records_travel_from_the_meshes_to_the_space(space_path: Path, dataset_path: Path, mesh_dir: Path) -> None:
     space, dataset = load(space_path), Dataset(dataset_path)
     for name, record in zip(dataset.names, dataset.records, strict=True):
-        np.testing.assert_array_equal(record, record_of_mesh(repair_mesh(load_mesh(mesh_dir / f"{name}.ply"))[0]))
+        np.testing.assert_array_equal(record, search_record(repair_mesh(load_mesh(mesh_dir / f"{name}.ply"))[0]))
         np.testing.assert_array_equal(space[name].record, record)

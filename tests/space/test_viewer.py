@@ -92,14 +92,14 @@ def test_the_page_follows_its_controls(servers: list[Server], space_path: Path) 
     assert servers == [server]
     assert told == [f"{space_path.name}: 9 shapes at http://127.0.0.1:9001 (Ctrl-C ends)"]
     assert server.controls["from"].options == server.controls["to"].options == space.names
-    assert "`ball/0` 0.0000" in server.note.content
+    assert "nearest by record:\n\n- `ball/0` 0.0" in server.note.content
     ball, faces = server.meshes["/shape"]
     assert np.linalg.norm(ball, axis=1).mean() == pytest.approx(1 / 1.03, abs=0.1)
     server.controls["resolution"].choose("32")
     assert len(server.meshes["/shape"][1]) < len(faces) / 2
     server.controls["to"].choose("ring/2")
     server.controls["t"].choose(1.0)
-    assert "`ring/2` 0.0000" in server.note.content
+    assert "nearest by record:\n\n- `ring/2` 0." in server.note.content
     assert np.abs(server.meshes["/shape"][0][:, 2]).max() < 0.6
     assert not server.stopped
 
