@@ -19,6 +19,7 @@ from ..mesh.isosurface import extract_framed_mesh
 from ..mesh.record import RESOLUTION
 from ..mesh.search_record import SearchRecord, search_record
 from ..solver.correction import Correction
+from .morph_field import MorphField
 from .stored_mesh import StoredMesh
 
 
@@ -33,7 +34,8 @@ class Shape:
         decoder: from codes to fields.
         metadata: of the source (audit, file, fit); plain JSON values.
         correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, a
-            `Correction` of a refinement to a scan, or a `StoredMesh` in place of that field; None without one.
+            `Correction` of a refinement to a scan, or a `StoredMesh` or `MorphField` in place of that field; None
+            without one.
         record: search record (704,) of the mesh or the reconstruction (`mesh.search_record`); None where it was not
             made.
     """
@@ -43,7 +45,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    correction: Correction | Residual | StoredMesh | None = None
+    correction: Correction | Residual | StoredMesh | MorphField | None = None
     record: SearchRecord | None = None
 
     @property
@@ -53,9 +55,11 @@ class Shape:
 
     @property
     def mode(self) -> str:
-        """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`."""
+        """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`; or a `morph`."""
         if self.correction is None:
             return "code"
+        if isinstance(self.correction, MorphField):
+            return "morph"
         if isinstance(self.correction, StoredMesh):
             return "mesh"
         return "residual" if isinstance(self.correction, Residual) else "correction"
@@ -70,13 +74,11 @@ class Shape:
         """A C1 form of `sdf` with second derivatives, for `Jet` and terms of second order (`Conditioned.smoothed`).
 
         Raises:
-            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual` or a
-                `StoredMesh`.
+            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual`, a
+                `StoredMesh` or a `MorphField`.
         """
         if self.correction is not None and not self.correction.smooth:
-            raise ValueError(
-                f"the residual or mesh of {self.name!r} has no second derivatives; use without_correction()"
-            )
+            raise ValueError(f"the {self.mode} of {self.name!r} has no second derivatives; use without_correction()")
         smooth = self.decoded().smoothed()
         return smooth if self.correction is None else self.correction.on(smooth)
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.spatial.transform import Rotation, Slerp
 from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.names import UnknownShape
 from ..decoder.base import Decoder
 from .code_format import CodeFormat
+from .morph import Morph
 from .shape import Shape
 
 
@@ -43,6 +42,7 @@ class LatentSpace(Mapping[str, Shape]):
         self.source = "this space"
         self.code_format: CodeFormat | None = None
         self._shapes: dict[str, Shape] = {}
+        self._morph: Morph | None = None
         for shape in shapes:
             self.add(shape)
 
@@ -109,27 +109,20 @@ class LatentSpace(Mapping[str, Shape]):
         self._shapes[shape.name] = shape
 
     def interpolate(self, a: str | Shape, b: str | Shape, t: float) -> Shape:
-        """Interpolate two shapes: codes linearly, (1 - t) a + t b, frames by `between`; corrections are left out.
+        """Interpolate two shapes: the shape at t of the `Morph` between their surfaces.
+
+        Its code is (1 - t) a + t b; its field is that of the morph, not that of this code. What does not depend on t is
+        computed once as long as the same two shapes are asked for.
 
         Args:
-            a, b: names or shapes.
-            t: 0 is a, 1 is b; values outside extrapolate.
+            a, b: names or shapes, corrections included.
+            t: 0 is a, 1 is b; values outside extrapolate the code alone.
 
         Raises:
             KeyError: unknown name.
         """
         first = self[a] if isinstance(a, str) else a
         second = self[b] if isinstance(b, str) else b
-        code = first.code + t * (second.code - first.code)
-        return Shape(f"{first.name}~{second.name}@{t:.2f}", code, between(first.frame, second.frame, t), self.decoder)
-
-
-def between(a: Frame, b: Frame, t: float) -> Frame:
-    """Interpolate two frames: rotation by slerp (t clamped to [0, 1]), scale geometrically, center linearly."""
-    if np.array_equal(a.rotation, b.rotation):
-        rotation = a.rotation
-    else:
-        span = Slerp([0.0, 1.0], Rotation.from_matrix(np.stack([a.rotation, b.rotation])))
-        rotation = span(min(1.0, max(0.0, t))).as_matrix()
-    scale = float(np.exp(np.log(a.scale) + t * (np.log(b.scale) - np.log(a.scale))))
-    return Frame(rotation, scale, a.center + t * (b.center - a.center))
+        if self._morph is None or self._morph.a is not first or self._morph.b is not second:
+            self._morph = Morph(first, second)
+        return self._morph.at(t)

@@ -27,6 +27,7 @@ from ..solver.correction import Correction
 from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
 from .code_format import CodeFormat
 from .file_info import CODE_STREAMS, FORMAT, VERSION, check_finished, space_info
+from .morph_field import MorphField
 from .quantize import Rows, quantize_rows, restore_rows
 from .shape import Shape
 from .space import LatentSpace
@@ -206,7 +207,9 @@ def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
     _write_records(group, rows, [shape.record for shape in shapes])
 
 
-def _write_corrections(group: Any, rows: slice, corrections: list[Correction | Residual | StoredMesh | None]) -> None:
+def _write_corrections(
+    group: Any, rows: slice, corrections: list[Correction | Residual | StoredMesh | MorphField | None]
+) -> None:
     """Write corrections; the first one adds their column, and raises the version to 3, 4 (residual) or 5 (mesh)."""
     if "correction" not in group:
         if not any(corrections):

@@ -10,8 +10,9 @@ from scipy.spatial.transform import Rotation
 from latentsdf.core.frame import Frame
 from latentsdf.decoder import CoarseMLP, DualConfig, build_decoder
 from latentsdf.solver import Correction, SolveConfig, solve
+from latentsdf.space.morph import between
 from latentsdf.space.shape import Shape
-from latentsdf.space.space import LatentSpace, between
+from latentsdf.space.space import LatentSpace
 
 
 @pytest.fixture
