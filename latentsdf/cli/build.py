@@ -92,12 +92,14 @@ def train(options: Namespace) -> Result:
             on_event=lambda event: bar.update(event.progress, _training_note(event)),
         )
     stop = space.history["stop"]
+    packed = _packed(options, path) if stop == Stop.FINISHED.value else None
     last = space.history.get("log", [{}])[-1:] or [{}]
     parameters = space.decoder.parameter_count()
     say(f"{path}: {len(space)} shapes, {space.code_size} numbers each, {parameters:,} numbers in the decoder")
     say(f"{stop} ({monotonic() - began:.0f} s)")
     return {
         "space": str(path),
+        "packed": packed,
         "shapes": len(space),
         "code_size": space.code_size,
         "decoder": space.decoder.kind,
@@ -110,6 +112,19 @@ def train(options: Namespace) -> Result:
         "interrupted": stop == Stop.INTERRUPTED.value,
         "diverged": stop == Stop.DIVERGED.value,
     }
+
+
+def _packed(options: Namespace, path: Path) -> Result | None:
+    """Overfit the shapes of the finished space as `pack` does; None where no tolerance or number of bytes is given."""
+    if options.tolerance is None and options.bytes is None:
+        return None
+    from .pack import pack
+
+    out = path.with_name(path.name + ".packing")
+    given = {"space": str(path), "out": str(out), "code_only": False, "resume": False, "force": True}
+    result = pack(Namespace(**{**vars(options), **given}))
+    out.replace(path)
+    return {**result, "space": str(path)}
 
 
 def _check_training(options: Namespace, path: Path) -> None:
@@ -125,6 +140,13 @@ def _check_training(options: Namespace, path: Path) -> None:
         raise ValueError("--steps and --minutes are two budgets; give one of them")
     if not options.resume and not path.parent.is_dir():
         raise ValueError(f"cannot write {path}: its folder {path.parent} does not exist; make it")
+    if (options.tolerance is None and options.bytes is None) != (options.meshes is None):
+        raise ValueError(
+            "shapes are overfitted to their meshes by --tolerance or --bytes together with --meshes, the folder that "
+            "the dataset was prepared from; give both or none"
+        )
+    if options.meshes is not None:
+        check_mesh_folder(Path(options.meshes))
     if options.decoder == "linear" and not options.resume and (options.start or options.nested is not None):
         raise ValueError("the linear decoder is computed, not trained; leave --start and --nested out")
     with open_checked(options.dataset, FORMAT, VERSION):

@@ -169,8 +169,8 @@ def _f_scores(shape: Shape, seed: int) -> Mapping[float, float]:
 
 
 def _morph(space: LatentSpace, out: Path, options: Namespace) -> list[trimesh.Trimesh | None]:
-    first = next(name for name in space if name.startswith("bottle/"))
-    last = next(name for name in space if name.startswith("vase/"))
+    first = next(name for name in space if name.startswith("vase/"))
+    last = next(name for name in space if name.startswith("mug/"))
     meshes: list[trimesh.Trimesh | None] = []
     with Bar("morph", options.quiet, 5) as bar:
         for i in range(5):

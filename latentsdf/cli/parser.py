@@ -126,6 +126,13 @@ def _train(parser: argparse.ArgumentParser) -> None:
     nested = "lengths of nested (prefix) codes, which shapes are to be readable at too"
     parser.add_argument("--nested", type=_count, nargs="*", metavar="K", help=nested)
     parser.add_argument("--joint", action="store_true", help="one joint stage, as in the Compact-SDF paper")
+    target = parser.add_mutually_exclusive_group()
+    text = "at the end store each shape in the fewest bytes that bring F at T to .95 (unit frame, default .01)"
+    target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
+    text = "at the end store each shape as close as N bytes allow, those of its code included"
+    target.add_argument("--bytes", type=_count, metavar="N", help=text)
+    folder = "with --tolerance or --bytes: folder that the dataset was prepared from"
+    parser.add_argument("--meshes", metavar="MESH_DIR", help=folder)
     parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in SPACE.h5")
     parser.add_argument("--force", action="store_true", help="replace SPACE.h5 when it exists")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default cpu)")

@@ -13,7 +13,6 @@ from ..core.optimize import OnStep, Stop
 from ..dataset.mesh_samples import sample_mesh
 from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
-from ..mesh.search_record import search_record
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .code_fitting import EncodeConfig, infer_codes
@@ -93,7 +92,7 @@ def encode_all(
         frame = item.frame if poses is None else poses.frame(row, item.frame)
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
         code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
-        shape = Shape(name, code, frame, space.decoder, fitted, record=search_record(item.mesh))
+        shape = Shape(name, code, frame, space.decoder, fitted, record=item.record)
         shapes.append(shape if target is None else refine_to_mesh(shape, item, target, roundings[row], config.seed))
     return shapes
 
@@ -120,4 +119,5 @@ def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -
         sampled.frame,
         sampled.mesh,
         {"source": source, "audit": sampled.audit.to_dict()},
+        sampled.record,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import trimesh
@@ -40,4 +41,6 @@ def pack_shape(
     points = shape.frame.to_unit(sampled.frame.to_source(sampled.points.double().numpy())).clip(-1.0, 1.0)
     samples = SignedSamples(sampled.points.new_tensor(points)[None], sampled.distances[None])
     (rounding,) = code_roundings(space, Guess(shape.code[None]), samples, seed)
-    return refine_to_mesh(shape.without_correction(), sampled, target, rounding, seed)
+    record = sampled.record if shape.record is None else shape.record
+    plain = replace(shape.without_correction(), record=record)
+    return refine_to_mesh(plain, sampled, target, rounding, seed)

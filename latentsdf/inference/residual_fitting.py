@@ -16,6 +16,7 @@ from ..codec.residual import TRUNCATION, Residual
 from ..core.arrays import Array
 from ..core.field import SDF
 from ..core.frame import UNIT_RADIUS, Frame
+from ..mesh.search_record import SearchRecord
 from ..space.shape import Shape
 from .code_rounding import CodeRounding
 from .mesh_search import MeshSearch
@@ -43,6 +44,7 @@ class SampledMesh(NamedTuple):
         frame: mesh units <-> unit frame of the samples.
         mesh: repaired, in its own units.
         metadata: of the mesh.
+        record: search record of the mesh; None where it was not made.
     """
 
     points: Tensor
@@ -50,6 +52,7 @@ class SampledMesh(NamedTuple):
     frame: Frame
     mesh: trimesh.Trimesh
     metadata: Mapping[str, Any]
+    record: SearchRecord | None = None
 
 
 def refine_to_mesh(

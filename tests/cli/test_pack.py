@@ -89,3 +89,25 @@ def test_what_cannot_be_packed_is_said(
     out.write_text("mine")
     assert "use --resume to go on with it, --force" in refused(out, "--code-only")
     assert out.read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_training_ends_with_shapes_overfitted(dataset_path: Path, mesh_dir: Path, tmp_path: Path) -> None:
+    meshes, out, report = meshes_of_one_class(mesh_dir, tmp_path), tmp_path / "space.h5", tmp_path / "result.json"
+    options = ["--minutes", "0.03", "--code-size", "8", "--bytes", "100", "--meshes", str(meshes), "--quiet"]
+    assert main(["train", str(dataset_path), str(out), *options, "--json", str(report)]) == 0
+    packed = json.loads(report.read_text())["packed"]
+    assert [row["name"] for row in packed["packed"]] == ["box/0", "box/1", "box/2"]
+    space = load(out)
+    assert all(space[row["name"]].mode == row["mode"] and row["bytes"] <= 100 for row in packed["packed"])
+    assert packed["file_bytes"] == out.stat().st_size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["meshes", "result.json", "space.h5"]
+
+
+def test_overfitting_at_the_end_needs_the_meshes(
+    dataset_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "space.h5"
+    assert main(["train", str(dataset_path), str(out), "--tolerance", "--quiet"]) == 2
+    assert "together with --meshes" in capsys.readouterr().err
+    assert not out.exists()
