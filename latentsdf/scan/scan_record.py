@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import resources
+
 import numpy as np
 
-from ..mesh.record import POINTS, Record, record_of_points
+from ..core.arrays import Array
+from ..mesh.record import POINTS, Record, record_of_points, unit_records
 from .outliers import remove_outliers
 from .scan import Scan
+from .winding import CLOSED
 
 _MOST_POINTS = 12_000
 """Points whose normals are estimated."""
@@ -19,7 +24,9 @@ def record_of_scan(scan: Scan, seed: int = 0) -> Record:
     """Compute the record (128,) of a scan, whole or partial, in any units and pose.
 
     Normals are estimated where the scan has none; they face its sensor where it has one. Points count by the surface
-    around them, since a sensor sees near and facing surfaces more densely.
+    around them, since a sensor sees near and facing surfaces more densely. Noise and estimated normals change a record:
+    that of a closed scan is corrected by a linear map, fitted to scans of generated shapes
+    (`benchmarks/train_scan_record.py`).
 
     Args:
         scan: as loaded.
@@ -28,6 +35,7 @@ def record_of_scan(scan: Scan, seed: int = 0) -> Record:
     Raises:
         ValueError: fewer than 50 distinct points.
     """
+    estimated = scan.normals is None
     scan = remove_outliers(scan, _MOST_POINTS, _OUTLIER_DISTANCE, _LEAST_POINTS, seed).with_normals(seed)
     assert scan.normals is not None
     areas = np.square(scan.neighbour_distances)
@@ -36,4 +44,19 @@ def record_of_scan(scan: Scan, seed: int = 0) -> Record:
     # The rows with the largest u^(1 / weight) are a weighted sample without replacement (Efraimidis, Spirakis 2006).
     keys = np.log(generator.random(len(scan))) / np.maximum(areas, 1e-300)
     rows = generator.permutation(np.argsort(keys)[::-1][:count])
-    return record_of_points(scan.points[rows], scan.normals[rows], seed)
+    record = record_of_points(scan.points[rows], scan.normals[rows], seed)
+    return _corrected(record) if estimated and scan.openness < CLOSED else record
+
+
+def _corrected(record: Record) -> Record:
+    """The record that the surface of a closed scan is expected to have, of the record of its noisy points."""
+    values = unit_records(record, np.float64)[0]
+    values = values + np.append(values, 1.0) @ _correction()
+    return np.rint(values * (127 / float(np.abs(values).max()))).astype(np.int8)
+
+
+@cache
+def _correction() -> Array:
+    """Matrix (129, 128) of the map, the constant in its last row."""
+    with resources.files("latentsdf.scan").joinpath("scan_record.npz").open("rb") as file, np.load(file) as stored:
+        return stored["correction"].astype(np.float64)
