@@ -16,6 +16,8 @@ from .winding import CLOSED
 _MOST_POINTS = 12_000
 """Points whose normals are estimated."""
 _LEAST_POINTS = 50
+_SPARSE = 0.9
+"""Quantile of the surface around a point from which on all points are kept; denser ones are thinned to that density."""
 _OUTLIER_DISTANCE = 4.0
 """Distance to the neighbour of rank 8, in medians, from which a point of a scan with outliers is dropped."""
 
@@ -39,11 +41,9 @@ def record_of_scan(scan: Scan, seed: int = 0) -> Record:
     scan = remove_outliers(scan, _MOST_POINTS, _OUTLIER_DISTANCE, _LEAST_POINTS, seed).with_normals(seed)
     assert scan.normals is not None
     areas = np.square(scan.neighbour_distances)
-    count = min(POINTS, len(scan))
     generator = np.random.default_rng(seed)
-    # The rows with the largest u^(1 / weight) are a weighted sample without replacement (Efraimidis, Spirakis 2006).
-    keys = np.log(generator.random(len(scan))) / np.maximum(areas, 1e-300)
-    rows = generator.permutation(np.argsort(keys)[::-1][:count])
+    kept = generator.random(len(scan)) * np.quantile(areas, _SPARSE) <= areas
+    rows = generator.permutation(np.flatnonzero(kept))[:POINTS]
     record = record_of_points(scan.points[rows], scan.normals[rows], seed)
     return _corrected(record) if estimated and scan.openness < CLOSED else record
 
