@@ -24,19 +24,25 @@ MESH = 2
 
 
 class Sizes(NamedTuple):
-    """Bytes of the numbers of a space as stored, names and frames apart.
+    """Bytes of the parts of a space as stored.
 
     Attributes:
         decoder: of the weights that all shapes share, and of the unit of quantised codes.
         code: of one code; the mean, rounded up, where their sizes differ.
         corrections: of all corrections, residuals among them.
         corrected: shapes with a correction.
+        records: of all search records.
+        frames: of all frames.
+        texts: of all names and metadata.
     """
 
     decoder: int
     code: int
     corrections: int = 0
     corrected: int = 0
+    records: int = 0
+    frames: int = 0
+    texts: int = 0
 
 
 class SpaceInfo(NamedTuple):
@@ -115,7 +121,15 @@ def _sizes(file: Any) -> Sizes:
     keys = ("code_unit", "code_steps", "code_deviation", "code_limit")
     shared = sum(shapes[key].nbytes for key in keys if key in shapes)
     lengths = [len(item) for item in shapes["correction"][:]] if "correction" in shapes else []
-    return Sizes(decoder + shared, _code_bytes(shapes), sum(lengths), sum(length > 0 for length in lengths))
+    return Sizes(
+        decoder=decoder + shared,
+        code=_code_bytes(shapes),
+        corrections=sum(lengths),
+        corrected=sum(length > 0 for length in lengths),
+        records=shapes["record"].id.get_storage_size() if "record" in shapes else 0,
+        frames=sum(shapes[key].nbytes for key in ("rotation", "scale", "center")),
+        texts=sum(len(item) for key in ("name", "info") for item in shapes[key][:]),
+    )
 
 
 def _code_size(shapes: Any) -> int:
