@@ -127,7 +127,7 @@ def _sizes(file: Any) -> Sizes:
         corrections=sum(lengths),
         corrected=sum(length > 0 for length in lengths),
         records=shapes["record"].id.get_storage_size() if "record" in shapes else 0,
-        frames=sum(shapes[key].nbytes for key in ("rotation", "scale", "center")),
+        frames=sum(shapes[key].id.get_storage_size() for key in ("rotation", "scale", "center")),
         texts=sum(len(item) for key in ("name", "info") for item in shapes[key][:]),
     )
 

@@ -67,6 +67,11 @@ class MorphField:
             "a morph cannot be stored in a space; encode its mesh, or store without_correction(), its code alone"
         )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its stored form, which it has not; raises ValueError as `packed` does."""
+        return len(self.packed)
+
     def __call__(self, points: Tensor) -> Tensor:
         """Values (N,) at points (N, 3) of the unit frame: near the surface roughly distances."""
         a, b = (end(points + read_lattice(warp, points).T) for end, warp in zip(self.ends, self.warps, strict=True))

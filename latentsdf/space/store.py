@@ -184,7 +184,9 @@ def _create_columns(file: Any, codes: Tensor, precision: CodePrecision) -> None:
     group = file.create_group("shapes")
     create_codes(group, codes, precision)
     for key, (item, kind) in _COLUMNS.items():
-        group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item))
+        # Rotations are the identity unless a pose was fitted.
+        packing = {"compression": "gzip"} if key == "rotation" else {}
+        group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item), **packing)
 
 
 def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
