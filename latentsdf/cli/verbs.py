@@ -11,6 +11,7 @@ MODULES = {
     "pack": ("pack",),
     "query": ("mesh", "interpolate", "search", "view"),
     "map": ("map",),
+    "duplicates": ("duplicates",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
     "demo": ("demo",),
