@@ -28,7 +28,13 @@ Stop = Callable[[], bool]
 
 
 def duplicates(options: Namespace) -> Result:
-    """Run `latentsdf duplicates`; raises ValueError and the other errors of `verbs.run`."""
+    """Run `latentsdf duplicates`.
+
+    Raises:
+        FileNotFoundError: no such file or folder.
+        ValueError: no mesh in the folder, none that can be read, a file that is no space, or a wrong path of the sheet.
+        OSError: an output that cannot be written.
+    """
     source = Path(options.source)
     sheet = None if options.sheet is None else _checked_sheet(options.sheet)
     if not source.exists():

@@ -1,4 +1,4 @@
-"""How two meshes are related: the same surface, one moved, scaled, rotated or mirrored, a repaired one, a variant."""
+"""Relations of two meshes: the same surface, moved, scaled, rotated or mirrored, repaired, or a variant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mesh with what alignment asks of it, each computed once: moments, samples, nearest and closest points."""
+"""Surfaces in a normalised frame, with their moments, samples and closest points, each computed once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Surface:
 
     @cached_property
     def points(self) -> Array:
-        """Area-uniform samples (SAMPLES, 3) in random order, normalised frame."""
+        """Area-uniform samples (M, 3), M = SAMPLES, in random order, normalised frame."""
         return surface_samples(trimesh.Trimesh(self.vertices, self.faces, process=False), SAMPLES, self._seed)[0]
 
     @cached_property

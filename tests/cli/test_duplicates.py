@@ -69,7 +69,7 @@ def test_a_folder_as_a_process(folder: Path, tmp_path: Path) -> None:
     assert lines[0].startswith("skipped ring/a.stl: the name 'ring/a' is taken by a.ply")
     assert lines[1].startswith("skipped bad: bad.ply: not a readable .ply mesh")
     assert lines[2] == "2 shapes: plate, turned"
-    assert lines[3].startswith("  plate -> turned: rotated by 30.8 degrees; distance ")
+    assert lines[3].startswith("  plate -> turned: rotated by 30.9 degrees; distance ")
     assert lines[4] == "2 shapes: ring/a, ring/b"
     assert lines[5].startswith("  ring/a -> ring/b: scaled by 10, other triangles; distance ")
     assert lines[6].startswith("4 shapes, 4 of them in 2 groups, 2 skipped, 2 pairs compared, tolerance 0.01, ")
@@ -86,15 +86,10 @@ def test_a_folder_as_a_process(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_where_nothing_is_alike(mesh_dir: Path, tmp_path: Path) -> None:
-    result = found(mesh_dir, tmp_path / "found.json", "--sheet", tmp_path / "sheet.png")
-    assert (result["shapes"], result["skipped"], result["sheet"]) == (9, [], None)
-    # the balls are scaled copies of each other
-    assert [group["names"] for group in result["groups"]] == [["ball/0", "ball/1", "ball/2"]]
-    (mesh_dir.parent / "alone").mkdir(exist_ok=True)
-    trimesh.creation.icosphere(2).export(str(mesh_dir.parent / "alone" / "0.ply"))
-    trimesh.creation.torus(1.0, 0.3).export(str(mesh_dir.parent / "alone" / "1.ply"))
-    result = found(mesh_dir.parent / "alone", tmp_path / "found.json", "--sheet", tmp_path / "none.png", "--variants")
+def test_a_folder_where_nothing_is_alike(tmp_path: Path) -> None:
+    trimesh.creation.icosphere(2).export(str(tmp_path / "0.ply"))
+    trimesh.creation.torus(1.0, 0.3).export(str(tmp_path / "1.ply"))
+    result = found(tmp_path, tmp_path / "found.json", "--sheet", tmp_path / "none.png", "--variants")
     assert (result["groups"], result["variants"], result["sheet"]) == ([], [], None)
     assert not (tmp_path / "none.png").exists()
 

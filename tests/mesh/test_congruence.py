@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import trimesh
@@ -18,7 +20,14 @@ TURN = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
 def boxes(*parts: tuple[tuple[float, float, float], tuple[float, float, float]]) -> trimesh.Trimesh:
     """Boxes of some extents at some centres, in one mesh."""
     made = [trimesh.creation.box(extents).apply_translation(center) for extents, center in parts]
-    return trimesh.util.concatenate(made)
+    return joined(made)
+
+
+def joined(meshes: Sequence[trimesh.Trimesh]) -> trimesh.Trimesh:
+    """The faces of several meshes in one."""
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = [mesh.faces + start for mesh, start in zip(meshes, starts[:-1], strict=True)]
+    return trimesh.Trimesh(np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces), process=False)
 
 
 def chiral() -> trimesh.Trimesh:
