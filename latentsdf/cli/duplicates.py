@@ -21,8 +21,8 @@ TOLERANCES = (0.01, 0.03)
 """Default tolerance of meshes, and that of decoded surfaces, whose error it has to exceed."""
 CELLS = 96
 """Lattice cells per axis of decoded meshes."""
-SHOWN = 40
-"""Rows of the contact sheet, at most."""
+SHOWN = 60
+"""Groups and pairs of the contact sheet, at most."""
 
 Stop = Callable[[], bool]
 
@@ -155,7 +155,7 @@ def _write_sheet(out: Path, found: Duplicates, items: dict[str, Item], options: 
     with Bar("pictures", options.quiet, min(SHOWN, len(rows))) as bar:
         note = f"{len(found.groups)} groups, {len(found.variants)} pairs of variants"
         if len(rows) > SHOWN:
-            note += f"; the first {SHOWN} of {len(rows)} rows"
+            note += f"; the first {SHOWN} of them"
         picture = draw_groups(rows[:SHOWN], lambda name: items[name].mesh(), note, bar.update)
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_replace(out) as temporary:

@@ -18,14 +18,14 @@ QUANTILE = 99.0
 FAR = 0.16
 """Distance in units of the root mean square radius at which a sample counts as without counterpart. Orientations are
 scored by the mean distance up to it; two samplings of one surface lie about 0.04 from each other."""
-MOMENTS = 2.0
+MOMENTS = 0.5
 """Largest difference of the moments of surfaces that lie on each other, in units of the tolerance."""
 HOPELESS = 0.1
 """Score beyond which no orientation is worth a refinement."""
 _QUERIES = 12_000
 _BEST = 4
 """Candidates of either handedness that are refined."""
-_ROUNDS = ((4, 8.0, 4), (6, 4.0, 2), (12, 2.0, 2))
+_ROUNDS = ((6, 3.0, 4), (6, 1.5, 2), (12, 1.0, 2))
 """Refinement: steps of a round, mean distance in units of the tolerance beyond which candidates are dropped after it,
 and how many of either handedness go on."""
 
@@ -83,10 +83,10 @@ def align(a: Surface, b: Surface, tolerance: float = TOLERANCE, match: Match = "
     """
     if not tolerance > 0:
         raise ValueError(f"the tolerance must be positive, got {tolerance}")
+    if match == "whole" and np.abs(a.moments - b.moments).max() > MOMENTS * tolerance:
+        return None
     found = [Similarity.identity()]
     if _error(measured(a, b, found[0], tolerance, POINTS).fit, match) > tolerance / 4:
-        if match == "whole" and np.abs(a.moments - b.moments).max() > MOMENTS * tolerance:
-            return None
         unmoved = b.normalisation @ a.normalisation.inverse()
         refined = _refined(a, b, _starts(a, b, match), tolerance, match)
         if not refined and _score(a, b, unmoved) > HOPELESS:
@@ -177,12 +177,12 @@ def _starts(a: Surface, b: Surface, match: Match) -> list[Similarity]:
 def _refined(a: Surface, b: Surface, starts: list[Similarity], tolerance: float, match: Match) -> list[Similarity]:
     """The best starts of either handedness as they are and refined, in rounds of fewer candidates and more steps."""
     current = list(enumerate(starts))
-    for steps, limit, most in _ROUNDS:
-        moved = [(row, refine(a, b, item, steps, match != "whole")) for row, item in current]
+    for number, (steps, limit, most) in enumerate(_ROUNDS):
+        moved = [(row, refine(a, b, item, steps, robust=match != "whole", exact=number > 0)) for row, item in current]
         scores = {row: _score(a, b, item) for row, item in moved}
         equal = tolerance * b.radius / 4
         ranked = sorted(moved, key=lambda part: (round(scores[part[0]] / equal), part[1].angle))
-        limit = limit * tolerance * b.radius if match == "whole" else HOPELESS
+        limit = HOPELESS if match == "partial" else limit * tolerance * b.radius * (1 if match == "whole" else 2)
         if match != "partial" and scores:
             limit = min(limit, max(4 * min(scores.values()), equal))
         current = [

@@ -19,7 +19,7 @@ NEAR = 0.5
 """Distance of records up to which shapes are compared."""
 NEAR_VARIANTS = 0.6
 """The same for variants."""
-_KEPT = 128
+_KEPT = 2_000_000
 _BLOCK = 2**24
 
 
@@ -174,7 +174,11 @@ class _Search:
                 self._surfaces[row] = Surface(item.mesh()) if item.name not in self.failed else None
             except (ValueError, OSError) as error:
                 self.failed[item.name], self._surfaces[row] = " ".join(str(error).split()), None
-            if len(self._surfaces) > _KEPT:
+            while len(self._surfaces) > 2 and self._faces() > _KEPT:
                 self._surfaces.popitem(last=False)
         self._surfaces.move_to_end(row)
         return self._surfaces[row]
+
+    def _faces(self) -> int:
+        """Faces of the surfaces that are kept; with its tree a face takes about a kilobyte."""
+        return sum(len(surface.faces) for surface in self._surfaces.values() if surface is not None)

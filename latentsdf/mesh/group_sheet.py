@@ -28,6 +28,7 @@ COLOURS = {
 }
 """Colours that the colour-blind tell apart (Okabe and Ito, "Color Universal Design", 2008)."""
 _LINE, _FONT, _MARGIN, _HEAD = 14, 12, 10, 24
+_GREY = (60, 60, 60)
 
 
 class Picture(NamedTuple):
@@ -56,38 +57,50 @@ def draw_groups(
     note: str = "",
     on_row: Callable[[int], None] | None = None,
 ) -> Image.Image:
-    """Draw rows of shapes, each as it stands in its file, fitted to its picture.
+    """Draw rows of shapes, each as it stands in its file and fitted to its picture; short rows share a line.
 
     Args:
-        rows: the first `COLUMNS` of a row are drawn, and the number of the others is written at its end.
+        rows: the first `COLUMNS` of a row are drawn, and the number of the others is written under the first.
         mesh: of a name.
         note: a line at the head.
         on_row: called with the number of rows that are drawn.
     """
-    columns = min(COLUMNS, max((len(row) for row in rows), default=1))
+    places = _places([min(COLUMNS, len(row)) for row in rows])
     height = SIZE + 3 * _LINE + _MARGIN
-    canvas = (2 * _MARGIN + max(3, columns) * (SIZE + _MARGIN), _HEAD + _MARGIN + max(1, len(rows)) * height)
+    lines = 1 + max((line for line, _ in places), default=0)
+    canvas = (2 * _MARGIN + COLUMNS * (SIZE + _MARGIN), _HEAD + _MARGIN + lines * height)
     sheet = Image.new("RGB", canvas, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
-    draw.text((_MARGIN, _HEAD / 2), note, (60, 60, 60), font, "lm")
-    for number, row in enumerate(rows):
-        top = _HEAD + number * height
-        for column, picture in enumerate(row[:COLUMNS]):
-            left = _MARGIN + column * (SIZE + _MARGIN)
-            sheet.paste(Image.fromarray(render(mesh(picture.name), SIZE)), (left, top))
-            for line, (text, colour) in enumerate(_caption(picture)):
-                place = (left, top + SIZE + line * _LINE)
-                draw.text(place, _shortened(draw, text, font), colour, font, "la")
+    draw.text((_MARGIN, _HEAD / 2), note, _GREY, font, "lm")
+    for number, (row, (line, column)) in enumerate(zip(rows, places, strict=True), 1):
+        left, top = _MARGIN + column * (SIZE + _MARGIN), _HEAD + line * height
+        end = left + min(COLUMNS, len(row)) * (SIZE + _MARGIN) - _MARGIN
+        for shift, picture in enumerate(row[:COLUMNS]):
+            at = left + shift * (SIZE + _MARGIN)
+            sheet.paste(Image.fromarray(render(mesh(picture.name), SIZE)), (at, top))
+            for below, (text, colour) in enumerate(_caption(picture)):
+                draw.text((at, top + SIZE + below * _LINE), _shortened(draw, text, font), colour, font, "la")
         if len(row) > COLUMNS:
-            draw.text((canvas[0] - _MARGIN, top + 4), f"and {len(row) - COLUMNS} more", (60, 60, 60), font, "ra")
-        draw.line(((_MARGIN, top + height - 5), (canvas[0] - _MARGIN, top + height - 5)), (225, 225, 225))
+            draw.text((left, top + SIZE + _LINE), f"and {len(row) - COLUMNS} more", _GREY, font, "la")
+        draw.line(((left, top + height - 6), (end, top + height - 6)), _GREY)
         if on_row is not None:
-            on_row(number + 1)
+            on_row(number)
     return sheet
 
 
+def _places(widths: Sequence[int]) -> list[tuple[int, int]]:
+    """Line and first column of rows of so many pictures, in their order."""
+    places, line, column = [], 0, 0
+    for width in widths:
+        if column + width > COLUMNS:
+            line, column = line + 1, 0
+        places.append((line, column))
+        column += width
+    return places
+
+
 def _caption(picture: Picture) -> list[tuple[str, tuple[int, int, int]]]:
-    lines = [(picture.name, (60, 60, 60))]
+    lines = [(picture.name, _GREY)]
     relation = picture.relation
     if relation is not None:
         colour = COLOURS[relation.kind]

@@ -15,7 +15,9 @@ _DAMPING, _STILL = 1e-6, 1e-7
 _LARGEST, _GROWTH = 0.5, 0.2
 
 
-def refine(a: Surface, b: Surface, start: Similarity, steps: int, robust: bool = False) -> Similarity:
+def refine(
+    a: Surface, b: Surface, start: Similarity, steps: int, *, robust: bool = False, exact: bool = True
+) -> Similarity:
     """Refine a transform between the normalised frames of two surfaces by point-to-plane ICP with scale.
 
     Each step minimises sum v (n . (p + w x p + g p + t - q))^2 over the rotation vector w, growth g and shift t, with
@@ -28,11 +30,12 @@ def refine(a: Surface, b: Surface, start: Similarity, steps: int, robust: bool =
         start: first transform, which may mirror.
         steps: at most.
         robust: for parts of a, less than half of it, that lie nowhere on b.
+        exact: whether q is the closest point of b, or the closest one of its samples, which is faster.
     """
     current, points = start, a.points[:POINTS]
     for _ in range(steps):
         moved = current.apply(points)
-        distances, nearest, normals = b.closest(moved)
+        distances, nearest, normals = b.closest(moved) if exact else b.nearest_samples(moved)
         columns = [np.cross(moved, normals), (moved * normals).sum(1, keepdims=True), normals]
         weights = _weights(distances) if robust else np.ones(len(distances))
         step = _solve(np.concatenate(columns, axis=1), ((nearest - moved) * normals).sum(1), weights)

@@ -62,9 +62,14 @@ class Surface:
         return Similarity(np.eye(3), 1 / self.spread, -self.centroid / self.spread)
 
     @cached_property
+    def samples(self) -> tuple[Array, Array]:
+        """Area-uniform samples (M, 3), M = SAMPLES, in random order, and their normals, normalised frame."""
+        return surface_samples(trimesh.Trimesh(self.vertices, self.faces, process=False), SAMPLES, self._seed)
+
+    @property
     def points(self) -> Array:
-        """Area-uniform samples (M, 3), M = SAMPLES, in random order, normalised frame."""
-        return surface_samples(trimesh.Trimesh(self.vertices, self.faces, process=False), SAMPLES, self._seed)[0]
+        """The samples (M, 3) without their normals."""
+        return self.samples[0]
 
     @cached_property
     def tree(self) -> KDTree:
@@ -81,6 +86,11 @@ class Surface:
         """Exact distances to the surface, normalised frame."""
         # libigl answers a few hundred queries faster than fcpw, whose results are read one by one.
         return MeshSDF(self.vertices, self.faces, backend="igl")
+
+    def nearest_samples(self, points: Array) -> tuple[Array, Array, Array]:
+        """The same as `closest`, of the samples alone: (N,), (N, 3) and (N, 3); several times as fast."""
+        distances, rows = self.tree.query(points)
+        return distances, self.samples[0][rows], self.samples[1][rows]
 
     def closest(self, points: Array) -> tuple[Array, Array, Array]:
         """Distances (N,), closest points (N, 3) and unit normals there (N, 3), of points (N, 3), normalised frame."""
