@@ -19,7 +19,7 @@ NEAR = 0.5
 """Distance of records up to which shapes are compared."""
 NEAR_VARIANTS = 0.6
 """The same for variants."""
-_KEPT = 2_000_000
+_KEPT = 1_000_000
 _BLOCK = 2**24
 
 

@@ -12,11 +12,12 @@ from .duplicates import Duplicates
 from .relation import Relation
 from .render import render
 
+Colour = tuple[int, int, int]
 SIZE = 150
 """Pixels of a picture's side."""
 COLUMNS = 8
 """Pictures in a row, at most."""
-COLOURS = {
+COLOURS: dict[str, Colour] = {
     "identical": (0, 114, 178),
     "re-meshed": (86, 180, 233),
     "moved": (0, 158, 115),
@@ -28,7 +29,7 @@ COLOURS = {
 }
 """Colours that the colour-blind tell apart (Okabe and Ito, "Color Universal Design", 2008)."""
 _LINE, _FONT, _MARGIN, _HEAD = 14, 12, 10, 24
-_GREY = (60, 60, 60)
+_GREY: Colour = (60, 60, 60)
 
 
 class Picture(NamedTuple):
@@ -99,7 +100,7 @@ def _places(widths: Sequence[int]) -> list[tuple[int, int]]:
     return places
 
 
-def _caption(picture: Picture) -> list[tuple[str, tuple[int, int, int]]]:
+def _caption(picture: Picture) -> list[tuple[str, Colour]]:
     lines = [(picture.name, _GREY)]
     relation = picture.relation
     if relation is not None:
@@ -108,7 +109,7 @@ def _caption(picture: Picture) -> list[tuple[str, tuple[int, int, int]]]:
             "moved": f" by {relation.moved:.3g}",
             "scaled": f" by {relation.scale:.3g}",
             "rotated": f" by {relation.angle:.0f} degrees",
-            "repaired": f", {relation.share:.0%} covered",
+            "repaired": f": {relation.share:.0%} of it" if picture.name == relation.a else ": the closed one",
             "variant": f", {relation.share:.0%} agree" if relation.stretch is None else " by a stretch",
         }
         lines.append((relation.kind + detail.get(relation.kind, ""), colour))
