@@ -240,6 +240,16 @@ def _map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thumbnails", type=_count, default=150, metavar="N", help=thumbnails)
 
 
+def _duplicates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SPACE_OR_FOLDER")
+    tolerance = "of the distance of surfaces that are the same, in bounding-sphere radii (default .01; of a space .03)"
+    parser.add_argument("--tolerance", type=_tolerance, metavar="T", help=tolerance)
+    variants = "also pairs that agree on most of their surface, or after a stretch along three axes"
+    parser.add_argument("--variants", action="store_true", help=variants)
+    parser.add_argument("--sheet", metavar="OUT.png", help="write pictures of the groups")
+    parser.add_argument("--workers", type=_count, help="processes for the records of a folder (default: one per core)")
+
+
 def _view(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--port", type=_count, default=8080)
@@ -282,6 +292,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "reconstruct": ("scan -> watertight mesh, by a code of a space or by a field of its own", _reconstruct),
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
     "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),
+    "duplicates": ("shapes that are the same up to pose, scale, mirroring, triangles and holes", _duplicates),
     "view": ("show a space in the browser", _view),
 }
 """Help text of each verb, and the function that adds its arguments."""

@@ -12,6 +12,7 @@ MODULES = {
     "query": ("mesh", "interpolate", "view"),
     "search": ("search",),
     "map": ("map",),
+    "duplicates": ("duplicates",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
     "demo": ("demo",),

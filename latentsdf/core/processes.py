@@ -45,6 +45,12 @@ class LostTask:
     seconds: float
 
 
+def core_count() -> int:
+    """Cores that this process may use."""
+    affinity = getattr(psutil.Process(), "cpu_affinity", None)
+    return len(affinity()) if affinity else os.cpu_count() or 1
+
+
 def run_pool(
     job: Callable[[Task], Answer], tasks: Iterable[Task], workers: int, limits: Limits
 ) -> Generator[tuple[Task, Answer | LostTask], None, None]:

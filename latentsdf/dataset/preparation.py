@@ -10,17 +10,14 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from ..core.hdf5 import one_line, remove_stale
-from ..core.processes import Limits, LostTask, run_pool
+from ..core.processes import Limits, LostTask, core_count, run_pool
 from ..mesh.audit import Audit
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
@@ -167,7 +164,7 @@ def prepare(
         for name, file in meshes
     ]
     pending = run.reuse(tasks, earlier)
-    run.sample(pending, workers or _cores(), Limits(time=config.time_limit, memory=config.memory_limit))
+    run.sample(pending, workers or core_count(), Limits(time=config.time_limit, memory=config.memory_limit))
     rows = sorted(run.rows, key=lambda row: row.name)
     if not run.shapes:
         with contextlib.suppress(OSError):
@@ -256,11 +253,6 @@ def _require_disk_space(target: Path, shapes: list[StoredShape]) -> None:
             f"no space for {target}: {needed / 2**20:.0f} MiB wanted, {free / 2**20:.0f} MiB free; free some "
             f"and run it again, finished shapes are kept in {_parts_of(target)}",
         )
-
-
-def _cores() -> int:
-    affinity = getattr(psutil.Process(), "cpu_affinity", None)
-    return len(affinity()) if affinity else os.cpu_count() or 1
 
 
 def _answer(task: _Task) -> PrepareRow | OSError:

@@ -103,6 +103,7 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (no_file, ("evaluate", none, mesh_dir)),
         (f"no such folder: {none}", ("evaluate", space_path, none)),
         (no_file, ("map", none, tmp_path / "map.png")),
+        (f"no such file or folder: {none}", ("duplicates", none)),
         (no_file, ("view", none)),
     ]
     assert {arguments[0] for _, arguments in calls} == set(VERBS) - {"demo"}
