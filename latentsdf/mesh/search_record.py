@@ -1,4 +1,4 @@
-"""What a shape is searched by: its record as a whole, then the records of its views, in one row of bytes."""
+"""Search records of stored shapes: the record of the whole, then those of its views, in one row of bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SEARCH_BYTES = RECORD_BYTES + VIEWS * NUMBERS
 
 
 def search_record(mesh: trimesh.Trimesh, seed: int = 0) -> SearchRecord:
-    """Compute the record (SEARCH_BYTES,) by which a mesh with outward faces is found, in any units and pose.
+    """Compute the record (704,) by which a mesh with outward faces is found, in any units and pose.
 
     Raises:
         ValueError: the mesh has no area.
@@ -31,19 +31,19 @@ def whole_part(record: SearchRecord) -> Record:
 
 
 def view_part(record: SearchRecord) -> ViewRecords:
-    """The records (VIEWS, NUMBERS) of its views."""
+    """The records (12, 48) of its views."""
     return record[RECORD_BYTES:].reshape(VIEWS, NUMBERS)
 
 
 def unit_views(record: SearchRecord) -> Array:
-    """Vectors (VIEWS, NUMBERS) of length one of the views; that of the whole for a view that sees nothing."""
+    """Vectors (12, 48) of length one of the views; that of the whole for a view that sees nothing."""
     views = view_part(record).astype(np.float64)
     views[~views.any(1)] = leading_numbers(whole_part(record))
     return views / np.linalg.norm(views, axis=1, keepdims=True)
 
 
 def stored_search_record(values: NDArray[Any] | None) -> SearchRecord | None:
-    """The search record that a file holds; None where it holds none, or zeros.
+    """The search record (704,) that a file holds; None where it holds none, or zeros.
 
     Raises:
         TypeError: it is not SEARCH_BYTES numbers of type int8.

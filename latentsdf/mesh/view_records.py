@@ -27,7 +27,7 @@ _FEWEST = 50
 
 
 def view_records(mesh: trimesh.Trimesh, seed: int = 0) -> ViewRecords:
-    """Compute the records (VIEWS, NUMBERS) of the parts of a mesh that are visible from twelve directions.
+    """Compute the records (12, 48) of the parts of a mesh that are visible from twelve directions.
 
     Args:
         mesh: with outward faces, in any units; views depend on its pose, each record does not.
@@ -49,13 +49,13 @@ def view_records(mesh: trimesh.Trimesh, seed: int = 0) -> ViewRecords:
 
 
 def leading_numbers(records: NDArray[Any]) -> Array:
-    """Vectors (NUMBERS,) or (S, NUMBERS) of length one of the leading numbers of records (128,) or (S, 128)."""
+    """Vectors (48,) or (S, 48) of length one of the leading numbers of records (128,) or (S, 128)."""
     values = unit_records(records, np.float64)[:, :NUMBERS].reshape(*records.shape[:-1], NUMBERS)
     return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
 
 
 def directions() -> Array:
-    """Unit vectors (VIEWS, 3) towards the vertices of an icosahedron."""
+    """Unit vectors (12, 3) towards the vertices of an icosahedron."""
     golden = (1 + 5**0.5) / 2
     corners = np.array([[0.0, a, b * golden] for a in (-1, 1) for b in (-1, 1)])
     corners = np.concatenate([np.roll(corners, turn, axis=1) for turn in range(3)])

@@ -130,14 +130,22 @@ class Index:
 
         Raises:
             KeyError: a name that the space does not hold; the text suggests a similar one.
-            ValueError: k is below 1, `among` is empty, or the query is of another size or kind, or not finite.
+            ValueError: k is below 1, `among` is empty, the query is of another size or kind or not finite, or a partial
+                query is searched by codes.
         """
         return self.search_all([query], k, among, partial)[0]
 
     def search_all(
         self, queries: Sequence[Query], k: int = 5, among: Iterable[str] | None = None, partial: bool = False
     ) -> list[list[Match]]:
-        """The k nearest shapes to each of several queries, in one pass; arguments and errors as in `search`."""
+        """The k nearest shapes to each of several queries, in one pass.
+
+        Args:
+            queries, k, among, partial: as in `search`.
+
+        Raises:
+            KeyError, ValueError: as `search`.
+        """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
         if partial and self.metric == "code":
