@@ -198,6 +198,8 @@ def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=_count, default=5, help="matches (default 5)")
     metric = "search records, the same in every pose and size, or codes (default: records where the space has them)"
     parser.add_argument("--metric", choices=("record", "code"), help=metric)
+    why = "say how the surface of each match is related: the same, scaled, rotated, mirrored, a variant"
+    parser.add_argument("--verify", action="store_true", help=why)
     only = "match shapes of this class alone (repeatable)"
     parser.add_argument("--class", dest="classes", action="append", metavar="CLASS", help=only)
     _scan(parser)

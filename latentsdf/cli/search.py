@@ -23,6 +23,8 @@ def search(options: Namespace) -> Result:
     info, path = named_space(options.space), Path(options.query)
     if options.query not in info.names and not path.exists():
         raise UnknownShape(options.query, info.names, Path(options.space).name)
+    if options.verify and options.query not in info.names and path.suffix.lower() not in MESH_ENDINGS:
+        raise ValueError("--verify compares surfaces, of a name or one mesh file; leave it out for scans and folders")
     among = _chosen(info.names, options)
     from ..space.index import Index
     from ..space.store import load
@@ -34,9 +36,37 @@ def search(options: Namespace) -> Result:
     if options.query not in info.names and path.is_dir():
         return {**_search_folder(space, index, among, options), "metric": index.metric}
     matches = _matches(space, index, options.query, among, options)
-    for match in matches:
-        say(f"{match.distance:.5f}  {match.name}")
-    return {"query": options.query, "metric": index.metric, "matches": [asdict(match) for match in matches]}
+    rows = [asdict(match) for match in matches]
+    if options.verify:
+        rows = _verified(space, options, rows)
+    for row in rows:
+        say(f"{row['distance']:.5f}  {row['name']}{'  ' + row['why'] if 'why' in row else ''}")
+    return {"query": options.query, "metric": index.metric, "matches": rows}
+
+
+def _verified(space: LatentSpace, options: Namespace, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Matches with how their surfaces are related to that of the query, the same ones first, then variants."""
+    from ..mesh.load import load_mesh
+    from ..mesh.relation import relate
+    from ..mesh.repair import repair_mesh
+    from ..mesh.surface import Surface
+    from .duplicates import CELLS, TOLERANCES
+
+    stored = options.query in space
+    mesh = space[options.query].mesh(CELLS) if stored else repair_mesh(load_mesh(options.query))[0]
+    asked, found = Surface(mesh), []
+    with Bar("verify", options.quiet, len(rows)) as bar:
+        for row in rows:
+            try:
+                there = Surface(space[row["name"]].mesh(CELLS))
+                relation = relate((Path(options.query).stem, row["name"]), asked, there, TOLERANCES[1], variants=True)
+            except ValueError as error:  # a code without a surface
+                found.append({**row, "relation": None, "why": str(error)})
+            else:
+                why = "alike, not the same" if relation is None else str(relation)
+                found.append({**row, "relation": relation and relation.to_dict(), "why": why})
+            bar.update(len(found), row["name"])
+    return sorted(found, key=lambda row: (row["relation"] is None, (row["relation"] or {}).get("kind") == "variant"))
 
 
 def _search_folder(space: LatentSpace, index: Index, among: list[str] | None, options: Namespace) -> Result:

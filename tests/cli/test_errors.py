@@ -578,6 +578,7 @@ def test_what_a_search_refuses(capsys: Capture, mesh_dir: Path, space: Path, tmp
     )
     assert "records are the same in every pose" in refused(capsys, "search", space, one, "--pose", "free")
     (tmp_path / "empty").mkdir()
+    assert "--verify compares surfaces" in refused(capsys, "search", space, tmp_path / "empty", "--verify")
     assert "no mesh below" in refused(capsys, "search", space, tmp_path / "empty")
     (tmp_path / "empty" / "a.stl").touch()
     assert "none of the 1 files" in refused(capsys, "search", space, tmp_path / "empty")

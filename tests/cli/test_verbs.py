@@ -114,6 +114,24 @@ def test_search_of_a_folder_and_of_one_class(tmp_path: Path, space: Path) -> Non
 
 
 @pytest.mark.slow
+def test_search_says_why(tmp_path: Path, space: Path) -> None:
+    ring = load_mesh(
+        run(tmp_path, "mesh", space, "ring/1", "-o", tmp_path / "ring.ply", "--resolution", 96)["meshes"][0]["path"]
+    )
+    ring.apply_transform(trimesh.transformations.rotation_matrix(1.0, [1, 2, 3]))
+    ring.apply_scale(2.5)
+    ring.export(str(tmp_path / "turned.stl"))
+    found = run(tmp_path, "search", space, tmp_path / "turned.stl", "--verify", "-k", 6)["matches"]
+    first = {match["name"]: match for match in found}["ring/1"]
+    assert first["relation"]["kind"] == "rotated"
+    assert first["relation"]["scale"] == pytest.approx(1 / 2.5, abs=0.01)
+    assert first["why"].startswith("rotated by 57.3 degrees, scaled by")
+    kinds = [(match["relation"] or {}).get("kind") for match in found]
+    assert kinds == sorted(kinds, key=lambda kind: (kind is None, kind == "variant"))
+    assert kinds[-1] is None
+
+
+@pytest.mark.slow
 def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "new" / "ring").mkdir(parents=True)
     primitive("ring", 1.1).export(str(tmp_path / "new" / "ring" / "x.obj"))
