@@ -91,10 +91,10 @@ def demo(options: Namespace) -> Result:
 def _write_meshes(out: Path, options: Namespace) -> tuple[Path, Path]:
     """Folders of the meshes to train on and of unseen ones."""
     known, unseen = out / "meshes" / "known", out / "meshes" / "unseen"
-    workers = os.cpu_count() or 1
-    with Bar("families", options.quiet, len(FAMILIES) * (options.shapes + UNSEEN)) as bar:
+    workers, fewer = os.cpu_count() or 1, min(UNSEEN, options.shapes)
+    with Bar("families", options.quiet, len(FAMILIES) * (options.shapes + fewer)) as bar:
         before = 0
-        for folder, count, seed in ((known, options.shapes, options.seed), (unseen, UNSEEN, options.seed + 1)):
+        for folder, count, seed in ((known, options.shapes, options.seed), (unseen, fewer, options.seed + 1)):
 
             def on_mesh(name: str, done: int, total: int, before: int = before) -> None:
                 bar.update(before + done, name)

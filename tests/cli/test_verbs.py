@@ -303,4 +303,4 @@ def test_the_demo_runs_in_small(tmp_path: Path) -> None:
     for name in ("contact_sheet.png", "morph_and_scan.png", "report.json", "space.h5", "scan_reconstructed.ply"):
         assert (tmp_path / "demo" / name).exists(), name
     assert report["shapes"] == report["families"]
-    assert report["search"]["queries"] == 3 * report["families"]
+    assert report["search"]["queries"] == report["families"]

@@ -179,7 +179,9 @@ def test_a_file_without_records_opens(path: Path, tmp_path: Path):
     old = tmp_path / "old.h5"
     shutil.copy(path, old)
     with h5py.File(old, "r+") as file:
-        for group in file["shapes"].values():
+        shapes = file["shapes"]
+        assert isinstance(shapes, h5py.Group)
+        for group in shapes.values():
             del group.attrs["record"]
     assert set(Dataset(old).records) == {None}
     assert all(record is not None for record in Dataset(path).records)

@@ -92,7 +92,7 @@ def test_the_page_follows_its_controls(servers: list[Server], space_path: Path) 
     assert servers == [server]
     assert told == [f"{space_path.name}: 9 shapes at http://127.0.0.1:9001 (Ctrl-C ends)"]
     assert server.controls["from"].options == server.controls["to"].options == space.names
-    assert "nearest by record:\n\n- `ball/0` 0.0" in server.note.content
+    assert "nearest by record:\n\n- `ball/0` 0." in server.note.content
     ball, faces = server.meshes["/shape"]
     assert np.linalg.norm(ball, axis=1).mean() == pytest.approx(1 / 1.03, abs=0.1)
     server.controls["resolution"].choose("32")

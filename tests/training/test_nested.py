@@ -92,7 +92,7 @@ def test_the_command_line_reads_short_codes(
 def test_a_search_by_prefix_ranks_by_the_whole_code(nested_path: Path) -> None:
     space = load(nested_path)
     for name in space:
-        whole, short = Index(space).search(name, k=3), Index(space, prefix=2).search(name, k=3)
+        whole, short = Index(space, "code").search(name, k=3), Index(space, prefix=2).search(name, k=3)
         assert [match.name for match in short] == [match.name for match in whole]  # 3 * 20 > 9: nothing is left out
         assert [match.distance for match in short] == pytest.approx([match.distance for match in whole], abs=1e-5)
     with pytest.raises(ValueError, match="no prefix of 9"):
