@@ -133,6 +133,22 @@ def check_mesh_ending(path: Path, hint: str = "") -> None:
         raise ValueError(f"cannot write {path.name}: its ending must be one of {', '.join(MESH_ENDINGS)}{hint}")
 
 
+def check_out_file(out: str, endings: Sequence[str]) -> Path:
+    """The path of a file to be written.
+
+    Raises:
+        ValueError: an ending that is none of those given, a folder, or a file where a folder should be.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in endings:
+        raise ValueError(f"cannot write {path.name}: its ending must be one of {', '.join(endings)}")
+    if path.is_dir():
+        raise ValueError(f"{out} is a folder, a file is wanted")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise ValueError(f"cannot write {out}: {path.parent} is a file, a folder is wanted")
+    return path
+
+
 def check_folder(out: str) -> None:
     """Refuse a file where a folder is named, with a ValueError."""
     if Path(out).is_file():

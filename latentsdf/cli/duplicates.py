@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.hdf5 import atomic_replace
 from ..core.interrupt import poll_interrupt
 from ..mesh.folder import find_meshes
-from .arguments import Result, named_space
+from .arguments import Result, check_out_file, named_space
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def duplicates(options: Namespace) -> Result:
         OSError: an output that cannot be written.
     """
     source = Path(options.source)
-    sheet = None if options.sheet is None else _checked_sheet(options.sheet)
+    sheet = None if options.sheet is None else check_out_file(options.sheet, (".png",))
     if not source.exists():
         raise FileNotFoundError(f"no such file or folder: {source}")
     folder = source.is_dir()
@@ -72,18 +72,6 @@ def duplicates(options: Namespace) -> Result:
     result |= {"sheet": str(sheet) if shown else None, "seconds": monotonic() - began}
     _report(result, found)
     return result
-
-
-def _checked_sheet(path: str) -> Path:
-    """The path of the contact sheet; ValueError for another ending than .png, or a folder."""
-    out = Path(path)
-    if out.suffix.lower() != ".png":
-        raise ValueError(f"cannot write {out.name}: its ending must be .png")
-    if out.is_dir():
-        raise ValueError(f"{path} is a folder, a file is wanted")
-    if out.parent.exists() and not out.parent.is_dir():
-        raise ValueError(f"cannot write {path}: {out.parent} is a file, a folder is wanted")
-    return out
 
 
 def _folder_items(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.hdf5 import atomic_replace
 from ..core.names import class_of
-from .arguments import Result, named_space
+from .arguments import Result, check_out_file, named_space
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Pictures = dict[str, NDArray[np.uint8] | None]
 
 def map(options: Namespace) -> Result:
     """Run `latentsdf map`; raises ImportError, ValueError and the other errors of `verbs.run`."""
-    out = _checked_out(options.out)
+    out = check_out_file(options.out, ENDINGS)
     info = named_space(options.space)
     _check_count(len(info.names), options.space)
     from ..space.clustering import clusters, purity
@@ -78,18 +78,6 @@ def map(options: Namespace) -> Result:
             temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _report(result)
     return result
-
-
-def _checked_out(path: str) -> Path:
-    """The path of the result; ValueError for an ending that cannot be written, or a folder."""
-    out = Path(path)
-    if out.suffix.lower() not in ENDINGS:
-        raise ValueError(f"cannot write {out.name}: its ending must be one of {', '.join(ENDINGS)}")
-    if out.is_dir():
-        raise ValueError(f"{path} is a folder, a file is wanted")
-    if out.parent.exists() and not out.parent.is_dir():
-        raise ValueError(f"cannot write {path}: {out.parent} is a file, a folder is wanted")
-    return out
 
 
 def _check_count(count: int, space: str) -> None:

@@ -113,7 +113,7 @@ def test_wrong_arguments_are_refused(
     (tmp_path / "folder.png").mkdir()
     assert "no mesh below" in refused(capsys, tmp_path / "empty")
     assert "dataset" in refused(capsys, dataset_path)
-    assert "ending must be .png" in refused(capsys, mesh_dir, "--sheet", tmp_path / "x.jpg")
+    assert "ending must be one of .png" in refused(capsys, mesh_dir, "--sheet", tmp_path / "x.jpg")
     assert "is a folder, a file is wanted" in refused(capsys, mesh_dir, "--sheet", tmp_path / "folder.png")
     assert "is a file, a folder is wanted" in refused(capsys, mesh_dir, "--sheet", tmp_path / "file" / "x.png")
 
