@@ -49,7 +49,7 @@ print(hashlib.sha256(b"|".join(found)).hexdigest())
 @pytest.mark.slow
 def test_streams_do_not_depend_on_threads_or_default_dtype() -> None:
     digests = set()
-    for threads, dtype in (("1", "float32"), ("2", "float32"), ("8", "float32"), ("2", "float64")):
+    for threads, dtype in (("1", "float32"), ("2", "float64"), ("8", "float32")):
         environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
         command = [sys.executable, "-c", SCRIPT, threads, dtype]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
