@@ -122,8 +122,11 @@ def _packed(options: Namespace, path: Path) -> Result | None:
 
     out = path.with_name(path.name + ".packing")
     given = {"space": str(path), "out": str(out), "code_only": False, "resume": False, "force": True}
-    result = pack(Namespace(**{**vars(options), **given}))
-    out.replace(path)
+    try:
+        result = pack(Namespace(**{**vars(options), **given}))
+        out.replace(path)
+    finally:
+        out.unlink(missing_ok=True)
     return {**result, "space": str(path)}
 
 

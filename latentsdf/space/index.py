@@ -103,7 +103,7 @@ class Index:
         self.metric: Literal["record", "code"] = metric
         if metric == "code":
             codes = self._stored_codes()
-            if not 1 <= (prefix or codes.shape[1]) <= codes.shape[1]:
+            if prefix is not None and not 1 <= prefix <= codes.shape[1]:
                 raise ValueError(
                     f"codes of {codes.shape[1]} numbers have no prefix of {prefix}; give 1 to {codes.shape[1]}"
                 )

@@ -97,3 +97,5 @@ def test_a_search_by_prefix_ranks_by_the_whole_code(nested_path: Path) -> None:
         assert [match.distance for match in short] == pytest.approx([match.distance for match in whole], abs=1e-5)
     with pytest.raises(ValueError, match="no prefix of 9"):
         Index(space, prefix=9)
+    with pytest.raises(ValueError, match="no prefix of 0"):
+        Index(space, prefix=0)
