@@ -41,7 +41,7 @@ def pack(options: Namespace) -> Result:
 
     if not options.resume:
         first = _codes_alone(load(options.space))
-        save(first, out, precision="int8", codes=first.code_format or "int8")
+        save(first, out, precision=first.weight_format or "int8", codes=first.code_format or "int8")
     space = load(out)
     target = None if options.code_only else Target(tolerance=options.tolerance, max_bytes=options.bytes)
     asked = {key: value for key, value in zip(_TARGET, (options.tolerance, options.bytes), strict=True) if value}

@@ -7,16 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..core.hdf5 import one_line, open_checked
 
 FORMAT = "latentsdf-space"
-VERSION = 5
-"""The newest version read; a file is marked with the lowest one that reads all of it: 5 where a shape is a stored mesh,
-else 4 where a shape has a residual or codes are streams, else 3 where one has a correction, else 2 where anything is in
-8 bits, else 1."""
+VERSION = 6
+"""The newest version read; a file is marked with the lowest one that reads all of it: 6 where weights are streams, else
+5 where a shape is a stored mesh, else 4 where a shape has a residual or codes are streams, else 3 where one has a
+correction, else 2 where anything is in 8 bits, else 1."""
 
 CODE_STREAMS = 4
 """The version that reads codes stored as streams."""
+WEIGHT_STREAMS = 6
+"""The version that reads weights stored as streams."""
 RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
 MESH = 2
@@ -89,7 +93,7 @@ def space_info(path: str | Path) -> SpaceInfo:
                 names=tuple(name.decode() for name in shapes["name"][:]),
                 decoder=json.loads(file.attrs["decoder"])["kind"],
                 code_size=_code_size(shapes),
-                parameters=sum(item.size for item in file["decoder"].values()),
+                parameters=_parameters(file["decoder"]),
                 sizes=_sizes(file),
                 history=json.loads(file.attrs["history"]),
                 unfinished="resume" in file,
@@ -110,6 +114,14 @@ def check_finished(path: str | Path, info: SpaceInfo) -> None:
 def _lengths_of_kind(shapes: Any, kind: int) -> tuple[int, ...]:
     packed = shapes["correction"][:] if "correction" in shapes else []
     return tuple(len(item) for item in packed if len(item) and item[0] == kind)
+
+
+def _parameters(group: Any) -> int:
+    """Numbers of the decoder; of a tensor stored as a stream its steps, which lie beside it, do not count."""
+    streams = {name: item.attrs["shape"] for name, item in group.items() if "shape" in item.attrs}
+    beside = {f"{name}.{part}" for name in streams for part in ("rows", "columns")}
+    plain = sum(item.size for name, item in group.items() if name not in streams and name not in beside)
+    return plain + sum(int(np.prod(shape)) for shape in streams.values())
 
 
 def _sizes(file: Any) -> Sizes:

@@ -14,6 +14,7 @@ from ..decoder.base import Decoder
 from .code_format import CodeFormat
 from .morph import Morph
 from .shape import Shape
+from .weight_format import WeightFormat
 
 
 class LatentSpace(Mapping[str, Shape]):
@@ -27,6 +28,7 @@ class LatentSpace(Mapping[str, Shape]):
     Attributes:
         source: the space's name in messages: its file, where it was loaded from one.
         code_format: of the streams in which its codes are stored; None where they are stored otherwise.
+        weight_format: of the streams in which its decoder is stored, likewise.
 
     Raises:
         ValueError: as `add`.
@@ -41,6 +43,7 @@ class LatentSpace(Mapping[str, Shape]):
         self.history = dict(history or {})
         self.source = "this space"
         self.code_format: CodeFormat | None = None
+        self.weight_format: WeightFormat | None = None
         self._shapes: dict[str, Shape] = {}
         self._morph: Morph | None = None
         for shape in shapes:

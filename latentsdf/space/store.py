@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,17 +26,13 @@ from ..mesh.search_record import SEARCH_BYTES, SearchRecord, stored_search_recor
 from ..solver.correction import Correction
 from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
 from .code_format import CodeFormat
-from .file_info import CODE_STREAMS, FORMAT, VERSION, check_finished, space_info
+from .file_info import CODE_STREAMS, FORMAT, VERSION, WEIGHT_STREAMS, check_finished, space_info
 from .morph_field import MorphField
-from .quantize import Rows, quantize_rows, restore_rows
 from .shape import Shape
 from .space import LatentSpace
 from .stored_mesh import StoredMesh
+from .weight_columns import Precision, read_weight_format, read_weights, write_weights
 
-Precision = Literal["float32", "float16", "int8"]
-SMALL = 4096
-"""Tensors of fewer numbers, and vectors, stay in half precision where the rest is stored in 8 bits."""
-_ONE_CHUNK = 1 << 24
 _TEXT = h5py.string_dtype("utf-8")
 _BYTES = h5py.vlen_dtype(np.uint8)
 
@@ -64,7 +60,8 @@ def save(
         path: of the file.
         resume: state of an unfinished training run, stored beside the space.
         precision: of the decoder's weights in the file: float16 halves it, int8 quarters it (one scale a row; small
-            tensors stay float16). None is int8 where codes are streams, as training leaves them, else float32.
+            tensors stay float16), and a `WeightFormat` stores streams of rounded weights. None is that of the file the
+            space was loaded from where those were streams, int8 where its codes are streams, else float32.
         codes: form of the codes: float32; int8, one byte a number and four a shape; or a `CodeFormat`, streams of its
             own size. None is that of the file the space was loaded from where those were streams, else float32.
 
@@ -73,16 +70,15 @@ def save(
     """
     with atomic_write(path) as file:
         file.attrs["format"] = FORMAT
-        precision = precision or ("float32" if space.code_format is None else "int8")
+        precision = precision or space.weight_format or ("float32" if space.code_format is None else "int8")
         codes = codes or space.code_format or "float32"
-        small = "int8" in (precision, codes)
-        file.attrs["version"] = CODE_STREAMS if isinstance(codes, CodeFormat) else 2 if small else 1
+        file.attrs["version"] = _version(precision, codes)
         file.attrs["library"] = library_version()
         file.attrs["decoder"] = json.dumps(decoder_to_dict(space.decoder.config))
         file.attrs["history"] = json.dumps(space.history)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
-            _write_tensor(weights, name, tensor, precision)
+            write_weights(weights, name, tensor, precision)
         _create_columns(file, space.codes(), codes)
         _append_rows(file, space.values())
         if resume is not None:
@@ -90,6 +86,13 @@ def save(
             group.attrs["facts"] = json.dumps(dict(resume.facts))
             for name, tensor in resume.tensors.items():
                 group.create_dataset(name, data=tensor.detach().cpu().numpy())
+
+
+def _version(precision: Precision, codes: CodePrecision) -> int:
+    """The lowest version that reads a file of these forms, corrections left out."""
+    if isinstance(precision, Mapping):
+        return WEIGHT_STREAMS
+    return CODE_STREAMS if isinstance(codes, CodeFormat) else 2 if "int8" in (precision, codes) else 1
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
@@ -106,11 +109,14 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
     with open_checked(path, FORMAT, VERSION) as file:
         try:
             decoder = build_decoder(decoder_from_dict(json.loads(file.attrs["decoder"])))
-            weights = {name: _read_tensor(file["decoder"][name]) for name in decoder.state_dict()}
+            weights = {
+                name: read_weights(file["decoder"], name, own.shape) for name, own in decoder.state_dict().items()
+            }
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
             space = LatentSpace(decoder, history=json.loads(file.attrs["history"]))
             space.source, space.code_format = Path(path).name, read_code_format(file["shapes"])
+            space.weight_format = read_weight_format(file["decoder"])
             for shape in _read_shapes(file, decoder, device):
                 space.add(shape)
         except (KeyError, IndexError, TypeError, ValueError, OSError, RuntimeError) as error:
@@ -262,22 +268,3 @@ def _unpack_correction(packed: bytes) -> Correction | Residual | StoredMesh | No
     if packed[0] == MESH:
         return StoredMesh(packed)
     return Residual(packed) if packed[0] == KIND else Correction(packed)
-
-
-def _write_tensor(group: Any, name: str, tensor: Tensor, precision: Precision) -> None:
-    tensor = tensor.detach().float().cpu()
-    if precision == "int8" and tensor.ndim > 1 and tensor.numel() >= SMALL:
-        quantized = quantize_rows(tensor)
-        values = quantized.values.numpy()
-        chunks = values.shape if values.size <= _ONE_CHUNK else True
-        item = group.create_dataset(name, data=values, chunks=chunks, compression="gzip", compression_opts=9)
-        item.attrs["steps"] = quantized.steps.numpy()
-    else:
-        kind = "float16" if precision == "int8" else precision
-        group.create_dataset(name, data=tensor.numpy().astype(np.dtype(kind)))
-
-
-def _read_tensor(item: Any) -> Tensor:
-    if "steps" in item.attrs:
-        return restore_rows(Rows(torch.from_numpy(item[()]), torch.from_numpy(item.attrs["steps"])))
-    return torch.from_numpy(np.asarray(item[()], dtype=np.float32))

@@ -77,7 +77,13 @@ def _hessians_and_error(
         points, distances = dataset.sample(part, SAMPLES, generator)
         points, of_part = points.to(codes.device), codes[part.to(codes.device)].detach()
         hessians.append(code_hessians(linearize, of_part, points, NEAR).cpu())
-        with torch.no_grad():
-            predicted = decoder(of_part, points).cpu()
-        errors.append((predicted.clamp(-NEAR, NEAR) - distances.clamp(-NEAR, NEAR)).abs().mean())
-    return torch.cat(hessians), max(float(torch.stack(errors).mean()), 1e-5)
+        errors.append(field_error(decoder, of_part, points, distances))
+    return torch.cat(hessians), sum(errors) / len(errors)
+
+
+@torch.no_grad()
+def field_error(decoder: Decoder, codes: Tensor, points: Tensor, distances: Tensor) -> float:
+    """Mean error of truncated fields of codes (S, D) at points (S, N, 3), at least 1e-5 (unit frame)."""
+    parts = zip(codes.split(BATCH), points.to(codes.device).split(BATCH), strict=True)
+    predicted = torch.cat([decoder(code, at) for code, at in parts]).cpu()
+    return max(float((predicted.clamp(-NEAR, NEAR) - distances.clamp(-NEAR, NEAR)).abs().mean()), 1e-5)

@@ -30,7 +30,7 @@ LOG_SPACING = 0.0025
 
 
 class TrainEvent(NamedTuple):
-    """Report of a training run after each step.
+    """Report of a training run after each step, and of a finished one while its codes are refitted.
 
     Attributes:
         stage: name of the stage.
@@ -63,7 +63,7 @@ def train(
         config: of the run; None is the default decoder's, or with resume the one in the file. A linear decoder is
             computed in closed form: resume, steps and minutes are refused, and no event is reported.
         path: space file that checkpoints and the finished space are written to, the latter with codes in
-            `TrainConfig.code_bytes` bytes and weights in eight bits; None writes no file.
+            `TrainConfig.code_bytes` bytes, refitted to weights that are stored as streams; None writes no file.
         resume: go on with the run whose state is in `path`.
         steps: take this many steps of the schedule (`TrainConfig.schedule_steps` long) in this call: a run of 2 N
             steps equals N, then resume for N, to the bit. None runs by time.
@@ -140,6 +140,7 @@ class Trainer:
         self.steps, self.budget = steps, seconds
         self._used, self._seconds = state.used, state.seconds
         self._taken = self._samples = 0
+        self._event: TrainEvent | None = None
         self._began = self._saved = time.monotonic()
 
     def run(self) -> None:
@@ -179,7 +180,12 @@ class Trainer:
         if state.stage >= len(plan):
             state.stop, state.used = Stop.FINISHED, 1.0
         if self.path is not None:
-            state.save(self.path, unfinished=state.stop is not Stop.FINISHED)
+            state.save(self.path, unfinished=state.stop is not Stop.FINISHED, on_part=self._on_part)
+
+    def _on_part(self, done: float) -> None:
+        """Report how many codes of the finished space are refitted."""
+        if self.on_event is not None and self._event is not None:
+            self.on_event(self._event._replace(stage=f"codes refitted: {done:.0%}", progress=1.0))
 
     def _by_steps(self, number: int, seconds: float) -> float:
         return number / self._length
@@ -198,6 +204,7 @@ class Trainer:
         state.seconds = self._seconds + elapsed
         event = TrainEvent(self._stage.name, step, state.used, self._samples / max(1e-9, elapsed))
         self._log(event)
+        self._event = event
         if self.on_event is not None:
             self.on_event(event)
         if self.path is not None and time.monotonic() - self._saved > CHECKPOINT_SECONDS:

@@ -55,5 +55,5 @@ def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 
         decoder = DeepSDFConfig(code_size=code_size)
         loss: dict[str, Any] = {"truncate": "clamp", "far_weight": 0.0, "tail": 0.0}
         batch = {"shapes_per_batch": 8, "points_per_shape": 1024}
-        return TrainConfig(decoder=decoder, start="random", seed=seed, **batch, **loss)
+        return TrainConfig(decoder=decoder, start="random", refit=False, seed=seed, **batch, **loss)
     return TrainConfig(decoder=LinearConfig(code_size=code_size), seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from ..space.shape import Shape
 from ..space.space import LatentSpace
 from ..space.store import ResumeState, load, load_resume, save
 from .code_precision import stored_codes
+from .code_refit import refitted_codes
 from .config import TrainConfig, config_from_dict, config_to_dict
 from .initialization import initial_state
 from .warm_start import aligned_rotations
+from .weight_precision import stored_weights
 
 _MOMENTS, _ROTATIONS, _OLD_ROTATIONS = "adam/", "rotations", "turns"
 """Names of tensors in a file's resume state; files of earlier versions name the rotations otherwise."""
@@ -110,16 +113,26 @@ class TrainState:
             raise ValueError(f"{text}; put that one back, or train afresh")
         self.begun_from = fingerprint
 
-    def save(self, path: Path, *, unfinished: bool) -> None:
+    def save(self, path: Path, *, unfinished: bool, on_part: Callable[[float], None] = lambda done: None) -> None:
         """Write a finished space in its compact form, or an unfinished one with the state to resume it from.
+
+        Args:
+            path: of the file.
+            unfinished: which of the two.
+            on_part: called with the part of the codes of a finished space that are refitted, 0 to 1.
 
         Raises:
             OSError: the disk refused.
         """
         if not unfinished:
-            size, seed = self.config.code_bytes, self.config.seed
-            stored = stored_codes(self.decoder, self.codes.weight.detach(), self.dataset, size, seed)
-            save(self.space(stored.codes), path, precision="int8", codes=stored.code_format)
+            size, seed, codes = self.config.code_bytes, self.config.seed, self.codes.weight.detach()
+            weights = stored_weights(self.decoder, codes, self.dataset, seed)
+            decoder = weights.decoder.eval().requires_grad_(False)
+            if self.config.refit and not self.config.nested:
+                codes = refitted_codes(decoder, codes, self.dataset, seed, on_part)
+            stored = stored_codes(decoder, codes, self.dataset, size, seed)
+            space = space_of(decoder, stored.codes, self.dataset, self._history())
+            save(space, path, precision=weights.steps or "float16", codes=stored.code_format)
         else:
             facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
             facts |= {"names": list(self.dataset.names), "config": config_to_dict(self.config)}
@@ -128,17 +141,18 @@ class TrainState:
                 tensors[_ROTATIONS] = self.rotations
             save(self.space(), path, resume=ResumeState(facts, tensors))
 
-    def space(self, codes: Tensor | None = None) -> LatentSpace:
-        """The latent space as trained so far, with other codes (S, D) where there are some."""
-        history = {
+    def space(self) -> LatentSpace:
+        """The latent space as trained so far."""
+        return space_of(self.decoder, self.codes.weight.detach(), self.dataset, self._history())
+
+    def _history(self) -> dict[str, Any]:
+        return {
             "config": config_to_dict(self.config),
             "log": self.log,
             "seconds": round(self.seconds, 3),
             "stop": self.stop.value,
             "progress": self.used,
         }
-        codes = self.codes.weight.detach() if codes is None else codes
-        return space_of(self.decoder, codes, self.dataset, history)
 
 
 def space_of(decoder: Decoder, codes: Tensor, dataset: Dataset, history: dict[str, Any]) -> LatentSpace:
