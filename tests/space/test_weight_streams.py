@@ -45,8 +45,8 @@ def trained(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished space whose volumes are large enough for streams."""
     path = tmp_path_factory.mktemp("streams") / "space.h5"
     decoder = VolumesConfig(code_size=8, volumes=CoarseVolumes(resolutions=(10,), channels=(2,), width=16))
-    config = replace(named_config(), decoder=decoder, schedule_steps=40, points_per_shape=64)
-    train(dataset, config, path=path, steps=40)
+    config = replace(named_config(), decoder=decoder, schedule_steps=300, points_per_shape=256)
+    train(dataset, config, path=path, steps=300)
     return path
 
 
@@ -90,7 +90,9 @@ def test_the_error_of_rounded_weights_is_within_the_rise(dataset: Dataset, train
     before = field_error(space.decoder, space.codes(), points, distances)
     after = field_error(stored.decoder, space.codes(), points, distances)
     assert after < (1 + 2 * RISE) * before
-    assert not torch.equal(stored.decoder.state_dict()["field.basis.0"], space.decoder.state_dict()["field.basis.0"])
+    basis = stored.decoder.state_dict()["field.basis.0"]
+    assert basis.count_nonzero() > 0
+    assert not torch.equal(basis, space.decoder.state_dict()["field.basis.0"])
 
 
 def test_a_small_decoder_has_nothing_to_round(dataset: Dataset) -> None:
