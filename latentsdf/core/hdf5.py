@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,26 +42,36 @@ def atomic_replace(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | Path, *, start: str | Path | None = None) -> Iterator[Any]:
+def atomic_write(path: str | Path) -> Iterator[Any]:
     """Open an HDF5 file that replaces `path` when the block succeeds; Ctrl-C is delayed until then.
 
     Args:
         path: the file.
-        start: a file whose content is copied first; None begins with an empty file.
 
     Raises:
         OSError: the file could not be written; `path` is unchanged.
     """
-    with delay_interrupt(), atomic_replace(path) as temporary:
-        if start is not None:
-            shutil.copyfile(start, temporary)
-        modes = ("wb+", "w") if start is None else ("rb+", "r+")
-        with (
-            open(temporary, modes[0], buffering=0) as handle,
-            _ErrorHoldingFile(handle) as guarded,
-            h5py.File(guarded, modes[1]) as file,
-        ):
-            yield file
+    with (
+        delay_interrupt(),
+        atomic_replace(path) as temporary,
+        open(temporary, "wb+", buffering=0) as handle,
+        _ErrorHoldingFile(handle) as guarded,
+        h5py.File(guarded, "w") as file,
+    ):
+        yield file
+
+
+def copy_contents(path: str | Path, file: Any) -> None:
+    """Copy attributes and contents of the HDF5 file at `path` into an empty one, without what earlier writes freed.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    with h5py.File(path) as source:
+        for name, value in source.attrs.items():
+            file.attrs[name] = value
+        for name in source:
+            source.copy(name, file)
 
 
 class _ErrorHoldingFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.hdf5 import one_line, open_checked
+from .frame_columns import frame_bytes
+from .text_columns import read_texts, text_bytes
 
 FORMAT = "latentsdf-space"
 VERSION = 6
@@ -21,6 +24,8 @@ CODE_STREAMS = 4
 """The version that reads codes stored as streams."""
 WEIGHT_STREAMS = 6
 """The version that reads weights stored as streams."""
+LARGEST_HISTORY = 1 << 28
+"""Bytes of a history, inflated, above which it counts as damaged."""
 RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
 MESH = 2
@@ -90,18 +95,38 @@ def space_info(path: str | Path) -> SpaceInfo:
         try:
             shapes = file["shapes"]
             return SpaceInfo(
-                names=tuple(name.decode() for name in shapes["name"][:]),
+                names=tuple(read_texts(shapes, "name")),
                 decoder=json.loads(file.attrs["decoder"])["kind"],
                 code_size=_code_size(shapes),
                 parameters=_parameters(file["decoder"]),
                 sizes=_sizes(file),
-                history=json.loads(file.attrs["history"]),
+                history=read_history(file),
                 unfinished="resume" in file,
                 residuals=_lengths_of_kind(shapes, RESIDUAL),
                 meshes=_lengths_of_kind(shapes, MESH),
             )
-        except (KeyError, IndexError, TypeError, AttributeError, OSError, RuntimeError, json.JSONDecodeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
+
+
+def write_history(file: Any, history: Mapping[str, Any], compact: bool) -> None:
+    """Write the log of training: as text, or compressed."""
+    text = json.dumps(dict(history))
+    if compact:
+        file.create_dataset("history", data=np.frombuffer(zlib.compress(text.encode(), 9), np.uint8))
+    else:
+        file.attrs["history"] = text
+
+
+def read_history(file: Any) -> dict[str, Any]:
+    """Read the log of training; ValueError where it is damaged."""
+    if "history" not in file:
+        return json.loads(file.attrs["history"])
+    inflate = zlib.decompressobj()
+    try:
+        return json.loads(inflate.decompress(file["history"][:].tobytes(), LARGEST_HISTORY).decode())
+    except zlib.error as error:
+        raise ValueError(f"the history is damaged: {error}") from error
 
 
 def check_finished(path: str | Path, info: SpaceInfo) -> None:
@@ -139,8 +164,8 @@ def _sizes(file: Any) -> Sizes:
         corrections=sum(lengths),
         corrected=sum(length > 0 for length in lengths),
         records=shapes["record"].id.get_storage_size() if "record" in shapes else 0,
-        frames=sum(shapes[key].id.get_storage_size() for key in ("rotation", "scale", "center")),
-        texts=sum(len(item) for key in ("name", "info") for item in shapes[key][:]),
+        frames=frame_bytes(shapes),
+        texts=text_bytes(shapes),
     )
 
 

@@ -19,21 +19,30 @@ from torch import Tensor
 
 from ..codec.mesh_stream import KIND as MESH
 from ..codec.residual import KIND, Residual
-from ..core.frame import Frame
-from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
+from ..core.hdf5 import atomic_write, copy_contents, library_version, one_line, open_checked
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
 from ..mesh.search_record import SEARCH_BYTES, SearchRecord, stored_search_record
 from ..solver.correction import Correction
 from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
 from .code_format import CodeFormat
-from .file_info import CODE_STREAMS, FORMAT, VERSION, WEIGHT_STREAMS, check_finished, space_info
+from .file_info import (
+    CODE_STREAMS,
+    FORMAT,
+    VERSION,
+    WEIGHT_STREAMS,
+    check_finished,
+    read_history,
+    space_info,
+    write_history,
+)
+from .frame_columns import create_frames, frame_count, read_frames, write_frames
 from .morph_field import MorphField
 from .shape import Shape
 from .space import LatentSpace
 from .stored_mesh import StoredMesh
+from .text_columns import create_texts, read_texts, write_texts
 from .weight_columns import Precision, read_weight_format, read_weights, write_weights
 
-_TEXT = h5py.string_dtype("utf-8")
 _BYTES = h5py.vlen_dtype(np.uint8)
 
 
@@ -72,14 +81,18 @@ def save(
         file.attrs["format"] = FORMAT
         precision = precision or space.weight_format or ("float32" if space.code_format is None else "int8")
         codes = codes or space.code_format or "float32"
+        compact = isinstance(precision, Mapping)
         file.attrs["version"] = _version(precision, codes)
         file.attrs["library"] = library_version()
         file.attrs["decoder"] = json.dumps(decoder_to_dict(space.decoder.config))
-        file.attrs["history"] = json.dumps(space.history)
+        write_history(file, space.history, compact)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
             write_weights(weights, name, tensor, precision)
-        _create_columns(file, space.codes(), codes)
+        group = file.create_group("shapes")
+        create_codes(group, space.codes(), codes)
+        create_frames(group, compact)
+        create_texts(group, compact)
         _append_rows(file, space.values())
         if resume is not None:
             group = file.create_group("resume")
@@ -114,7 +127,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
             }
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
-            space = LatentSpace(decoder, history=json.loads(file.attrs["history"]))
+            space = LatentSpace(decoder, history=read_history(file))
             space.source, space.code_format = Path(path).name, read_code_format(file["shapes"])
             space.weight_format = read_weight_format(file["decoder"])
             for shape in _read_shapes(file, decoder, device):
@@ -127,7 +140,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
 def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) -> None:
     """Add encoded shapes to a space file; decoder and earlier shapes keep their bytes.
 
-    The file is copied, the rows are added to the copy, and the copy replaces the file.
+    The contents are copied to a new file, which leaves out what earlier writes freed, the rows are added to the copy,
+    and the copy replaces the file.
 
     Args:
         path: of the space file.
@@ -149,11 +163,12 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         if shape.name in rows and not replace:
             raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
     fresh = [shape for shape in shapes if shape.name not in rows]
-    with atomic_write(path, start=path) as file:
+    with atomic_write(path) as file:
+        copy_contents(path, file)
         for shape in shapes:
             if shape.name in rows:
                 row = rows[shape.name]
-                _write_rows(file["shapes"], slice(row, row + 1), [shape])
+                _write_rows(file["shapes"], row, [shape])
         _append_rows(file, fresh)
 
 
@@ -177,40 +192,22 @@ def load_resume(path: str | Path) -> ResumeState | None:
         return ResumeState(json.loads(group.attrs["facts"]), tensors)
 
 
-_COLUMNS: dict[str, tuple[tuple[int, ...], Any]] = {
-    "rotation": ((3, 3), "f8"),
-    "scale": ((), "f8"),
-    "center": ((3,), "f8"),
-    "name": ((), _TEXT),
-    "info": ((), _TEXT),
-}
-
-
-def _create_columns(file: Any, codes: Tensor, precision: CodePrecision) -> None:
-    group = file.create_group("shapes")
-    create_codes(group, codes, precision)
-    for key, (item, kind) in _COLUMNS.items():
-        # Rotations are the identity unless a pose was fitted.
-        packing = {"compression": "gzip"} if key == "rotation" else {}
-        group.create_dataset(key, (0, *item), kind, maxshape=(None, *item), chunks=(64, *item), **packing)
-
-
 def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
     group, shapes = file["shapes"], list(shapes)
-    start = len(group["name"])
-    for key in (*_COLUMNS, *(key for key in ("correction", "record") if key in group)):
-        group[key].resize(start + len(shapes), axis=0)
+    start = frame_count(group)
+    for key in ("correction", "record"):
+        if key in group:
+            group[key].resize(start + len(shapes), axis=0)
     if shapes:
-        _write_rows(group, slice(start, None), shapes)
+        _write_rows(group, start, shapes)
 
 
-def _write_rows(group: Any, rows: slice, shapes: list[Shape]) -> None:
+def _write_rows(group: Any, start: int, shapes: list[Shape]) -> None:
+    rows = slice(start, start + len(shapes))
     write_codes(group, rows, torch.stack([shape.code for shape in shapes]))
-    group["rotation"][rows] = np.stack([shape.frame.rotation for shape in shapes])
-    group["scale"][rows] = np.array([shape.frame.scale for shape in shapes])
-    group["center"][rows] = np.stack([shape.frame.center for shape in shapes])
-    group["name"][rows] = [shape.name for shape in shapes]
-    group["info"][rows] = [json.dumps(dict(shape.metadata)) for shape in shapes]
+    write_frames(group, start, [shape.frame for shape in shapes])
+    write_texts(group, "name", start, [shape.name for shape in shapes])
+    write_texts(group, "info", start, [json.dumps(dict(shape.metadata)) for shape in shapes])
     _write_corrections(group, rows, [shape.correction for shape in shapes])
     _write_records(group, rows, [shape.record for shape in shapes])
 
@@ -222,10 +219,10 @@ def _write_corrections(
     if "correction" not in group:
         if not any(corrections):
             return
-        group.create_dataset("correction", (len(group["name"]),), _BYTES, maxshape=(None,), chunks=(64,))
+        group.create_dataset("correction", (frame_count(group),), _BYTES, maxshape=(None,), chunks=(64,))
     needed = max(5 if isinstance(c, StoredMesh) else 4 if isinstance(c, Residual) else 3 for c in corrections)
     group.file.attrs["version"] = max(int(group.file.attrs["version"]), needed)
-    for row, correction in zip(range(*rows.indices(len(group["name"]))), corrections, strict=True):
+    for row, correction in zip(range(rows.start, rows.stop), corrections, strict=True):
         group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
 
 
@@ -234,7 +231,7 @@ def _write_records(group: Any, rows: slice, records: list[SearchRecord | None]) 
     if "record" not in group:
         if all(record is None for record in records):
             return
-        size = (len(group["name"]), SEARCH_BYTES)
+        size = (frame_count(group), SEARCH_BYTES)
         limits = {"maxshape": (None, SEARCH_BYTES), "chunks": (64, SEARCH_BYTES)}
         group.create_dataset("record", size, "i1", compression="gzip", compression_opts=9, **limits)
     none = np.zeros(SEARCH_BYTES, np.int8)
@@ -244,22 +241,13 @@ def _write_records(group: Any, rows: slice, records: list[SearchRecord | None]) 
 def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
     group = file["shapes"]
     codes = read_codes(group).to(device)
-    columns = {key: group[key][:] for key in _COLUMNS}
+    frames, names, infos = read_frames(group), read_texts(group, "name"), read_texts(group, "info")
     packed = group["correction"][:] if "correction" in group else [b""] * len(codes)
     records = group["record"][:] if "record" in group else [None] * len(codes)
-    for row, code in enumerate(codes):
-        frame = Frame(columns["rotation"][row], float(columns["scale"][row]), columns["center"][row])
-        metadata = json.loads(columns["info"][row].decode())
-        correction = _unpack_correction(bytes(packed[row]))
-        yield Shape(
-            columns["name"][row].decode(),
-            code,
-            frame,
-            decoder,
-            metadata,
-            correction,
-            stored_search_record(records[row]),
-        )
+    rows = zip(names, codes, frames, infos, packed, records, strict=True)
+    for name, code, frame, info, correction, record in rows:
+        unpacked = _unpack_correction(bytes(correction))
+        yield Shape(name, code, frame, decoder, json.loads(info), unpacked, stored_search_record(record))
 
 
 def _unpack_correction(packed: bytes) -> Correction | Residual | StoredMesh | None:
