@@ -38,7 +38,7 @@ def simplify_to_lattice(vertices: Array, faces: Indices, count: int, lattice: in
     mesh = None
     for _ in range(_ROUNDS):
         if len(faces) > count:
-            vertices, faces = _decimate(*cut_to_manifold(vertices, faces), count)
+            vertices, faces = decimate(vertices, faces, count)
         if len(faces) == 0:
             return None
         mesh = snap_to_lattice(vertices, faces, lattice)
@@ -113,8 +113,19 @@ def fit_vertices(mesh: LatticeMesh, truth: MeshSDF, points: Array, tolerance: fl
     return moved if len(moved.faces) else mesh
 
 
-def _decimate(vertices: Array, faces: Indices, count: int) -> tuple[Array, Indices]:
-    found = igl.qslim(np.ascontiguousarray(vertices), np.ascontiguousarray(faces), count)
+def decimate(vertices: Array, faces: Indices, count: int) -> tuple[Array, Indices]:
+    """Decimate a mesh by quadric errors, cut along edges that are not shared by two faces.
+
+    Args:
+        vertices: (V, 3).
+        faces: (F, 3).
+        count: faces wanted.
+
+    Returns:
+        Vertices (W, 3) and faces (G, 3).
+    """
+    cut, corners = cut_to_manifold(vertices, faces)
+    found = igl.qslim(np.ascontiguousarray(cut), np.ascontiguousarray(corners), count)
     arrays = [np.asarray(item) for item in found if not isinstance(item, bool)]
     return arrays[0].reshape(-1, 3), arrays[1].astype(np.int64).reshape(-1, 3)
 
