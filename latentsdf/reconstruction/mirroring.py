@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.arrays import Array
 from ..core.field import SDF
 from ..scan.scan import Scan
 from ..scan.symmetry import OrientedPoints, mirror_images, symmetry_planes
@@ -21,16 +20,16 @@ _CORRECT = 0.01
 """Error of the prior at a point, unit frame, below which it needs no mirror image on the other side."""
 
 
-def mirrored_points(inliers: Scan, sensor: Array, prior: SDF, constrained: SDF) -> OrientedPoints:
+def mirrored_points(inliers: Scan, prior: SDF, constrained: SDF) -> OrientedPoints:
     """Mirror images of the points at which a prior is wrong, in its planes of symmetry.
 
     Args:
-        inliers: with normals, in the unit frame.
-        sensor: (3,) or (N, 3), same frame.
+        inliers: N points with normals and the sensor, (3,) or (N, 3), in the unit frame.
         prior: in the same frame.
         constrained: the prior under the constraints of the scan.
     """
-    scan = _with_normals(inliers)
+    scan, sensor = _with_normals(inliers), inliers.sensor
+    assert sensor is not None
     surface = surface_points(prior, constrained, _SYMMETRY_WIDTH)
     if min(len(surface), len(inliers)) < LEAST_POINTS:
         return scan.select(np.arange(0))

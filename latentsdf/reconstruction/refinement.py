@@ -199,7 +199,7 @@ def refine(
             return result(RefinementStatus.NO_SURFACE, noise)
         target, settings = descent.scan, _solve_config(descent.scan, 0.0, False, config)
     if config.mirror and not alone and unit.sensor is not None and not unit.cropped:
-        images = mirrored_points(inliers, unit.sensor, prior, evidence.constrained)
+        images = mirrored_points(inliers, prior, evidence.constrained)
         if len(images.points):
             notes.append(f"{len(images.points):,} mirrored points stand for what was not seen")
             target = with_points(target, images)

@@ -230,6 +230,17 @@ def test_each_of_several_views_speaks_for_itself() -> None:
     assert float(ConstrainedPrior(sphere(0.6), Scan(plate, up[:6000], above))(under)) < -0.05
 
 
+def test_strays_of_several_views_leave_with_their_sensors() -> None:
+    unit = directions(1500)
+    unit[:, 2] = np.abs(unit[:, 2])
+    cameras = np.where(unit[:, :1] > 0, [[3.0, 0.0, 3.0]], [[-3.0, 0.0, 3.0]])
+    points = np.concatenate([0.55 * unit, [[0.9, 0.0, 0.3], [-0.9, 0.1, 0.2], [0.0, 0.9, 0.1]]])
+    sensors = np.concatenate([cameras, cameras[:3]])
+    found = refine(ball(), scanned(points, sensor=sensors), config=SMALL)
+    assert found.status is RefinementStatus.CORRECTED
+    assert np.abs(at(found, 0.55 * unit[:100])).mean() < 0.02
+
+
 def test_what_is_known_of_a_scan_by_itself() -> None:
     seen = directions(4000)
     assert openness(0.5 * seen, seen) < CLOSED
