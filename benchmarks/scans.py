@@ -3,6 +3,7 @@
     python benchmarks/scans.py SCANS_DIR OUT.json --minutes 2 10 --preset igr digs --network fast paper
     python benchmarks/scans.py SCANS_DIR OUT.json --poisson 7 8        # PyMeshLab; its rows alone, or with --preset
     python benchmarks/scans.py SCANS_DIR OUT.json --solve 128 256      # `latentsdf.solver` by number of cells, likewise
+    python benchmarks/scans.py SCANS_DIR OUT.json --alone              # as `reconstruct` without a space
     python benchmarks/scans.py SCANS_DIR OUT.json --space SPACE.h5 --tuned 1   # code + solve; code + minutes of descent
     python benchmarks/scans.py SCANS_DIR OUT.json --table              # the rows so far, as Markdown
 
@@ -30,6 +31,7 @@ from scans_table import KEYS, table
 from latentsdf import extract_mesh
 from latentsdf.core.field import Jet
 from latentsdf.fitting.descent import FitConfig, fit
+from latentsdf.fitting.direct_solve import solve_scan
 from latentsdf.mesh.load import load_mesh
 from latentsdf.mesh.metrics import compare
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, reconstruct
@@ -89,6 +91,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--normals", choices=["both", "given", "none"], default="both")
     parser.add_argument("--poisson", nargs="*", type=int, default=[], help="octree depths")
     parser.add_argument("--solve", nargs="*", type=int, default=[], help="cells per axis")
+    parser.add_argument("--alone", action="store_true", help="`solve_scan` as `reconstruct` without a space calls it")
     parser.add_argument("--robust", default="none", help="reliability weights of --solve")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
@@ -134,6 +137,10 @@ def missing_rows(item: Item, options: argparse.Namespace) -> Iterator[dict[str, 
         if key not in done:
             figures = by_space(item, load(options.space), minutes, options.seed)
             yield {**dict(zip(KEYS, key, strict=True)), **figures}
+    if options.alone:
+        key = (item.name, given, "solve", "cells by density and noise", 0)
+        if key not in done:
+            yield {**dict(zip(KEYS, key, strict=True)), **solved_alone(item, options)}
     for depth in options.poisson:
         key = (item.name, given, "poisson", f"depth {depth}", 0)
         if key not in done:
@@ -198,6 +205,16 @@ def solved(item: Item, config: SolveConfig) -> dict[str, Any]:
     vertices = frame.inverse().to_unit(unit_mesh.vertices)
     mesh = trimesh.Trimesh(vertices, unit_mesh.faces, process=False)
     about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "unknowns": solution.unknowns}
+    return {**judged(mesh, item), "eikonal_error": None, **about}
+
+
+def solved_alone(item: Item, options: argparse.Namespace) -> dict[str, Any]:
+    """Figures of the solve that chooses its cells and its smoothness by itself."""
+    began = monotonic()
+    found = solve_scan(item.scan, seed=options.seed)
+    fit_seconds = monotonic() - began
+    mesh = found.mesh(options.resolution)
+    about = {"seconds": monotonic() - began, "fit_seconds": fit_seconds, "notes": list(found.notes)}
     return {**judged(mesh, item), "eikonal_error": None, **about}
 
 

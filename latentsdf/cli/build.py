@@ -1,4 +1,4 @@
-"""Verbs that build datasets and spaces: prepare, train, encode."""
+"""Verbs that build datasets and spaces: prepare, train."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..core.hdf5 import open_checked
 from ..dataset.file_info import FORMAT, VERSION
-from ..mesh.endings import check_mesh_file, check_mesh_folder
-from ..space.file_info import SpaceInfo, check_finished, space_info
-from .arguments import Result, given_terms, shape_name, usable_device
+from ..mesh.endings import check_mesh_folder
+from ..space.file_info import space_info
+from .arguments import Result, usable_device
 from .progress import Bar, say
 
 if TYPE_CHECKING:
-    from ..core.optimize import Step
     from ..dataset.preparation import PrepareReport, PrepareRow
     from ..training.config import TrainConfig
     from ..training.loop import TrainEvent
@@ -179,95 +178,6 @@ def _training_config(options: Namespace) -> TrainConfig:
     if options.code_bytes is not None:
         config = replace(config, code_bytes=options.code_bytes)
     return config
-
-
-def encode(options: Namespace) -> Result:
-    """Run `latentsdf encode`; raises ValueError and the other errors of `verbs.run`."""
-    terms = _overfit_terms(options)
-    if options.overfit and (options.tolerance is not None or options.bytes is not None or options.code_only):
-        raise ValueError("--overfit stores a correction of its own; leave out --tolerance, --bytes and --code-only")
-    names = [shape_name(Path(mesh)) for mesh in options.meshes]
-    info = space_info(options.space)
-    _check_encoding(options, names, info)
-    from ..inference.code_fitting import EncodeConfig
-    from ..inference.encoding import encode as encode_one
-    from ..inference.rate_search import Target
-    from ..reconstruction.refinement import RefineConfig, RefinementStatus
-    from ..reconstruction.shape_overfitting import overfit, overfit_terms
-    from ..space.store import append, load
-
-    terms = None if terms is None else overfit_terms(terms)
-    space = load(options.space)
-    config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
-    target = None
-    if options.tolerance is not None or options.bytes is not None:
-        target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
-    added, failed = [], []
-    with Bar("encode", options.quiet, len(names)) as bar:
-        for done, (name, mesh) in enumerate(zip(names, options.meshes, strict=True)):
-            began = monotonic()
-
-            def on_step(step: Step, done: int = done, name: str = name) -> None:
-                bar.update(done + step.progress, name)
-
-            try:
-                shape = encode_one(space, mesh, name=name, config=config, on_step=on_step, target=target)
-                if options.overfit:
-                    found = overfit(shape, mesh, terms, RefineConfig(seed=options.seed))
-                    if found.status is not RefinementStatus.CORRECTED:
-                        raise ValueError(found.status.value)
-                    shape = found.shape
-            except (ValueError, OSError) as error:
-                failed.append({"name": name, "reason": " ".join(str(error).split())})
-                bar.line(f"skipped  {name}: {failed[-1]['reason']}")
-                continue
-            append(options.space, [shape], replace=options.replace)
-            added.append({"name": name, "fit_error": shape.metadata["fit_error"], "seconds": monotonic() - began})
-            bar.line(f"encoded  {name}  mean error {shape.metadata['fit_error']:.5f}  {added[-1]['seconds']:.1f} s")
-            if target is not None:
-                residual = 0 if shape.correction is None else shape.correction.nbytes
-                reached = {key: shape.metadata[key] for key in ("f_score", "tolerance", "code_bytes")}
-                added[-1] |= {
-                    "mode": shape.mode,
-                    "residual_bytes": residual,
-                    "bytes": reached["code_bytes"] + residual,
-                    **reached,
-                }
-                text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
-                beside = f"{residual:,} bytes beside a code of {reached['code_bytes']:,}"
-                bar.line(f"{shape.mode:8s} {name}  {beside}  {text}")
-            elif shape.correction is not None:
-                added[-1]["correction_bytes"] = shape.correction.nbytes
-                bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")
-    if not added:
-        raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
-    say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))
-    for item in failed:
-        say(f"skipped {item['name']}: {item['reason']}")
-    return {"space": str(options.space), "added": added, "skipped": failed, "bytes_per_shape": info.sizes.code}
-
-
-def _overfit_terms(options: Namespace) -> str | dict[str, float] | None:
-    """The objective of the overfit; None solves. Raises ValueError for options that exclude each other."""
-    given = [f"--{name}" for name in ("preset", "term") if getattr(options, name)]
-    if given and not options.overfit:
-        raise ValueError(f"{' and '.join(given)} say how to overfit a shape; give --overfit too, or leave them out")
-    return given_terms(options)
-
-
-def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:
-    """Refuse an unfinished space, taken names, and meshes all of which are missing, before PyTorch is loaded."""
-    check_finished(options.space, info)
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")
-        if name in info.names and not options.replace:
-            raise ValueError(f"{options.space} already holds a shape named {name!r}; use --replace to replace it")
-    try:
-        if not any(Path(mesh).is_file() for mesh in options.meshes):
-            check_mesh_file(Path(options.meshes[0]))
-    except FileNotFoundError as error:
-        raise ValueError(f"no mesh could be encoded: {names[0]}: {error}") from None
 
 
 def _training_note(event: TrainEvent) -> str:

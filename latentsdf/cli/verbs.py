@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Any
 
 MODULES = {
-    "build": ("prepare", "train", "encode"),
+    "build": ("prepare", "train"),
+    "encode": ("encode",),
     "pack": ("pack",),
     "query": ("mesh", "interpolate", "view"),
     "search": ("search",),

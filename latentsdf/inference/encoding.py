@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,22 +79,46 @@ def encode_all(
         KeyboardInterrupt: Ctrl-C before the fit ended.
     """
     config = config or EncodeConfig()
-    sampled = [sample_for_codes(mesh, config) for _, mesh in meshes]
+    sampled = [(name, sample_for_codes(mesh, config)) for name, mesh in meshes]
+    return list(encode_sampled(space, sampled, config, on_step=on_step, target=target))
+
+
+def encode_sampled(
+    space: LatentSpace,
+    sampled: Sequence[tuple[str, SampledMesh]],
+    config: EncodeConfig,
+    *,
+    on_step: OnStep | None = None,
+    target: Target | None = None,
+) -> Iterator[Shape]:
+    """Fit the codes of several meshes in one batch, then bring one after the other to a target; see `encode_all`.
+
+    Args:
+        space: whose decoder reads the codes.
+        sampled: (name, samples) of each mesh, by `sample_for_codes` with the same config.
+        config: of the fit.
+        on_step: called after every iteration of the fit.
+        target: as `encode`, of each shape.
+
+    Yields:
+        The shapes, in the order of the meshes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C before the fit ended.
+    """
     samples = SignedSamples(
-        torch.stack([item.points for item in sampled]), torch.stack([item.distances for item in sampled])
+        torch.stack([item.points for _, item in sampled]), torch.stack([item.distances for _, item in sampled])
     )
     result = infer_codes(space.decoder, samples, space.codes(), config, on_step)
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
     poses, roundings = result.guess.pose, code_roundings(space, result.guess, samples, config.seed)
-    shapes = []
-    for row, ((name, _), item) in enumerate(zip(meshes, sampled, strict=True)):
+    for row, (name, item) in enumerate(sampled):
         frame = item.frame if poses is None else poses.frame(row, item.frame)
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
         code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
         shape = Shape(name, code, frame, space.decoder, fitted, record=item.record)
-        shapes.append(shape if target is None else refine_to_mesh(shape, item, target, roundings[row], config.seed))
-    return shapes
+        yield shape if target is None else refine_to_mesh(shape, item, target, roundings[row], config.seed)
 
 
 def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:

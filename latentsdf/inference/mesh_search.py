@@ -25,8 +25,8 @@ _FEWEST, _RATIO, _STEPS = 12, 1.15, 48
 """Numbers of faces that are tried: 12, 14, 16, ... 8,500."""
 _FIRST, _STRIDE = 18, 6
 _SIMPLER = 1.6
-"""Ratio of faces between two steps of simplification. Each step begins with quadrics of its own mesh, which keeps shapes
-better than those added up since the first (memoryless simplification: Lindstrom and Turk 1998), and takes less time."""
+"""Ratio of faces between two steps of simplification. Each step begins with quadrics of its own mesh, which keeps a
+shape better than those added up since the first (memoryless simplification: Lindstrom and Turk 1998), in less time."""
 
 
 class FittedMesh(NamedTuple):
