@@ -31,11 +31,6 @@ class Limb:
     across: Vector | None = None
 
 
-def turned(direction: Vector, axis: Vector, angle: float) -> Vector:
-    """Rotate a direction about an axis."""
-    return Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).apply(direction)
-
-
 def chain(start: Vector, heading: Vector, lengths: list[float], radii: list[float], bend: list[Vector]) -> list[Limb]:
     """A chain of limbs, each heading rotated by a rotation vector from the last; one radius more than limbs."""
     limbs, here, heading = [], start, heading / np.linalg.norm(heading)
