@@ -41,13 +41,19 @@ def united(solids: Sequence[Solid]) -> Solid:
     return manifold().Manifold.batch_boolean(list(solids), manifold().OpType.Add)
 
 
-def meshed(whole: Solid, fewest: int = FEWEST, most: int = MOST) -> trimesh.Trimesh:
-    """Mesh of a solid: simplified or refined until the number of faces lies within the limits."""
+def meshed(whole: Solid, fewest: int = FEWEST, most: int = MOST, tolerance: float = 1e-5) -> trimesh.Trimesh:
+    """Mesh of a solid: simplified or refined until the number of faces lies within the limits.
+
+    Args:
+        whole: the solid.
+        fewest, most: the limits.
+        tolerance: first tolerance of the simplification, a share of the diagonal of its box.
+    """
     box = np.reshape(whole.bounding_box(), (2, 3))
     size = float(np.linalg.norm(box[1] - box[0]))
-    result, tolerance = whole.simplify(1e-5 * size), 1e-4 * size
+    result, tolerance = whole.simplify(tolerance * size), max(1.5 * tolerance, 1e-4) * size
     while result.num_tri() > most and tolerance < 0.02 * size:
-        result, tolerance = whole.simplify(tolerance), 1.4 * tolerance
+        result, tolerance = whole.simplify(tolerance), 1.5 * tolerance
     edge = 3.0 * (whole.surface_area() / fewest) ** 0.5
     coarse = result
     while result.num_tri() < fewest:

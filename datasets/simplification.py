@@ -20,4 +20,8 @@ def simplified(mesh: trimesh.Trimesh, most: int) -> trimesh.Trimesh:
         np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32), target_count=most, agg=5
     )
     result = trimesh.Trimesh(vertices, faces, process=True)
-    return result if is_closed(result) and len(result.faces) <= 1.1 * most else meshed(solid(mesh), most=most)
+    return (
+        result
+        if is_closed(result) and len(result.faces) <= 1.1 * most
+        else meshed(solid(mesh), most=most, tolerance=5e-4)
+    )
