@@ -52,12 +52,11 @@ def meshed(whole: Solid, fewest: int = FEWEST, most: int = MOST, tolerance: floa
     box = np.reshape(whole.bounding_box(), (2, 3))
     size = float(np.linalg.norm(box[1] - box[0]))
     result, tolerance = whole.simplify(tolerance * size), max(1.5 * tolerance, 1e-4) * size
-    while result.num_tri() > most and tolerance < 0.02 * size:
+    while result.num_tri() > most and tolerance < 0.003 * size:
         result, tolerance = whole.simplify(tolerance), 1.5 * tolerance
-    edge = 3.0 * (whole.surface_area() / fewest) ** 0.5
-    coarse = result
+    coarse, edge = result, 0.5 * size
     while result.num_tri() < fewest:
-        result, edge = coarse.refine_to_length(edge), 0.8 * edge
+        result, edge = coarse.refine_to_length(edge), 0.85 * edge
     found = result.to_mesh()
     return trimesh.Trimesh(found.vert_properties[:, :3].astype(np.float64), found.tri_verts, process=True)
 

@@ -27,6 +27,8 @@ from poses import turned_upright, unit_placement
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
+ROUND = 32
+"""Points of a superellipse."""
 THINNEST, THICKEST = 0.006, 0.03
 """Limits of the radius of a rod, in the unit frame."""
 FRAME: Table = {
@@ -131,27 +133,37 @@ class Wires:
         """Add a horizontal superellipse."""
         self.curve(centre + superellipse(wide, deep, power), scale, True)
 
+    def turn(self, axis: str) -> None:
+        """Rotate everything by a right angle about an axis."""
+        rotation = Rotation.from_euler(axis, 90, degrees=True)
+        self.paths = [(rotation.apply(path), scale, closed) for path, scale, closed in self.paths]
+
     def mesh(self, radius: float, most: int) -> trimesh.Trimesh:
         """The union of all rods in the unit frame, and balls where sharp rods end."""
         points = np.concatenate([path for path, _, _ in self.paths])
         middle, size = unit_placement(points, radius)
         long = sum(float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum()) for path, _, _ in self.paths) * size
-        solids, nodes, sides = [], {}, 10 if len(self.paths) < 60 else 8
-        step = max(2.5 * radius, 2 * sides * long / most)
+        solids, nodes = [], {}
+        pieces = sum(len(path) for path, _, _ in self.paths)
+        budget = 0.45 * most
+        sides = int(np.clip(budget / (3 * pieces), 6, 12))
+        step = max(2.5 * radius, 2 * sides * long / max(budget - 2 * sides * pieces, 0.2 * budget))
         for path, scale, closed in self.paths:
-            thick = float(np.clip(radius * scale, THINNEST, THICKEST))
-            placed = (path - middle) * size
+            # rods that meet by design differ slightly, so that no two of their vertices fall together
+            thick = float(np.clip(radius * scale * self.u(0.97, 1.03), THINNEST, THICKEST))
+            placed = (path - middle) * size + self.u.jitter(0.01 * radius)
             solids.append(solid(swept(resampled(placed, step, closed), thick, sides, closed)))
             for end in () if closed else (placed[0], placed[-1]):
-                key = tuple(np.round(end, 4))
-                nodes[key] = max(thick, nodes.get(key, 0.0))
-        for key, thick in nodes.items():
-            ball = trimesh.creation.icosphere(1, thick * 1.02)
-            solids.append(solid(ball.apply_translation(key)))
+                key = tuple(np.round(end / radius))
+                nodes[key] = max((thick, tuple(end)), nodes.get(key, (0.0, ())))
+        for thick, end in nodes.values():
+            ball = trimesh.creation.icosphere(1, thick * self.u(1.02, 1.1))
+            ball.apply_transform(trimesh.transformations.random_rotation_matrix(self.u.rng.random(3)))
+            solids.append(solid(ball.apply_translation(end)))
         return meshed(united(solids), most=most)
 
 
-def superellipse(wide: float, deep: float, power: float, count: int = 48) -> Vector:
+def superellipse(wide: float, deep: float, power: float, count: int = ROUND) -> Vector:
     """Points (count, 3) of |x / wide|^p + |y / deep|^p = 1."""
     turn = 2 * np.pi * (np.arange(count) + 0.5) / count
     x, y = np.cos(turn), np.sin(turn)
@@ -201,8 +213,7 @@ def frame(w: Wires) -> None:
                     if k.diagonals == "both":
                         w.rod(ring[(c + 1) % corners], upper[c], scale=0.7)
         if k.style == "truss" and w.u.often(0.7):
-            turn = Rotation.from_euler("y", 90, degrees=True)
-            w.paths = [(turn.apply(path), scale, closed) for path, scale, closed in w.paths]
+            w.turn("y")
     else:
         if k.style == "dome":
             ball = trimesh.creation.icosphere(1 if w.u.often(0.6) else 2)
@@ -277,25 +288,17 @@ def spectacles(w: Wires) -> None:
     inner = rim[20]
     angle = w.u(1.2, 1.5) if k.folded else w.u(-0.1, 0.15)
     back = at(-np.sin(angle), np.cos(angle), 0)
-    if k.folded:
-        # one temple lies behind the other
-        inward = 0.1
     for side in (1.0, -1.0):
         flip = at(side, 1, 1)
         w.curve(rim * flip, closed=True)
-        start = hinge + (at(0, 0.05 + (inward if side < 0 else 0), 0) if k.folded else at(0, 0.0, 0))
+        # folded temples lie behind each other
+        start = hinge + at(0, 0.05 + 0.1 * (side < 0) if k.folded else 0.02, 0)
         tip = start + k.temple * back
-        w.curve(
-            smooth_path(
-                np.array([hinge, start, start + 0.5 * k.temple * back, tip, tip + 0.2 * back + at(0, 0, -0.15)]), 20
-            )
-            * flip
-            if k.folded
-            else np.array([hinge, start + 0.5 * k.temple * back, tip, tip + at(0, 0.12, -0.15)]) * flip
-        )
+        knots = np.array([hinge, start, start + 0.5 * k.temple * back, tip, tip + 0.12 * back + at(0, 0, -0.15)])
+        w.curve((smooth_path(knots, 20) if k.folded else knots) * flip)
         if k.pads:
             w.rod(inner * flip, (inner + at(-0.01, 0.08, -0.04)) * flip, scale=0.7)
-    low, high = inner - at(0, 0, 0.0), k.tall * w.u(0.0, 0.5)
+    low, high = inner, k.tall * w.u(0.0, 0.5)
     w.curve(smooth_path(np.array([low, at(0, low[1] * 0.8, high), low * at(-1, 1, 1)]), 12))
     if k.double:
         top = rim[np.argmax(rim[:, 2])]
@@ -363,7 +366,7 @@ def chain(w: Wires) -> None:
             np.pi / 2 if k.layout == "ring" and links % 2 == 0 or k.layout != "ring" else np.pi / 2 + np.pi / links / 2
         )
     if w.u.often(0.5):
-        w.paths = [(path @ Rotation.from_euler("y", 90, degrees=True).as_matrix().T, s, c) for path, s, c in w.paths]
+        w.turn("y")
 
 
 def basket(w: Wires) -> None:
@@ -377,41 +380,47 @@ def basket(w: Wires) -> None:
 
     for number, share in enumerate(heights):
         w.curve(outline(share), 1.4 if number == len(heights) - 1 else 0.9, True)
-    levels = np.linspace(0, 1, 13)
+    levels = np.linspace(0, 1, 9)
     rows = np.stack([outline(share) for share in levels])
     for number in range(k.ribs):
-        place = 48 * number / k.ribs
+        place = ROUND * number / k.ribs
         for slant in (k.slant, -k.slant) if k.slant > 0.25 else (0.0,):
-            columns = place + slant * 12 * levels
+            columns = place + slant * 8 * levels
             low = np.floor(columns).astype(int)
             part = (columns - low)[:, None]
-            rib = rows[range(13), low % 48] * (1 - part) + rows[range(13), (low + 1) % 48] * part
+            rib = rows[range(9), low % ROUND] * (1 - part) + rows[range(9), (low + 1) % ROUND] * part
             w.curve(rib, 0.8)
     for number in range(w.u.whole(2, 6)):
         turn = np.pi * number / 6 + 0.1
-        edge = rows[0, int(48 * turn / (2 * np.pi))]
+        edge = rows[0, int(ROUND * turn / (2 * np.pi))]
         w.rod(edge, edge * at(-1, -1, 1), scale=0.8)
     top = rows[-1]
     turn = np.linspace(0, np.pi, 17)
     high = k.tall * w.u(0.3, 0.8) + 0.15
     if k.handle == "one":
-        ends = top[0] - top[24]
+        ends = top[0] - top[ROUND // 2]
         w.curve(
-            top[24] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + at(0, 0, 1) * (high * np.sin(turn))[:, None], 1.3
+            top[ROUND // 2] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + at(0, 0, 1) * (high * np.sin(turn))[:, None], 1.3
         )
     elif k.handle == "two":
-        for a in (12, 36):
-            ends, out = top[(a + 4) % 48] - top[a - 4], top[a] / np.linalg.norm(top[a] * at(1, 1, 0))
+        for a in (ROUND // 4, 3 * ROUND // 4):
+            ends, out = top[a + 3] - top[a - 3], top[a] / np.linalg.norm(top[a] * at(1, 1, 0))
             arc = 0.12 * np.sin(turn)[:, None] * (at(0, 0, 1) + out * at(1, 1, 0))
-            w.curve(top[a - 4] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + arc, 1.2)
+            w.curve(top[a - 3] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + arc, 1.2)
     if k.lid:
         peak = at(0, 0, k.tall * w.u(1.1, 1.7))
         for number in range(8):
-            w.rod(top[6 * number], peak)
+            w.rod(top[ROUND // 8 * number], peak)
 
 
 def hoop(w: Wires) -> None:
     """A wheel with spokes, stacked or nested rings, a gimbal, a torus knot, a wreath, or a net in a ring."""
+    _lying_hoop(w)
+    if w.u.often(0.6):
+        w.turn("x")
+
+
+def _lying_hoop(w: Wires) -> None:
     k = w.u.sample(HOOP)
     if k.style == "wheel":
         w.ring(at(0, 0, 0), 1, 1, scale=1.5)
@@ -431,7 +440,7 @@ def hoop(w: Wires) -> None:
             w.ring(shift * number, size, size * w.u(0.6, 1.0), w.u(2, 5))
         for number in range(k.spokes):
             turn = 2 * np.pi * number / k.spokes
-            points = [w.paths[row][0][int(48 * turn / (2 * np.pi))] for row in range(k.count)]
+            points = [w.paths[row][0][int(ROUND * turn / (2 * np.pi))] for row in range(k.count)]
             w.rod(*points)
     elif k.style == "gimbal":
         size = 1.0
@@ -444,7 +453,7 @@ def hoop(w: Wires) -> None:
         q = q if np.gcd(p, q) == 1 else p + 1
         p = 1 if k.style == "wreath" else p
         angle = 2 * np.pi * np.arange(320) / 320
-        wave = (3 * q if k.style == "wreath" else q) * angle
+        wave = (q * w.u.whole(1, 5) if k.style == "wreath" else q) * angle
         out = 1 + k.inner * np.cos(wave)
         w.curve(np.stack([out * np.cos(p * angle), out * np.sin(p * angle), k.inner * np.sin(wave)], 1), closed=True)
         if k.style == "wreath":
