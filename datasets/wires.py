@@ -400,7 +400,8 @@ def basket(w: Wires) -> None:
     if k.handle == "one":
         ends = top[0] - top[ROUND // 2]
         w.curve(
-            top[ROUND // 2] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + at(0, 0, 1) * (high * np.sin(turn))[:, None], 1.3
+            top[ROUND // 2] + ends * (0.5 - 0.5 * np.cos(turn))[:, None] + at(0, 0, 1) * (high * np.sin(turn))[:, None],
+            1.3,
         )
     elif k.handle == "two":
         for a in (ROUND // 4, 3 * ROUND // 4):
