@@ -77,8 +77,8 @@ SHELF: Table = {
     "style": ("case", "case", "stairs", "pigeon", "table", "cross"),
 }
 HULL: Table = {
-    "wide": (0.15, 0.5),
-    "deep": (0.08, 0.45),
+    "wide": (0.12, 0.8),
+    "deep": (0.06, 0.7),
     "power": (1.2, 4.0),
     "bow": (0.5, 2.5),
     "stern": (0.15, 1.0),
@@ -110,7 +110,9 @@ ARMCHAIR: Table = {
 }
 CANOPY: Table = {
     "ribs": (5, 12),
-    "round": (0.2, 1.3),
+    "round": (0.2, 1.5),
+    "cone": (-0.3, 1.0),
+    "deep": (0.6, 1.0),
     "sag": (0.0, 0.18),
     "scallop": (0.0, 0.15),
     "pole": 0.6,
@@ -182,7 +184,7 @@ def bent(points: Vector, angle: float) -> Vector:
 def plate(u: Draw) -> list[Surface]:
     """A plate from elliptic to rectangular: flat, bent, twisted, saddle shaped or dented."""
     k = u.sample(PLATE)
-    t = np.linspace(-1, 1, 33)
+    t = np.linspace(-1, 1, u.whole(24, 46))
     a, b = np.meshgrid(t, t, indexing="ij")
     # a square onto a superellipse
     size = np.maximum(np.abs(a), np.abs(b)) / np.maximum(
@@ -263,7 +265,8 @@ def corrugated(u: Draw) -> list[Surface]:
 def bowl(u: Draw) -> list[Surface]:
     """Bowls, dishes, domes: a rounded profile about the vertical, its outline round, oval or lobed."""
     k = u.sample(BOWL)
-    share, angle = np.linspace(0, 1, 36), 2 * np.pi * np.arange(72) / 72
+    columns = u.whole(36, 72)
+    share, angle = np.linspace(0, 1, u.whole(20, 36)), 2 * np.pi * np.arange(columns) / columns
     foot = k.foot * 0.6
     out = np.where(share < 0.35, foot * share / 0.35, 0.0)
     wall = ((share - 0.35) / 0.65).clip(0, 1)
@@ -378,13 +381,15 @@ def _quad(a: Vector, b: Vector, c: Vector, d: Vector, count: int = 9) -> Vector:
 def canopy(u: Draw) -> list[Surface]:
     """An umbrella: a round height field that sags between its ribs, perhaps with a pole of crossed strips."""
     k = u.sample(CANOPY)
-    share, angle = np.linspace(0, 1, 34), 2 * np.pi * np.arange(12 * k.ribs) / (12 * k.ribs)
+    share, angle = np.linspace(0, 1, u.whole(16, 25)), 2 * np.pi * np.arange(12 * k.ribs) / (12 * k.ribs)
     if len(angle) > 96:
         angle = 2 * np.pi * np.arange(8 * k.ribs) / (8 * k.ribs)
     between = np.abs(np.sin(k.ribs * angle / 2))
     out = share[:, None] * (1 - k.scallop * between * share[:, None] ** 2)
-    height = np.cos(share * k.round)[:, None] - k.sag * between * np.sin(np.pi * share[:, None] ** 1.5 * 0.8)
-    points = np.stack([out * np.cos(angle), out * np.sin(angle), height * (-1 if k.up else 1)], -1)
+    height = ((1 - max(0.0, k.cone)) * np.cos(share * k.round) - k.cone * k.round * share)[
+        :, None
+    ] - k.sag * between * np.sin(np.pi * share[:, None] ** 1.5 * 0.8)
+    points = np.stack([out * np.cos(angle), k.deep * out * np.sin(angle), height * (-1 if k.up else 1)], -1)
     surfaces = [Surface(points, True, True)]
     if k.pole:
         top, long, strip = points[0, 0, 2] + 0.01, u(0.6, 1.6), u(0.02, 0.05)
@@ -486,8 +491,9 @@ def shelf(u: Draw, thickness: float) -> list:
         for number in range(steps):
             low = at(x * number / steps - x / 2, 0, z * number / steps)
             board(low, low + at(x / steps + thickness, y, 0))
-            foot = low * at(1, 1, 0) if k.back else low
-            board(foot, at(low[0], y, low[2] + z / steps + thickness))
+            riser = low + at(x / steps, 0, 0)
+            foot = riser * at(1, 1, 0) if k.back else riser
+            board(foot, riser + at(0, y, z / steps + thickness))
     elif k.style == "table":
         board(at(-x / 2, 0, z * 0.6), at(x / 2, y, z * 0.6))
         for place in (-x / 2 * u(0.6, 1.0), x / 2 * u(0.6, 1.0) - thickness):
