@@ -32,15 +32,13 @@ STACK: Table = {
     "lobes": (0, 5),
 }
 RELIEF: Table = {
-    "style": ("noise", "noise", "grooves", "scales", "folds", "mixed", "none"),
-    "height": (0.008, 0.07),
-    "frequency": (3.0, 16.0),
+    "style": ("noise", "noise", "grooves", "scales", "folds", "mixed"),
+    "height": (0.015, 0.075),
+    "frequency": (5.0, 22.0),
     "grooves": (4, 20),
     "sharp": (0.5, 3.0),
     "rows": (8, 22),
 }
-FINE = 40_000
-"""Faces of a body before the relief, about."""
 
 
 def quadric(u: Draw) -> trimesh.Trimesh:
@@ -125,27 +123,31 @@ def height(points: Vector, u: Draw) -> NDArray[np.float64]:
     """Height (N,) of a random relief at points of the unit frame."""
     k = u.sample(RELIEF)
     azimuth, z = np.arctan2(points[:, 1], points[:, 0]), points[:, 2]
-    if k.style == "none":
-        return 0 * z
+    # patterns that run round the vertical fade out at it
+    fade = (np.hypot(points[:, 0], points[:, 1]) / 0.15).clip(0, 1)
     if k.style in ("noise", "mixed"):
         value = noise(points, u, k.frequency)
         if u.often(0.4):
             value = np.abs(value) - 0.8
         if k.style == "mixed":
-            value = 0.6 * value + 0.8 * noise(points, u, min(20.0, 2.2 * k.frequency)) * (noise(points, u, 2.5) > 0)
+            value = 0.6 * value + 0.8 * noise(points, u, min(20.0, 2.2 * k.frequency)) * (
+                0.5 + noise(points, u, 2.5)
+            ).clip(0, 1)
         return 0.6 * k.height * value
     if k.style == "grooves":
         slant = u(-6.0, 6.0) if u.often(0.5) else 0.0
         phase = k.grooves * azimuth + slant * z if u.often(0.6) else 1.5 * k.grooves * z + 0.6 * noise(points, u, 3.0)
-        return k.height * (2 * ((1 + np.cos(phase)) / 2) ** k.sharp - 1)
+        return fade * k.height * (2 * ((1 + np.cos(phase)) / 2) ** k.sharp - 1)
     if k.style == "folds":
-        return 1.2 * k.height * np.sin(u.whole(5, 14) * azimuth + 1.5 * noise(points, u, 2.0)) * (1 - 0.8 * (z + 1) / 2)
+        return (
+            fade * k.height * np.sin(u.whole(5, 14) * azimuth + 1.5 * noise(points, u, 2.0)) * (1.2 - 0.9 * (z + 1) / 2)
+        )
     # scales: overlapping rows of rounded tiles, each row shifted by half a tile
     row = (z + 1) * k.rows / 2
     count, level = 2 * (k.rows // 2) + u.whole(0, 4), np.floor(row)
     across = (azimuth * count / (2 * np.pi) + 0.5 * (level % 2)) % 1.0 - 0.5
     rise = row - level
-    return 1.2 * k.height * (1 - rise) * (1 - (2 * np.abs(across)) ** 3).clip(0) ** 0.5
+    return fade * 1.2 * k.height * (1 - rise) * (1 - (2 * np.abs(across)) ** 3).clip(0) ** 0.5
 
 
 def relief_body(kind: str, u: Draw, faces: int) -> trimesh.Trimesh:

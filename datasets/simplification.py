@@ -16,12 +16,14 @@ def simplified(mesh: trimesh.Trimesh, most: int) -> trimesh.Trimesh:
     fast = need("recipe", "fast_simplification", "pip install fast-simplification")
     if len(mesh.faces) <= most:
         return mesh
-    vertices, faces = fast.simplify(
-        np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32), target_count=most, agg=5
-    )
-    result = trimesh.Trimesh(vertices, faces, process=True)
-    return (
-        result
-        if is_closed(result) and len(result.faces) <= 1.1 * most
-        else meshed(solid(mesh), most=most, tolerance=5e-4)
-    )
+    for share in (1.0, 0.93, 0.86, 0.8):
+        vertices, faces = fast.simplify(
+            np.asarray(mesh.vertices, np.float32),
+            np.asarray(mesh.faces, np.int32),
+            target_count=int(share * most),
+            agg=5,
+        )
+        result = trimesh.Trimesh(vertices, faces, process=True)
+        if is_closed(result) and len(result.faces) <= 1.1 * most:
+            return result
+    return meshed(solid(mesh), most=most, tolerance=5e-4)

@@ -168,7 +168,7 @@ def bore(radius: float, tall: float = 6.0, sides: int = 40) -> Solid:
 
 
 def toothed(teeth: int, root: float, tip: float, width: float, lean: float = 0.0) -> Solid:
-    """A toothed disc: teeth from the root to the tip radius, tips `width` pitches wide and shifted by `lean` pitches."""
+    """A toothed disc: teeth from the root to the tip radius, `width` pitches wide, shifted by `lean` pitches."""
     pitch = 2 * np.pi / teeth
     shares = np.array([0.0, 0.25 - width / 4 + lean / 2, 0.25 + width / 4 + lean / 2, 0.55])
     turn = ((np.arange(teeth)[:, None] + shares) * pitch).ravel()

@@ -105,10 +105,10 @@ class Vessel:
 
     Attributes:
         profile: (K, 2) outer (radius, height) from the bottom to the rim; the axis closes it.
-        hollow: (first, last) height of the silhouette that is hollowed; everything by default.
         outside: solids united with the body before it is hollowed.
         after: solids united with the hollow body.
-        bores: solids cut away at the end.
+        bores: solids cut away before `after` is added.
+        hollow_from: height from which on the silhouette is hollowed; everything by default.
         through: the hollow is open below as well.
     """
 
@@ -410,14 +410,16 @@ VESSELS: dict[str, Callable[[Draw], Vessel]] = {
 KINDS = {**VESSELS, **BODIES}
 
 
-def outlined(part: Solid, u: Draw, tall: float) -> Callable[[Solid], Solid]:
+def outlined(u: Draw, tall: float) -> Callable[[Solid], Solid]:
     """A function that gives solids of revolution an oval, lobed or polygonal outline, perhaps twisted."""
     k = u.sample(FORM)
+    # corners that run obliquely over the facets would be jagged
+    twisted = k.twisted and k.outline not in ("polygon", "fluted")
 
     def moved(points: Vector) -> Vector:
         points = np.array(points)
         x, y, z = points.T
-        angle = np.arctan2(y, x) + (np.radians(k.twist) * z / tall if k.twisted else 0.0)
+        angle = np.arctan2(y, x) + (np.radians(k.twist) * z / tall if twisted else 0.0)
         size = 1.0
         if k.outline == "oval":
             points[:, 1] *= k.oval
@@ -440,7 +442,7 @@ def hollowed(v: Vessel, u: Draw, wall: float) -> Solid:
     size = max(tall, 2 * float(v.profile[:, 0].max()))
     inner = v.profile if v.hollow_from is None else v.profile[v.profile[:, 1] >= v.hollow_from]
     outer, hollow = revolved(v.profile), cavity(inner, wall * size, v.through)
-    shape = outlined(outer, u, tall) if not v.outside or u.often(0.3) else lambda part: part
+    shape = outlined(u, tall) if not v.outside or u.often(0.3) else lambda part: part
     outer, hollow = shape(outer), shape(hollow)
     body = united([outer, *v.outside]) - hollow
     if v.bores:
