@@ -147,6 +147,8 @@ def extruded(section: Solid, tall: float, chamfer: float = 0.0) -> Solid:
         return cut.extrude(section, tall)
     chamfer = min(chamfer, 0.45 * tall)
     narrow = section.offset(-chamfer, manifold().JoinType.Miter)
+    if narrow.is_empty():
+        return cut.extrude(section, tall)
     return cut.batch_hull(
         [cut.extrude(narrow, tall), cut.extrude(section, tall - 2 * chamfer).translate((0, 0, chamfer))]
     )
@@ -284,7 +286,8 @@ def gear(u: Draw) -> Solid:
             spokes = united(around(cut.cube((2, middle * u(0.15, 0.5), 6), True).translate((1, 0, 0)), k.holes))
             body = body - (cut.extrude(belt, 6.0).translate((0, 0, -3)) - spokes)
     if k.hub:
-        body = body + cut.cylinder(k.thick * u(1.1, 2.2), inner, inner * u(0.8, 1.0), ROUND)
+        # wider than the edge of the recess, so that the two do not coincide
+        body = body + cut.cylinder(k.thick * u(1.1, 2.2), inner * 1.03, inner * u(0.8, 1.0), ROUND)
     body = body - bore(hole)
     return body - cut.cube((hole * 0.5, hole * 2.6, 6), True) if k.key else body
 

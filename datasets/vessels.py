@@ -310,7 +310,7 @@ def jug(u: Draw) -> Vessel:
         v.outside.append(bar(path, np.array([0.3, 0.8, 1.0]) * wide))
         path[2] = path[2] + at(-0.1, 0, 0.05)
         v.bores.append(bar(path, np.array([0.15, 0.65, 0.85]) * wide))
-        v.bores.append(manifold().Manifold.cube((9, 9, 3), True).translate((0, 0, k.tall + 1.5)))
+        v.bores.append(manifold().Manifold.cube((9, 9, 3), True).translate((0, 0, k.tall + 1.49)))
     if k.lid and k.long:
         v.after += lid(u, v.radius(k.tall), k.tall, u(0.05, 0.3), u(0.04, 0.1))
     return v
@@ -441,7 +441,8 @@ def hollowed(v: Vessel, u: Draw, wall: float) -> Solid:
     tall = float(np.ptp(v.profile[:, 1]))
     size = max(tall, 2 * float(v.profile[:, 0].max()))
     inner = v.profile if v.hollow_from is None else v.profile[v.profile[:, 1] >= v.hollow_from]
-    outer, hollow = revolved(v.profile), cavity(inner, wall * size, v.through)
+    upper = inner[inner[:, 1] > inner[0, 1] + 0.25 * tall]
+    outer, hollow = revolved(v.profile), cavity(inner, min(wall * size, 0.6 * upper[:, 0].min()), v.through)
     shape = outlined(u, tall) if not v.outside or u.often(0.3) else lambda part: part
     outer, hollow = shape(outer), shape(hollow)
     body = united([outer, *v.outside]) - hollow
@@ -458,10 +459,9 @@ def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
         if kind in BODIES:
             return turned_anyhow(relief_body(kind, u, most), u)
         made = hollowed(VESSELS[kind](u), u, u.log(THINNEST, THICKEST))
-        parts = made.decompose()
-        volume = sum(part.volume() for part in parts)
-        kept = [part for part in parts if part.volume() > 0.01 * volume]
-        return turned_upright(meshed(united(kept), most=most), u)
+        volume = made.volume()
+        crumbs = [part for part in made.decompose() if 0 < part.volume() < 0.01 * volume]
+        return turned_upright(meshed(made - united(crumbs) if crumbs else made, most=most), u)
 
     return first_closed(build, [seed, sorted(KINDS).index(kind), index])
 

@@ -146,7 +146,7 @@ class Wires:
         solids, nodes = [], {}
         pieces = sum(len(path) for path, _, _ in self.paths)
         budget = 0.45 * most
-        sides = int(np.clip(budget / (3 * pieces), 6, 12))
+        sides = int(np.clip(budget / (3 * pieces), 5, 12))
         step = max(2.5 * radius, 2 * sides * long / max(budget - 2 * sides * pieces, 0.2 * budget))
         for path, scale, closed in self.paths:
             # rods that meet by design differ slightly, so that no two of their vertices fall together
@@ -157,7 +157,7 @@ class Wires:
                 key = tuple(np.round(end / radius))
                 nodes[key] = max((thick, tuple(end)), nodes.get(key, (0.0, ())))
         for thick, end in nodes.values():
-            ball = trimesh.creation.icosphere(1, thick * self.u(1.02, 1.1))
+            ball = trimesh.creation.icosphere(1 if len(nodes) < 60 else 0, thick * self.u(1.02, 1.1))
             ball.apply_transform(trimesh.transformations.random_rotation_matrix(self.u.rng.random(3)))
             solids.append(solid(ball.apply_translation(end)))
         return meshed(united(solids), most=most)
@@ -382,8 +382,9 @@ def basket(w: Wires) -> None:
         w.curve(outline(share), 1.4 if number == len(heights) - 1 else 0.9, True)
     levels = np.linspace(0, 1, 9)
     rows = np.stack([outline(share) for share in levels])
-    for number in range(k.ribs):
-        place = ROUND * number / k.ribs
+    ribs = k.ribs if k.slant <= 0.25 else k.ribs // 2 + 2
+    for number in range(ribs):
+        place = ROUND * number / ribs
         for slant in (k.slant, -k.slant) if k.slant > 0.25 else (0.0,):
             columns = place + slant * 8 * levels
             low = np.floor(columns).astype(int)
