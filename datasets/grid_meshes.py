@@ -6,6 +6,7 @@ import numpy as np
 import trimesh
 from draw import Vector, at
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 
 def grid_faces(
@@ -161,8 +162,6 @@ def turned(profile: Vector, segments: int) -> trimesh.Trimesh:
 
 def smooth_path(knots: Vector, points: int, closed: bool = False) -> Vector:
     """Points (points, K) of a cubic spline through knots (N, K)."""
-    from scipy.interpolate import CubicSpline
-
     knots = np.concatenate([knots, knots[:1]]) if closed else knots
     length = np.concatenate([[0], np.cumsum(np.maximum(np.linalg.norm(np.diff(knots, axis=0), axis=1) ** 0.5, 1e-9))])
     spline = CubicSpline(length, knots, bc_type="periodic" if closed else "natural")

@@ -87,7 +87,7 @@ def blended_mesh(limbs: list[Limb], blend: float, cells: int) -> trimesh.Trimesh
     reach = np.array([max(b.first, b.last) for b in limbs])
     low, high = (ends.min(1) - reach[:, None]).min(0), (ends.max(1) + reach[:, None]).max(0)
     cell = float((high - low).max()) / cells
-    low, high = low - 3 * cell - blend / 4, high + 3 * cell + blend / 4
+    low, high = low - 3 * cell - blend, high + 3 * cell + blend  # many limbs that meet swell by more than one blend
     shape = np.ceil((high - low) / cell).astype(int) + 1
     grid = np.full(shape, np.float32((high - low).max()))
     for limb, (start, end), radius in zip(limbs, ends, reach, strict=True):
@@ -101,8 +101,9 @@ def blended_mesh(limbs: list[Limb], blend: float, cells: int) -> trimesh.Trimesh
         block[...] = np.minimum(block, other) - near * near * np.float32(blend / 4)
     least = np.float32(1e-4 * cell)
     grid = np.where(np.abs(grid) < least, np.where(grid < 0, -least, least), grid)
+    grid = np.pad(grid, 1, constant_values=np.float32(cell))
     vertices, faces, _, _ = marching_cubes(grid, 0.0)
-    mesh = trimesh.Trimesh(low + cell * vertices.astype(np.float64), faces, process=False)
+    mesh = trimesh.Trimesh(low + cell * (vertices.astype(np.float64) - 1), faces, process=False)
     if mesh.volume < 0:
         mesh.invert()
     return mesh

@@ -420,7 +420,7 @@ def leaf(u: Draw) -> list[Surface]:
         roll = k.twist * t[:, None]
         y, z = half[:, None] * s * np.cos(k.fold / 2), half[:, None] * fold + ripple
         y, z = y * np.cos(roll) - z * np.sin(roll), y * np.sin(roll) + z * np.cos(roll)
-        points = spine[:, None] + y[..., None] * at(0, 1, 0) + z[..., None] * up[:, None] + at(0.03, 0, 0)
+        points = spine[:, None] + y[..., None] * at(0, 1, 0) + z[..., None] * up[:, None] - at(0.03, 0, 0)
         if k.count > 1:
             lift = Rotation.from_euler("yz", [-u(0.0, 1.2), 2 * np.pi * number / k.count + u(-0.3, 0.3)])
             points = points @ lift.as_matrix().T

@@ -41,17 +41,23 @@ STAR: Table = {
 }
 MANYLEG: Table = {
     "style": ("ant", "spider", "octopus", "octopus"),
-    "legs": (4, 8),
     "pairs": (2, 5),
     "thick": (0.018, 0.06),
     "reach": (0.35, 0.9),
     "rise": (-0.2, 1.1),
     "knee": (0.6, 1.9),
-    "curl": (-0.9, 0.9),
-    "twist": (0.0, 0.4),
     "body": (0.08, 0.24),
     "long": (0.8, 2.2),
     "feelers": 0.5,
+}
+OCTOPUS: Table = {
+    "legs": (4, 8),
+    "pieces": (4, 8),
+    "thick": (0.02, 0.11),
+    "reach": (0.35, 0.9),
+    "curl": (-0.9, 0.9),
+    "twist": (0.0, 0.4),
+    "head": (0.08, 0.36),
 }
 BIPED: Table = {
     "trunk": (0.35, 0.65),
@@ -163,10 +169,9 @@ def manyleg(u: Draw) -> list[Limb]:
 
 
 def _octopus(u: Draw) -> list[Limb]:
-    k = u.sample(MANYLEG)
-    head = k.body * u(0.8, 1.6)
+    k = u.sample(OCTOPUS)
+    head, pieces, thick = k.head, k.pieces, min(0.6 * k.head, k.thick)
     limbs = [Limb(at(0, 0, 0), at(u(-0.3, 0.3), u(-0.3, 0.3), u(0.3, 2.2)) * head, head * u(0.5, 1.0), head)]
-    pieces, thick = u.whole(4, 8), min(0.6 * head, k.thick * u(1, 2))
     for number in range(k.legs):
         angle = 2 * np.pi * number / k.legs + u(-0.2, 0.2)
         out = at(np.cos(angle), np.sin(angle), u(-1.0, 0.2))
@@ -336,7 +341,7 @@ def hand(u: Draw) -> list[Limb]:
         limbs += chain(start, at(1, 0, u(0.2, 1.2)), [k.finger * share for share in (0.35, 0.3, 0.22)], radii, bends)
     if k.forearm > 0.15:
         wrist = at(0, 0, -tall)
-        limbs += chain(wrist, at(0, 0, -1), [k.forearm], [k.palm * 0.6, k.palm * u(0.5, 0.9)], [u.jitter(0.3)])
+        limbs += chain(wrist, at(0, 0, -1), [k.forearm], [k.palm * u(0.35, 0.6), k.palm * u(0.3, 0.7)], [u.jitter(0.3)])
     return limbs
 
 
@@ -368,7 +373,7 @@ def make(kind: str, seed: int, index: int) -> trimesh.Trimesh:
     def build(u: Draw) -> trimesh.Trimesh:
         k = u.sample(COMMON)
         limbs = in_unit_frame(KINDS[kind](u), k.thinnest)
-        mesh = blended_mesh(limbs, k.blend, int(2.2 / k.thinnest))
+        mesh = blended_mesh(limbs, k.blend, int(1.8 / k.thinnest))
         largest = (
             max(mesh.split(only_watertight=False), key=lambda part: len(part.faces)) if mesh.body_count > 1 else mesh
         )

@@ -58,7 +58,6 @@ BOTTLE: Table = {
     "lip": 0.6,
     "cap": 0.3,
     "waist": (-0.1, 0.3),
-    "punt": 0.3,
 }
 BOWL: Table = {
     "tall": (0.12, 0.9),
@@ -77,7 +76,6 @@ POT: Table = {
     "dome": (0.02, 0.5),
     "knob": (0.06, 0.2),
     "feet": (0, 4),
-    "spout": 0.3,
 }
 FUNNEL: Table = {
     "mouth": (0.2, 1.2),
