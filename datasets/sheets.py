@@ -348,20 +348,20 @@ def armchair(u: Draw) -> list[Surface]:
     surfaces = [Surface(np.stack([across, y, z], -1))]
     if k.base == "none":
         return surfaces
-    half, low = k.wide * 0.6, -k.tall
+    half, low, high = k.wide * 0.3, -k.tall, 0.01 + 0.03 * k.wide * k.curl
     strip = u(0.03, 0.08)
     for side in (-1, 1):
         x = side * half
         if k.base == "panels":
-            corners = [(x, 0.05, low), (x, k.seat * 0.95, low), (x, k.seat * 0.9, 0.0), (x, 0.05, 0.0)]
+            corners = [(x, 0.05, low), (x, k.seat * 0.95, low), (x, k.seat * 0.9, high - 0.05), (x, 0.05, high)]
             surfaces.append(Surface(_quad(*(at(*c) for c in corners))))
             continue
         runs = [(0.1, k.seat * 0.9)] if k.base == "sled" else [(0.02, 0.02), (k.seat * 0.95, k.seat * 0.95)]
         for first, last in runs:
             ends = (
-                [(first, 0.0), (first, low), (last, low), (last, 0.0)]
+                [(first, high), (first, low), (last, low), (last, high - 0.05)]
                 if first != last
-                else [(k.seat / 2 + 0.8 * (first - k.seat / 2), 0.0), (first, low)]
+                else [(k.seat / 2 + 0.8 * (first - k.seat / 2), high - 0.05 * (first > 0.1)), (first, low)]
             )
             line = arc_profile(np.array(ends), 0.06)
             flat = np.stack(

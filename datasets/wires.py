@@ -116,10 +116,17 @@ STAND: Table = {
 
 @dataclass
 class Wires:
-    """Rods of one body, z up: paths, factors of the common radius, and which of them are closed."""
+    """Rods of one body, z up.
+
+    Attributes:
+        u: its random numbers.
+        paths: of the rods, each with a factor of the common radius and whether it is closed.
+        room: largest radius, in own units, at which turns of one path and links of a chain stay apart.
+    """
 
     u: Draw
     paths: list[tuple[Vector, float, bool]] = field(default_factory=list)
+    room: float = np.inf
 
     def rod(self, *points: Vector, scale: float = 1.0) -> None:
         """Add a rod through points, its corners sharp."""
@@ -142,6 +149,9 @@ class Wires:
         """The union of all rods in the unit frame, and balls where sharp rods end."""
         points = np.concatenate([path for path, _, _ in self.paths])
         middle, size = unit_placement(points, radius)
+        radius = min(radius, self.room * size)
+        if radius < THINNEST:
+            raise ValueError("the turns of the path leave no room for a rod")
         long = sum(float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum()) for path, _, _ in self.paths) * size
         solids, nodes = [], {}
         pieces = sum(len(path) for path, _, _ in self.paths)
@@ -317,9 +327,12 @@ def spring(w: Wires) -> None:
         radii = k.wide * (1 + w.u(-0.6, 0.9) * np.sin(np.pi * share))
     height = k.tall * share if k.style != "flat" else w.u(0.0, 0.6) * share
     path = helix(radii, k.turns, height)
+    pitch = float(np.hypot(np.diff(radii), np.diff(height)).min() * (count - 1) / k.turns)
+    w.room = pitch * (0.2 if k.style == "double" else 0.4)
     if k.style == "bent":
         angle = share * w.u(0.5, 2.5)
         round_ = max(k.tall / angle[-1], 1.6 * k.wide)
+        w.room *= 1 - k.wide / round_
         out = round_ - path[:, 0]
         path = np.stack([out * np.cos(angle), path[:, 1], out * np.sin(angle)], 1)
     if k.style == "double":
@@ -343,6 +356,7 @@ def spring(w: Wires) -> None:
 def chain(w: Wires) -> None:
     """Links that pass through each other without contact, along a line, a curve or a ring."""
     k = w.u.sample(CHAIN)
+    w.room = 0.11
     links = max(6, k.links) if k.layout == "ring" else k.links
     wide, straight = 0.5, k.long
     turn = np.linspace(0, 2 * np.pi, 29)[:-1]
@@ -456,6 +470,8 @@ def _lying_hoop(w: Wires) -> None:
         p = 1 if k.style == "wreath" else p
         angle = 2 * np.pi * np.arange(320) / 320
         wave = (q * w.u.whole(1, 5) if k.style == "wreath" else q) * angle
+        between = 2 * k.inner * np.sin(np.pi / p) if p > 1 else 2 * np.pi * (1 - k.inner) / (wave[1] / angle[1])
+        w.room = 0.3 * between
         out = 1 + k.inner * np.cos(wave)
         w.curve(np.stack([out * np.cos(p * angle), out * np.sin(p * angle), k.inner * np.sin(wave)], 1), closed=True)
         if k.style == "wreath":
