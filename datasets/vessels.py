@@ -3,10 +3,11 @@
     python datasets/vessels.py OUT_DIR [--count 880] [--seed 0] [--kinds cup relief_blob ...]
 
 A vessel is a random spline revolved or lofted over an oval, lobed or polygonal outline, hollowed by its exact inner
-offset: a wall of 1 to 6 % of its size, less where a neck is too narrow for it. Handles and spouts are united before the hollow is cut. Vessels stand along an
-axis, y up, turned by quarter turns about it. The kinds relief_* are superquadrics, blended blobs and statue-like stacks
-with noise, grooves, folds or scales along their normals; two of three are aligned with the axes by one of the 24
-rotations of the cube, the others have random rotations. A shape depends on kind, seed and index alone.
+offset: a wall of 1 to 6 % of its size, less where a neck is too narrow for it. Handles and spouts are united before the
+hollow is cut. Vessels stand along an axis, y up, turned by quarter turns about it. The kinds relief_* are
+superquadrics, blended blobs and statue-like stacks with noise, grooves, folds or scales along their normals; two of
+three are aligned with the axes by one of the 24 rotations of the cube, the others have random rotations. A shape
+depends on kind, seed and index alone.
 
 Needs: `pip install manifold3d fast-simplification`. Licence: the shapes are this project's own.
 Writes: OUT_DIR/<kind>/<index>.ply.
