@@ -14,82 +14,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-import torch
 import trimesh
 from common import write_kinds
-from numpy.typing import NDArray
+from draw import Draw, at
+from limbs import THINNEST, Limb, chain, field, mirrored
 from scipy.spatial.transform import Rotation
-from torch import Tensor
 
-from latentsdf.core.field import SDF
 from latentsdf.mesh.isosurface import extract_mesh
-
-Vector = NDArray[np.float64]
-THINNEST = 0.016
-"""Smallest radius of a limb, in the unit frame."""
-
-
-@dataclass(frozen=True)
-class Limb:
-    """A tapering limb between two points: the radius at each, and its flatness along an axis across it."""
-
-    start: Vector
-    end: Vector
-    first: float
-    last: float
-    flat: float = 1.0
-    across: Vector | None = None
-
-
-@dataclass
-class Draw:
-    """Random numbers of one body."""
-
-    rng: np.random.Generator
-
-    def __call__(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
-
-    def whole(self, low: int, high: int) -> int:
-        """A random integer, both ends included."""
-        return int(self.rng.integers(low, high + 1))
-
-    def jitter(self, size: float) -> Vector:
-        """A small random vector."""
-        return self.rng.normal(0.0, size, 3)
-
-
-def at(*numbers: float) -> Vector:
-    """A point or direction."""
-    return np.array(numbers, dtype=np.float64)
-
-
-def turned(direction: Vector, axis: Vector, angle: float) -> Vector:
-    """Rotate a direction about an axis."""
-    return Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).apply(direction)
-
-
-def chain(start: Vector, heading: Vector, lengths: list[float], radii: list[float], bend: list[Vector]) -> list[Limb]:
-    """A chain of limbs, each heading rotated by a rotation vector from the last; one radius more than limbs."""
-    limbs, here, heading = [], start, heading / np.linalg.norm(heading)
-    for number, length in enumerate(lengths):
-        heading = Rotation.from_rotvec(bend[number]).apply(heading)
-        there = here + length * heading
-        limbs.append(Limb(here, there, radii[number], radii[number + 1]))
-        here = there
-    return limbs
-
-
-def mirrored(limbs: list[Limb]) -> list[Limb]:
-    """Mirror images of limbs in the plane x = 0."""
-    other = at(-1, 1, 1)
-    return [
-        Limb(b.start * other, b.end * other, b.first, b.last, b.flat, None if b.across is None else b.across * other)
-        for b in limbs
-    ]
 
 
 def quadruped(u: Draw) -> list[Limb]:
@@ -397,33 +330,6 @@ def spectacles(u: Draw) -> list[Limb]:
 KINDS: dict[str, Callable[[Draw], list[Limb]]] = {
     kind.__name__: kind for kind in (quadruped, person, bird, insect, octopus, hand, fish, aircraft, spectacles)
 }
-
-
-def field(limbs: list[Limb], blend: float) -> SDF:
-    """Smooth union of limbs as a signed distance function, a bound of the distance."""
-
-    def one(limb: Limb, x: Tensor) -> Tensor:
-        start, edge = x.new_tensor(limb.start), x.new_tensor(limb.end - limb.start)
-        offset = x - start
-        if limb.across is not None:
-            axis = x.new_tensor(limb.across / np.linalg.norm(limb.across))
-            offset = offset + (offset @ axis)[:, None] * axis * (1 / limb.flat - 1)
-            edge = edge + (edge @ axis) * axis * (1 / limb.flat - 1)
-        length = float(edge.norm())
-        share = ((offset @ edge) / max(1e-12, length**2)).clamp(0, 1)
-        radius = limb.first + share * (limb.last - limb.first)
-        taper = (limb.last - limb.first) / max(1e-6, length)
-        return limb.flat * ((offset - share[:, None] * edge).norm(dim=-1) - radius) / (1 + taper**2) ** 0.5
-
-    def sdf(x: Tensor) -> Tensor:
-        value = one(limbs[0], x)
-        for limb in limbs[1:]:
-            other = one(limb, x)
-            near = (1 - (value - other).abs() / blend).clamp_min(0)
-            value = torch.minimum(value, other) - near * near * (blend / 4)
-        return value
-
-    return sdf
 
 
 def placed(limbs: list[Limb], u: Draw) -> list[Limb]:
