@@ -60,8 +60,8 @@ def _stepped(decoder: Decoder, linearize: Linearize, codes: Tensor, points: Tens
     hessian, gradient = slopes.mT @ slopes, slopes.mT @ error[..., None]
     damping = DAMPING * hessian.diagonal(dim1=1, dim2=2).mean(1).clamp_min(torch.finfo(torch.float32).tiny)
     identity = torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
-    step, failed = torch.linalg.solve_ex(hessian + damping[:, None, None] * identity, gradient)
-    moved = codes + step[..., 0]
+    factor, failed = torch.linalg.cholesky_ex(hessian + damping[:, None, None] * identity)
+    moved = codes + torch.cholesky_solve(gradient, factor)[..., 0]
     with torch.no_grad():
         after = NEAR * (wanted - torch.tanh(decoder(moved, points) / NEAR))
     better = (after.square().mean(1) < error.square().mean(1)) & (failed == 0)

@@ -180,7 +180,10 @@ class Trainer:
         if state.stage >= len(plan):
             state.stop, state.used = Stop.FINISHED, 1.0
         if self.path is not None:
-            state.save(self.path, unfinished=state.stop is not Stop.FINISHED, on_part=self._on_part)
+            # A finished run is first written as it can be resumed: nothing is lost if rounding and refit are stopped.
+            state.save(self.path, unfinished=True)
+            if state.stop is Stop.FINISHED:
+                state.save(self.path, unfinished=False, on_part=self._on_part)
 
     def _on_part(self, done: float) -> None:
         """Report how many codes of the finished space are refitted."""
