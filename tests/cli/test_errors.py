@@ -429,8 +429,6 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(
     before = dataset.read_bytes(), space.read_bytes()
     if place != "write":
         monkeypatch.setattr(place, full)
-    elif verb == "encode":
-        monkeypatch.setattr(shutil, "copyfile", full)
     else:
         monkeypatch.setattr(container, "open", filling_open, raising=False)
     line = refused(capsys, *arguments)

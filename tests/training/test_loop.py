@@ -15,6 +15,7 @@ from latentsdf.decoder import DeepSDFConfig, LinearConfig
 from latentsdf.mesh.metrics import compare
 from latentsdf.space.file_info import space_info
 from latentsdf.space.store import load, load_resume
+from latentsdf.training import state
 from latentsdf.training.config import TrainConfig, config_from_dict, config_to_dict
 from latentsdf.training.loop import train
 from latentsdf.training.loss import distance_loss
@@ -208,3 +209,21 @@ def test_a_stage_that_names_what_is_not_there_is_refused(dataset: Dataset) -> No
     wrong = replace(stage, losses={"sdf": {"near": 1.0}}, rates={"coarse": 1e-3})
     with pytest.raises(ValueError, match="no branch 'sdf'"):
         train(dataset, replace(SHORT, stages=(wrong,)), steps=1)
+
+
+def test_a_run_that_is_stopped_while_it_is_stored_is_finished_by_resume(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(named_config(code_size=8), schedule_steps=20, points_per_shape=64)
+    whole = train(dataset, config, path=tmp_path / "whole.h5", steps=20)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state, "refitted_codes", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(dataset, config, path=tmp_path / "stopped.h5", steps=20)
+    assert space_info(tmp_path / "stopped.h5").unfinished
+    finished = train(dataset, path=tmp_path / "stopped.h5", resume=True)
+    assert torch.equal(finished.codes(), whole.codes())
