@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..inference.code_fitting import EncodeConfig
     from ..inference.residual_fitting import SampledMesh
     from ..space.shape import Shape
+    from ..space.space import LatentSpace
 
 BATCH = 8
 """Meshes whose codes are fitted together; the next ones are sampled meanwhile."""
@@ -33,67 +34,101 @@ def encode(options: Namespace) -> Result:
     info = space_info(options.space)
     _check_encoding(options, names, info)
     from ..inference.code_fitting import EncodeConfig
-    from ..inference.encoding import encode_sampled
-    from ..inference.rate_search import Target
-    from ..reconstruction.refinement import RefineConfig, RefinementStatus
-    from ..reconstruction.shape_overfitting import overfit, overfit_terms
-    from ..space.store import append, load
+    from ..space.store import load
 
-    terms = None if terms is None else overfit_terms(terms)
-    space = load(options.space)
+    run = _Run(options, terms, load(options.space))
     config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
-    target = None
-    if options.tolerance is not None or options.bytes is not None:
-        target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
-    added: list[Result] = []
-    failed: list[Result] = []
-    with Bar("encode", options.quiet, len(names)) as bar:
-
-        def skip(name: str, error: Exception) -> None:
-            failed.append({"name": name, "reason": " ".join(str(error).split())})
-            bar.line(f"skipped  {name}: {failed[-1]['reason']}")
-
-        def on_step(step: Step) -> None:
-            done = len(added) + len(failed)
-            bar.update(done + 0.9 * len(batch) * step.progress, f"codes of {len(batch)} shapes")
-
+    with Bar("encode", options.quiet, len(names)) as run.bar:
         for sampled in _sampled(list(zip(names, options.meshes, strict=True)), config):
             batch: list[tuple[str, SampledMesh]] = []
             for name, item in sampled:
                 if isinstance(item, Exception):
-                    skip(name, item)
+                    run.skip(name, item)
                 else:
                     batch.append((name, item))
-            if not batch:
-                continue
-            began, ready = monotonic(), []
-            for shape in encode_sampled(space, batch, config, on_step=on_step, target=target):
-                try:
-                    if options.overfit:
-                        mesh = options.meshes[names.index(shape.name)]
-                        found = overfit(shape, mesh, terms, RefineConfig(seed=options.seed))
-                        if found.status is not RefinementStatus.CORRECTED:
-                            raise ValueError(found.status.value)
-                        shape = found.shape
-                except (ValueError, OSError) as error:
-                    skip(shape.name, error)
-                    continue
-                ready.append(shape)
-                if target is not None or options.overfit:
-                    append(options.space, [shape], replace=options.replace)
-                    _tell(shape, added, bar, monotonic() - began)
-                    began, ready = monotonic(), []
-                bar.update(len(added) + len(failed) + len(ready), shape.name)
-            if ready:
-                append(options.space, ready, replace=options.replace)
-                for shape in ready:
-                    _tell(shape, added, bar, (monotonic() - began) / len(ready))
+            if batch:
+                run.encode(batch, config)
+    added, failed = run.added, run.failed
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     say(f"{options.space}: {len(added)} shapes added" + (f", {len(failed)} skipped" if failed else ""))
     for item in failed:
         say(f"skipped {item['name']}: {item['reason']}")
     return {"space": str(options.space), "added": added, "skipped": failed, "bytes_per_shape": info.sizes.code}
+
+
+class _Run:
+    """Shapes added to a space file batch by batch, and meshes skipped.
+
+    Args:
+        options: of the command line.
+        terms: objective of the overfit; None solves.
+        space: that the file holds.
+    """
+
+    bar: Bar
+
+    def __init__(self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace):
+        from ..inference.rate_search import Target
+        from ..reconstruction.shape_overfitting import overfit_terms
+
+        self.options, self.space = options, space
+        self.terms = None if terms is None else overfit_terms(terms)
+        self.files = {shape_name(Path(mesh)): mesh for mesh in options.meshes}
+        self.target = None
+        if options.tolerance is not None or options.bytes is not None:
+            self.target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
+        self.added: list[Result] = []
+        self.failed: list[Result] = []
+
+    @property
+    def done(self) -> int:
+        """Meshes that are added or skipped."""
+        return len(self.added) + len(self.failed)
+
+    def skip(self, name: str, error: Exception) -> None:
+        """Note a mesh that could not be encoded, and say so."""
+        self.failed.append({"name": name, "reason": " ".join(str(error).split())})
+        self.bar.line(f"skipped  {name}: {self.failed[-1]['reason']}")
+
+    def encode(self, batch: list[tuple[str, SampledMesh]], config: EncodeConfig) -> None:
+        """Encode a batch; shapes that take longer than their codes are written one by one."""
+        from ..inference.encoding import encode_sampled
+
+        began, ready = monotonic(), []
+
+        def on_step(step: Step) -> None:
+            self.bar.update(self.done + 0.9 * len(batch) * step.progress, f"codes of {len(batch)} shapes")
+
+        for shape in encode_sampled(self.space, batch, config, on_step=on_step, target=self.target):
+            try:
+                ready.append(self._overfit(shape) if self.options.overfit else shape)
+            except (ValueError, OSError) as error:
+                self.skip(shape.name, error)
+            if ready and (self.target is not None or self.options.overfit):
+                self._add(ready, monotonic() - began)
+                began, ready = monotonic(), []
+        if ready:
+            self._add(ready, monotonic() - began)
+
+    def _overfit(self, shape: Shape) -> Shape:
+        """The shape with a correction; ValueError where there is none."""
+        from ..reconstruction.refinement import RefineConfig, RefinementStatus
+        from ..reconstruction.shape_overfitting import overfit
+
+        found = overfit(shape, self.files[shape.name], self.terms, RefineConfig(seed=self.options.seed))
+        if found.status is not RefinementStatus.CORRECTED:
+            raise ValueError(found.status.value)
+        return found.shape
+
+    def _add(self, shapes: list[Shape], seconds: float) -> None:
+        """Write shapes to the file, and say so."""
+        from ..space.store import append
+
+        append(self.options.space, shapes, replace=self.options.replace)
+        for shape in shapes:
+            _tell(shape, self.added, self.bar, seconds / len(shapes))
+            self.bar.update(self.done, shape.name)
 
 
 def _sampled(
