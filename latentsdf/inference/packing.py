@@ -38,8 +38,9 @@ def pack_shape(
         FileNotFoundError, ValueError: the mesh cannot be read or has no inside.
     """
     sampled = sample_for_codes(mesh, EncodeConfig(seed=seed))
-    points = shape.frame.to_unit(sampled.frame.to_source(sampled.points.double().numpy())).clip(-1.0, 1.0)
-    samples = SignedSamples(sampled.points.new_tensor(points)[None], sampled.distances[None])
+    rows = sampled.code_rows
+    points = shape.frame.to_unit(sampled.frame.to_source(sampled.points[rows].double().numpy())).clip(-1.0, 1.0)
+    samples = SignedSamples(sampled.points.new_tensor(points)[None], sampled.distances[rows][None])
     (rounding,) = code_roundings(space, Guess(shape.code[None]), samples, seed)
     record = sampled.record if shape.record is None else shape.record
     plain = replace(shape.without_correction(), record=record)

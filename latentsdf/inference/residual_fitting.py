@@ -39,8 +39,9 @@ class SampledMesh(NamedTuple):
     """A mesh and signed samples of it.
 
     Attributes:
-        points: (N, 3) in the unit frame, in random order.
+        points: (N, 3) in the unit frame; the first M are those that residuals are fitted to, in random order.
         distances: (N,) signed.
+        code_rows: (K,) rows of the samples that codes are fitted to, in random order.
         frame: mesh units <-> unit frame of the samples.
         mesh: repaired, in its own units.
         metadata: of the mesh.
@@ -49,6 +50,7 @@ class SampledMesh(NamedTuple):
 
     points: Tensor
     distances: Tensor
+    code_rows: Tensor
     frame: Frame
     mesh: trimesh.Trimesh
     metadata: Mapping[str, Any]

@@ -40,7 +40,9 @@ class WeightSteps:
 
     def rounded(self, weights: Tensor) -> Tensor:
         """Weights (K, ...) as they are after storing, on their own device."""
-        return self.restored(self.integers(weights), weights.shape).to(weights)
+        table = self.table()
+        whole = (weights.detach().float().cpu().flatten(1) / table).round_().clamp_(-GREATEST, GREATEST)
+        return whole.mul_(table).view(weights.shape).to(weights)
 
     def pack(self, weights: Tensor) -> bytes:
         """The stream of weights (K, ...)."""
@@ -57,8 +59,9 @@ class WeightSteps:
 
     def table(self) -> Tensor:
         """All steps, (K, F) float32."""
-        whole, odd = self.columns.long() // 2, self.columns.long() % 2
-        powers = torch.tensor(_HALF, dtype=torch.float64)[odd] * torch.exp2(whole.double())
+        halves = self.columns.double()
+        whole = (halves / 2).floor()
+        powers = torch.tensor(_HALF, dtype=torch.float64)[(halves - 2 * whole).long()] * torch.exp2(whole)
         return self.rows[:, None] * powers.float()
 
 

@@ -27,7 +27,7 @@ PROBES = 2
 """Backward passes of each batch."""
 _LEAST_COLUMN, _LEAST_ROW = 0.02, 1e-6
 """Least squared slope of a column over the mean one, and of a row over the greatest."""
-_FINEST, _COARSEST, _BISECTIONS = -30.0, 0.0, 12
+_FINEST, _COARSEST, _BISECTIONS = -26.0, -2.0, 9
 
 
 class StoredWeights(NamedTuple):
@@ -60,6 +60,7 @@ def stored_weights(decoder: Decoder, codes: Tensor, dataset: Dataset, seed: int)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(codes), generator=generator)
     slopes = _squared_slopes(decoder, codes, dataset, order[:SHAPES], generator)
+    relative = {name: _relative_steps(weights[name], found) for name, found in slopes.items()}
     judged = order[:JUDGED]
     points, distances = dataset.sample(judged, SAMPLES, generator)
     own = codes[judged.to(codes.device)].detach()
@@ -67,7 +68,7 @@ def stored_weights(decoder: Decoder, codes: Tensor, dataset: Dataset, seed: int)
     places = dict(rounded.named_parameters())
 
     def at(exponent: float) -> dict[str, WeightSteps]:
-        steps = {name: _steps(weights[name], slopes[name], 2.0**exponent) for name in slopes}
+        steps = {name: found.times(2.0**exponent) for name, found in relative.items()}
         for name, step in steps.items():
             places[name].data = step.rounded(weights[name].detach())
         return steps
@@ -113,14 +114,26 @@ def _squared_slopes(
     return {name: total / count for name, total in sums.items()}
 
 
-def _steps(weights: Tensor, slopes: Tensor, factor: float) -> WeightSteps:
-    """Steps of a tensor (K, ...) of squared slopes (K, F), each of which changes the field by about the factor."""
-    slopes = slopes.double().cpu()
-    mean = slopes.mean().clamp_min(1e-30)
-    rows, columns = slopes.mean(1), slopes.mean(0)
+class _RelativeSteps(NamedTuple):
+    """Steps of a tensor up to a common factor, and the least that its largest numbers need."""
+
+    rows: Tensor
+    columns: Tensor
+    least_rows: Tensor
+
+    def times(self, factor: float) -> WeightSteps:
+        """The steps for a factor: a change of the field, unit frame."""
+        return WeightSteps(torch.maximum(self.rows * factor, self.least_rows), self.columns)
+
+
+def _relative_steps(weights: Tensor, slopes: Tensor) -> _RelativeSteps:
+    """Steps of a tensor (K, ...) of squared slopes (K, F), inverse to the slopes."""
+    slopes = slopes.cpu()
+    mean = slopes.mean(dtype=torch.float64).clamp_min(1e-30)
+    rows, columns = slopes.mean(1, dtype=torch.float64), slopes.mean(0, dtype=torch.float64)
     rows = rows.clamp_min(_LEAST_ROW * float(rows.max().clamp_min(1e-30)))
     columns = (columns + _LEAST_COLUMN * mean) / mean
     halves = (-torch.log2(columns)).round().clamp(-100, 100).to(torch.int8)
-    wanted = WeightSteps((factor / rows.sqrt()).float(), halves)
-    largest = (weights.detach().float().cpu().flatten(1).abs() / wanted.table()).amax(1)
-    return WeightSteps(wanted.rows * (largest / GREATEST).clamp_min(1.0), halves)
+    ones = WeightSteps(torch.ones(len(rows)), halves)
+    least = (weights.detach().float().cpu().flatten(1).abs() / ones.table()[0]).amax(1) / GREATEST
+    return _RelativeSteps((1.0 / rows.sqrt()).float(), halves, least.clamp_min(1e-30))
