@@ -23,8 +23,8 @@ from .residuals import SignedSamples
 NEAR, BAND = 0.8, 0.35
 """Samples near the surface, and in the band around it, over those of a config; others are uniform in the cube."""
 NEAR_FOR_CODES = 0.4
-"""Those near the surface that codes are fitted to: with all of them, and none in the band, 21 % of the surface of unseen
-shapes were fragments of others, instead of 15 %. Residuals are fitted to all near it, and to none in the band."""
+"""Those near the surface that codes are fitted to: with all of them, and none in the band, 21 % of the surface of
+unseen shapes were fragments of others, instead of 15 %. Residuals are fitted to all near it, and none in the band."""
 
 
 def encode(
