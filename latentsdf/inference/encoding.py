@@ -148,11 +148,14 @@ def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -
         np.concatenate([getattr(group, field) for group in groups])[order].astype(np.float32)
         for field in ("points", "distances")
     )
-    fitted = np.flatnonzero((order < int(NEAR_FOR_CODES * config.samples)) | (order >= len(groups[0].points)))
+    kept = int(NEAR_FOR_CODES * config.samples)
+    fitted = np.flatnonzero((order < kept) | (order >= len(groups[0].points)))
+    # The band of a small surface has fewer points than asked for; all shapes of a batch need the same number.
+    fitted = np.resize(random.permutation(fitted), kept + sampling.uniform + sampling.band)
     return SampledMesh(
         torch.from_numpy(points),
         torch.from_numpy(distances),
-        torch.from_numpy(random.permutation(fitted)),
+        torch.from_numpy(fitted),
         sampled.frame,
         sampled.mesh,
         {"source": source, "audit": sampled.audit.to_dict()},

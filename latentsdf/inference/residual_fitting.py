@@ -39,7 +39,7 @@ class SampledMesh(NamedTuple):
     """A mesh and signed samples of it.
 
     Attributes:
-        points: (N, 3) in the unit frame; the first M are those that residuals are fitted to, in random order.
+        points: (N, 3) in the unit frame, in random order, those of the band behind the others.
         distances: (N,) signed.
         code_rows: (K,) rows of the samples that codes are fitted to, in random order.
         frame: mesh units <-> unit frame of the samples.

@@ -14,7 +14,7 @@ from conftest import primitive
 from latentsdf.codec.residual import Residual
 from latentsdf.core.pose import PoseFreedom
 from latentsdf.inference.code_fitting import EncodeConfig, infer_codes
-from latentsdf.inference.encoding import encode, encode_all
+from latentsdf.inference.encoding import encode, encode_all, sample_for_codes
 from latentsdf.inference.rate_search import Target
 from latentsdf.inference.residuals import SignedSamples
 from latentsdf.mesh.metrics import compare
@@ -133,3 +133,13 @@ def test_an_empty_space_still_infers(space_path: Path) -> None:
 def test_impossible_settings_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match="must be"):
         EncodeConfig(**change)
+
+
+def test_a_wire_with_a_small_band_is_fitted_in_one_batch_with_a_ball() -> None:
+    config = EncodeConfig(samples=200_000)
+    wire = trimesh.creation.cylinder(radius=0.002, height=2.0, sections=8)
+    thin, thick = (sample_for_codes(mesh, config) for mesh in (wire, primitive("ball", 1.0)))
+    assert len(thin.points) < len(thick.points)
+    assert len(thin.code_rows) == len(thick.code_rows) == 0.95 * config.samples
+    assert thin.code_rows.unique().numel() > 0.6 * config.samples
+    assert int(thin.code_rows.max()) == len(thin.points) - 1
