@@ -14,7 +14,7 @@ from latentsdf.core.optimize import Adam, Group, OnStep, minimize
 from latentsdf.core.pose import FREEDOMS
 from latentsdf.decoder.base import Decoder
 from latentsdf.inference.code_fitting import TRUNCATION, EncodeConfig, code_objective
-from latentsdf.inference.initial_guesses import initial_guesses
+from latentsdf.inference.initial_guesses import initial_guesses, stored_candidates
 from latentsdf.inference.levenberg_marquardt import FitResult, FitStage
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import SignedSamples
@@ -78,7 +78,8 @@ def adam_codes(
         steps: of Adam; every fourth reads a prefix of the code, where there are any.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    guess = initial_guesses(decoder, samples, stored, config.pose, TRUNCATION, generator)
+    candidates = stored_candidates(decoder, stored, generator)
+    guess = initial_guesses(decoder, candidates, samples, config.pose, TRUNCATION, generator)
     guess = guess.select(torch.arange(len(samples.points)))
     draws = torch.Generator().manual_seed(config.seed + 1)
 

@@ -36,8 +36,8 @@ def encode(options: Namespace) -> Result:
     from ..inference.code_fitting import EncodeConfig
     from ..space.store import load
 
-    run = _Run(options, terms, load(options.space))
     config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
+    run = _Run(options, terms, load(options.space), config)
     with Bar("encode", options.quiet, len(names)) as run.bar:
         for sampled in _sampled(list(zip(names, options.meshes, strict=True)), config):
             batch: list[tuple[str, SampledMesh]] = []
@@ -47,7 +47,7 @@ def encode(options: Namespace) -> Result:
                 else:
                     batch.append((name, item))
             if batch:
-                run.encode(batch, config)
+                run.encode(batch)
     added, failed = run.added, run.failed
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
@@ -64,15 +64,20 @@ class _Run:
         options: of the command line.
         terms: objective of the overfit; None solves.
         space: that the file holds.
+        config: of the fits.
     """
 
     bar: Bar
 
-    def __init__(self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace):
+    def __init__(
+        self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace, config: EncodeConfig
+    ):
+        from ..inference.encoding import code_fitter
         from ..inference.rate_search import Target
         from ..reconstruction.shape_overfitting import overfit_terms
 
         self.options, self.space = options, space
+        self.fitter = code_fitter(space, config)
         self.terms = None if terms is None else overfit_terms(terms)
         self.files = {shape_name(Path(mesh)): mesh for mesh in options.meshes}
         self.target = None
@@ -91,7 +96,7 @@ class _Run:
         self.failed.append({"name": name, "reason": " ".join(str(error).split())})
         self.bar.line(f"skipped  {name}: {self.failed[-1]['reason']}")
 
-    def encode(self, batch: list[tuple[str, SampledMesh]], config: EncodeConfig) -> None:
+    def encode(self, batch: list[tuple[str, SampledMesh]]) -> None:
         """Encode a batch; shapes that take longer than their codes are written one by one."""
         from ..inference.encoding import encode_sampled
 
@@ -100,7 +105,7 @@ class _Run:
         def on_step(step: Step) -> None:
             self.bar.update(self.done + 0.9 * len(batch) * step.progress, f"codes of {len(batch)} shapes")
 
-        for shape in encode_sampled(self.space, batch, config, on_step=on_step, target=self.target):
+        for shape in encode_sampled(self.space, batch, self.fitter, on_step=on_step, target=self.target):
             try:
                 ready.append(self._overfit(shape) if self.options.overfit else shape)
             except (ValueError, OSError) as error:

@@ -94,6 +94,13 @@ class Decoder(nn.Module, ABC):
         """
         return None
 
+    def restricted(self, directions: Tensor) -> Decoder | None:
+        """A decoder of shorter codes z (P,) whose fields are those of this one at z @ directions (P, D), weights fixed.
+
+        None unless all that depends on a code is linear in it, so that nothing of the length D need be kept.
+        """
+        return None
+
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by the group names to which training stages assign learning rates."""

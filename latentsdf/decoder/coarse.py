@@ -165,6 +165,16 @@ class VolumeBranch(CoarseBranch):
         volumes, warp, shifts = state
         return [SplineVolumes(v) for v in volumes], warp if warp is None else SplineVolumes(warp), shifts
 
+    def restricted(self, directions: Tensor) -> dict[str, Tensor]:
+        """Parameters of the branch of codes z (P,) whose fields are those of z @ directions (P, D)."""
+        out = dict(self.state_dict())
+        for name in out:
+            if name.startswith("basis.") or name == "warp":
+                out[name] = directions @ out[name]
+            elif name == "network.shift.weight":
+                out[name] = out[name] @ directions.T
+        return out
+
     def copies(self) -> VolumeCopies:
         """Tables for derivatives in the code, built once."""
         return VolumeCopies(self)

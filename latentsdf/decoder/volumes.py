@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -88,6 +88,14 @@ class Volumes(Decoder):
     def with_splines(self, state: Any, branch: str) -> Any | None:
         """All volumes, to be read by splines; None with ReLU units."""
         return None if self.config.volumes.activation == "relu" else self.field.with_splines(state)
+
+    def restricted(self, directions: Tensor) -> Decoder:
+        """The decoder of z whose volumes, warp and shifts are those of z @ directions (P, D)."""
+        weights = {f"field.{name}": tensor for name, tensor in self.field.restricted(directions).items()}
+        with torch.random.fork_rng(devices=[]), torch.device(directions.device):
+            short = Volumes(replace(self.config, code_size=len(directions)))
+        short.load_state_dict(weights)
+        return short.eval().requires_grad_(False)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """One group: volumes, warp and head."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,10 +10,11 @@ from torch import Tensor
 from ..core.optimize import OnStep, Stop
 from ..core.pose import PoseFreedom, active_freedoms
 from ..decoder.base import Decoder
-from .initial_guesses import initial_guesses
+from .initial_guesses import initial_guesses, stored_candidates
 from .levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
 from .objective import CodeObjective, Guess
 from .residuals import Residuals, SignedSamples
+from .short_codes import ShortCodes, shortened
 
 TRUNCATION = 0.03
 """Truncation at the end of a fit, unit frame; DeepSDF clamps at 0.1, and near the surface less resolves more."""
@@ -22,6 +22,8 @@ POSE_WEIGHT = 1e-2
 """Weight of the squared change of log scale and shift, which keeps the shape in its unit sphere."""
 INITIAL_TRUNCATION = 0.2
 """Truncation at the beginning of a fit; it narrows geometrically over the first two thirds of the stages."""
+SHORT = 64
+"""Principal directions of the stored codes in which guesses are fitted as long as there are several of a shape."""
 PRUNING = ((0.1, 4), (0.3, 2), (0.5, 1))
 """After these parts of the stages, so many guesses per shape go on."""
 
@@ -70,33 +72,109 @@ def infer_codes(
     config: EncodeConfig | None = None,
     on_step: OnStep | None = None,
 ) -> FitResult:
-    """Fit codes to signed samples with the decoder frozen (maximum a posteriori: DeepSDF, section 4).
+    """Fit codes to signed samples with the decoder frozen; a `CodeFitter` fits several batches.
+
+    Args:
+        decoder, stored, config: as of a `CodeFitter`.
+        samples, on_step: as of `CodeFitter.fit`.
+
+    Returns:
+        As `CodeFitter.fit`.
+    """
+    return CodeFitter(decoder, stored, config).fit(samples, on_step)
+
+
+class CodeFitter:
+    """Fits of codes to signed samples with the decoder frozen (maximum a posteriori: DeepSDF, section 4).
 
     Every shape starts from the mean code and from stored codes, in the rotations of the cube in which they fit it best;
-    all are fitted in one batch by Levenberg-Marquardt, with the pose where it may move, and the worse ones are pruned.
+    all of a batch are fitted together by Levenberg-Marquardt, with the pose where it may move, and the worse ones are
+    pruned. As long as there are several of a shape, their codes move in the principal directions of the stored ones.
 
     Args:
         decoder: of the space.
-        samples: of S shapes, in their unit frames.
         stored: (K, D) codes of the space; K may be 0.
         config: `EncodeConfig()` if None.
-        on_step: called after every iteration.
-
-    Returns:
-        S codes and poses from the frame of the samples to that of the codes; mean truncated errors (S,) without priors,
-        in the frame of the samples; the reason of the end.
     """
-    config = config or EncodeConfig()
-    generator = torch.Generator().manual_seed(config.seed)
-    device = next(decoder.parameters()).device
-    samples = samples.to(device)
-    guess = initial_guesses(decoder, samples, stored.to(device), config.pose, TRUNCATION, generator)
-    guess = guess.select(torch.arange(len(guess.codes))[: len(samples.points) * config.starts])
-    result = _fit(code_objective(decoder, config, stored.to(device)), samples, guess, config, on_step)
-    with torch.no_grad():
-        groups = samples.sample(2 * config.points, generator)
-        errors = CodeObjective(decoder, 0.0).losses(result.guess, groups, TRUNCATION)
-    return result._replace(losses=errors)
+
+    def __init__(self, decoder: Decoder, stored: Tensor, config: EncodeConfig | None = None):
+        self.decoder, self.config = decoder, config or EncodeConfig()
+        self.device = next(decoder.parameters()).device
+        stored = stored.to(self.device)
+        self.candidates = stored_candidates(decoder, stored, torch.Generator().manual_seed(self.config.seed))
+        self.objective = code_objective(decoder, self.config, stored)
+        self.short = None if self.config.nested else shortened(decoder, stored, SHORT)
+        self.first_objective = self.objective if self.short is None else _short_objective(self.short, self.config)
+
+    def fit(self, samples: SignedSamples, on_step: OnStep | None = None) -> FitResult:
+        """Fit the codes of a batch.
+
+        Args:
+            samples: of S shapes, in their unit frames.
+            on_step: called after every iteration.
+
+        Returns:
+            S codes and poses from the frame of the samples to that of the codes; mean truncated errors (S,) without
+            priors, in the frame of the samples; the reason of the end.
+        """
+        config, samples = self.config, samples.to(self.device)
+        generator = torch.Generator().manual_seed(config.seed)
+        guess = initial_guesses(self.decoder, self.candidates, samples, config.pose, TRUNCATION, generator)
+        guess = guess.select(torch.arange(len(guess.codes))[: len(samples.points) * config.starts])
+        result = self._descend(guess, _Stages(samples, config), on_step)
+        with torch.no_grad():
+            groups = samples.sample(2 * config.points, generator)
+            errors = CodeObjective(self.decoder, 0.0).losses(result.guess, groups, TRUNCATION)
+        return result._replace(losses=errors)
+
+    def _descend(self, guess: Guess, stages: _Stages, on_step: OnStep | None) -> FitResult:
+        """Fit (G * S) guesses of S shapes, of which one per shape is left."""
+        shapes, first = stages.shapes, 0
+        if self.short is not None:
+            guess = self.short.shorten(guess)
+        for part, count in PRUNING:
+            last, copies = round(part * len(stages)), len(guess.codes) // shapes
+            if copies > count and first < last < len(stages):
+                result = self._fit(self.first_objective, guess, stages, range(first, last), on_step)
+                guess = _prune(self.first_objective, result.guess, stages.stage(last, copies), count, shapes)
+                if result.stop is not Stop.FINISHED:
+                    return result._replace(guess=self._lengthen(guess.select(torch.arange(shapes))))
+                first = last
+        guess = self._lengthen(guess.select(torch.arange(shapes)))
+        return self._fit(self.objective, guess, stages, range(first, len(stages)), on_step)
+
+    def _fit(
+        self, objective: CodeObjective, guess: Guess, stages: _Stages, part: range, on_step: OnStep | None
+    ) -> FitResult:
+        copies = len(guess.codes) // stages.shapes
+        chosen = (stages.stage(number, copies) for number in part)
+        done = sum(stages.iterations[: part.start])
+        return levenberg_marquardt(objective, guess, chosen, on_step, start=done, total=self.config.steps)
+
+    def _lengthen(self, guess: Guess) -> Guess:
+        return guess if self.short is None else self.short.lengthen(guess)
+
+
+class _Stages:
+    """Stages of a fit, each of samples of its own; those of one number are the same whenever they are asked for."""
+
+    def __init__(self, samples: SignedSamples, config: EncodeConfig):
+        self.samples, self.config = samples, config
+        self.shapes = len(samples.points)
+        self.iterations = stage_iterations(config.steps)
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    def stage(self, number: int, copies: int) -> FitStage:
+        """Samples and truncation of a stage, for so many guesses of each shape."""
+        config, final = self.config, max(1, len(self) - 1)
+        generator = torch.Generator().manual_seed(config.seed + 1 + number)
+        (group,) = self.samples.sample(max(1, round(config.points * 8.0 ** (number / final) / 4.0)), generator)
+        group = Residuals(group.points.repeat(copies, 1, 1), group.targets.repeat(copies, 1))
+        narrowed = min(1.0, 1.5 * number / final) if len(self) > 1 else 1.0
+        truncation = INITIAL_TRUNCATION * (TRUNCATION / INITIAL_TRUNCATION) ** narrowed
+        return FitStage(truncation, [group, *_prefix_groups(group, config.nested)], self.iterations[number])
 
 
 def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> CodeObjective:
@@ -114,44 +192,21 @@ def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> Co
     return CodeObjective(decoder, prior, active, pose_weight=POSE_WEIGHT)
 
 
+def _short_objective(short: ShortCodes, config: EncodeConfig) -> CodeObjective:
+    """Objective of short codes, whose prior is of their variances; their constant does not move."""
+    active = [True] * len(short.variances) + [False] + (active_freedoms(config.pose) if config.pose != "known" else [])
+    floor = short.variances.max().clamp_min(1e-12) * 1e-4
+    prior = config.prior / short.directions.shape[1] / short.variances.clamp_min(float(floor))
+    prior = torch.cat([prior, prior.new_zeros(1)])
+    return CodeObjective(short.decoder, prior, torch.tensor(active), pose_weight=POSE_WEIGHT)
+
+
 def code_variances(stored: Tensor) -> Tensor:
     """Variances (D,) of stored codes (K, D), each at least a ten-thousandth of their mean; 1 where there are no two."""
     if len(stored) < 2:
         return stored.new_ones(stored.shape[1])
     variances = stored.var(0)
     return variances.clamp_min(max(1e-4 * float(variances.mean()), 1e-12))
-
-
-def _fit(
-    objective: CodeObjective, samples: SignedSamples, guess: Guess, config: EncodeConfig, on_step: OnStep | None
-) -> FitResult:
-    """Fit (G * S) guesses of S shapes, of which one per shape is left."""
-    generator = torch.Generator().manual_seed(config.seed + 1)
-    iterations, shapes = stage_iterations(config.steps), len(samples.points)
-    final = max(1, len(iterations) - 1)
-
-    def stages(first: int, last: int, copies: int) -> Iterator[FitStage]:
-        for number in range(first, last):
-            (group,) = samples.sample(max(1, round(config.points * 8.0 ** (number / final) / 4.0)), generator)
-            group = Residuals(group.points.repeat(copies, 1, 1), group.targets.repeat(copies, 1))
-            narrowed = min(1.0, 1.5 * number / final) if len(iterations) > 1 else 1.0
-            truncation = INITIAL_TRUNCATION * (TRUNCATION / INITIAL_TRUNCATION) ** narrowed
-            yield FitStage(truncation, [group, *_prefix_groups(group, config.nested)], iterations[number])
-
-    def fit(guess: Guess, first: int, last: int) -> FitResult:
-        parts, done = stages(first, last, len(guess.codes) // shapes), sum(iterations[:first])
-        return levenberg_marquardt(objective, guess, parts, on_step, start=done, total=config.steps)
-
-    first = 0
-    for part, count in PRUNING:
-        last, copies = round(part * len(iterations)), len(guess.codes) // shapes
-        if copies > count and first < last < len(iterations):
-            result = fit(guess, first, last)
-            guess = _prune(objective, result.guess, next(stages(last, last + 1, copies)), count, shapes)
-            if result.stop is not Stop.FINISHED:
-                return result._replace(guess=guess.select(torch.arange(shapes)))
-            first = last
-    return fit(guess.select(torch.arange(shapes)), first, len(iterations))
 
 
 def _prefix_groups(group: Residuals, sizes: tuple[int, ...]) -> list[Residuals]:

@@ -15,7 +15,7 @@ from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import EncodeConfig, infer_codes
+from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
 from .residual_fitting import SampledMesh, Target, refine_to_mesh
 from .residuals import SignedSamples
@@ -86,13 +86,18 @@ def encode_all(
     """
     config = config or EncodeConfig()
     sampled = [(name, sample_for_codes(mesh, config)) for name, mesh in meshes]
-    return list(encode_sampled(space, sampled, config, on_step=on_step, target=target))
+    return list(encode_sampled(space, sampled, code_fitter(space, config), on_step=on_step, target=target))
+
+
+def code_fitter(space: LatentSpace, config: EncodeConfig) -> CodeFitter:
+    """Fits of codes of a space; those of several batches share what they have in common."""
+    return CodeFitter(space.decoder, space.codes(), config)
 
 
 def encode_sampled(
     space: LatentSpace,
     sampled: Sequence[tuple[str, SampledMesh]],
-    config: EncodeConfig,
+    fitter: CodeFitter,
     *,
     on_step: OnStep | None = None,
     target: Target | None = None,
@@ -101,8 +106,8 @@ def encode_sampled(
 
     Args:
         space: whose decoder reads the codes.
-        sampled: (name, samples) of each mesh, by `sample_for_codes` with the same config.
-        config: of the fit.
+        sampled: (name, samples) of each mesh, by `sample_for_codes` with the config of the fitter.
+        fitter: `code_fitter` of the space.
         on_step: called after every iteration of the fit.
         target: as `encode`, of each shape.
 
@@ -116,7 +121,7 @@ def encode_sampled(
         torch.stack([item.points[item.code_rows] for _, item in sampled]),
         torch.stack([item.distances[item.code_rows] for _, item in sampled]),
     )
-    result = infer_codes(space.decoder, samples, space.codes(), config, on_step)
+    result, config = fitter.fit(samples, on_step), fitter.config
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt
     poses, roundings = result.guess.pose, code_roundings(space, result.guess, samples, config.seed)

@@ -26,10 +26,17 @@ ROTATION_PENALTY = 1.02
 """Factor on the loss of a rotated guess, so that a symmetric shape keeps its orientation."""
 
 
+def stored_candidates(decoder: Decoder, stored: Tensor, generator: torch.Generator) -> CandidateFields | None:
+    """Fields of the mean and a subset of stored codes (K, D), which guesses are chosen from; None without any."""
+    if not len(stored):
+        return None
+    return CandidateFields(decoder, mean_and_subset(stored, CANDIDATES, generator)[0], RESOLUTION)
+
+
 def initial_guesses(
     decoder: Decoder,
+    candidates: CandidateFields | None,
     samples: SignedSamples,
-    stored: Tensor,
     pose: PoseFreedom,
     truncation: float,
     generator: torch.Generator,
@@ -38,20 +45,19 @@ def initial_guesses(
 
     Args:
         decoder: of the space.
+        candidates: of `stored_candidates`; without any, each shape gets the zero code.
         samples: of S shapes.
-        stored: (K, D) codes of the space; without any, each shape gets the zero code.
         pose: of the fit; `free` ranks all 24 rotations of the cube.
         truncation: of the ranking by the decoder.
-        generator: of the subset of codes and of the samples.
+        generator: of the samples.
 
     Returns:
         (G * S) codes and poses, the best of each shape first, guesses of one rank beside each other.
     """
     shapes = len(samples.points)
-    if not len(stored):
-        codes = stored.new_zeros(shapes, decoder.code_size)
+    if candidates is None:
+        codes = samples.points.new_zeros(shapes, decoder.code_size)
         return Guess(codes, None if pose == "known" else Pose.identity(shapes, codes))
-    candidates = CandidateFields(decoder, mean_and_subset(stored, CANDIDATES, generator)[0], RESOLUTION)
     coarse, fine = (samples.sample(count, generator) for count in (COARSE[1], FINE))
     rotations = cube_rotations().to(candidates.codes)
     poses = Pose.from_rotations(rotations if pose == "free" else rotations[:1])
