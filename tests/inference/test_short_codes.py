@@ -18,7 +18,8 @@ def decoder_of(code_size: int):
 def test_a_restricted_decoder_has_the_fields_and_derivatives_of_the_whole_one():
     decoder, directions = decoder_of(12), torch.randn(5, 12)
     short, numbers, points = decoder.restricted(directions), torch.randn(3, 5), torch.rand(3, 40, 3) * 2 - 1
-    assert short is not None and short.code_size == 5
+    assert short is not None
+    assert short.code_size == 5
     whole = decoder.linearizer()(numbers @ directions, points)
     own = short.linearizer()(numbers, points)
     torch.testing.assert_close(own.values, whole.values, rtol=1e-4, atol=1e-5)
