@@ -24,6 +24,8 @@ FIT_SAMPLES = 3000
 _FEWEST, _RATIO, _STEPS = 12, 1.15, 48
 """Numbers of faces that are tried: 12, 14, 16, ... 8,500."""
 _FIRST, _STRIDE = 18, 6
+_SURPLUS = 1.3
+"""Faces of a mesh that may still take the fewest bytes, over the fewest that are enough; others are not packed."""
 _SIMPLER = 1.6
 """Ratio of faces between two steps of simplification. Each step begins with quadrics of its own mesh, which keeps a
 shape better than those added up since the first (memoryless simplification: Lindstrom and Turk 1998), in less time."""
@@ -97,6 +99,9 @@ class MeshSearch:
         if not fitting:
             return FittedMesh(None, 0.0)
         good = [item for item in fitting if _reached(item, target)]
+        if good:
+            fewest = min(len(item.lattice_mesh.faces) for item in good)
+            good = [item for item in good if len(item.lattice_mesh.faces) <= _SURPLUS * fewest]
         least = min(good, key=lambda item: item.mesh.nbytes) if good else max(fitting, key=lambda item: item.f_score)
         return FittedMesh(least.mesh, least.f_score)
 

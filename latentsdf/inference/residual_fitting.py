@@ -31,6 +31,9 @@ SHIFT_UNDER_MESH = 4
 four fifths of the variance of codes of 256 numbers."""
 SEARCHES, SCORE_MARGIN = 3, 0.001
 """Searches for a mesh that the judge, too, finds close enough, and what is added to what the last one lacked."""
+TORN, WIDER = 0.92, 3.0
+"""F-score of a code alone, at `WIDER` times the tolerance, below which no residual is tried where a mesh reaches the
+tolerance: of 40 held-out shapes 16 are below, all of them stored as meshes, and the least with a residual has .947."""
 CODE_WEIGHT = 1e-3
 """Lambda at which roundings of a code are compared, that of some 300 bytes a shape."""
 
@@ -80,20 +83,26 @@ def refine_to_mesh(
         The shape, with a residual or a mesh unless the code alone reaches the target; in its metadata the F-score
         reached, its distance, and the bytes of the code.
     """
-    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
-    best = _best_code(shape, scene, target, rounding)
-    judge = _judge_of(best.shape, sampled, seed)
-    stored = _stored_mesh(shape, sampled, judge, target, rounding)
+    plain = replace(shape, code=rounding.at(0).code, correction=None)
+    judge = _judge_of(plain, sampled, seed)
+    alone, wider = judge.f_scores(None, [target.distance, WIDER * target.distance])
+    close = target.tolerance is not None and alone >= target.score
+    stored = None if close else _stored_mesh(shape, sampled, judge, target, rounding)
     if stored is not None and _reaches(stored, target):
+        if wider < TORN:
+            return _stated(stored, shape, target)
         # A residual that takes more bytes than the mesh is not wanted.
         target = replace(target, max_bytes=stored.nbytes - 1)
+    scene = _in_frame(sampled, shape.frame, np.random.default_rng(seed))
+    best = _best_code(shape, scene, target, rounding)
+    if not torch.equal(best.shape.code, plain.code):
+        judge = _judge_of(best.shape, sampled, seed)
     found = search_residual(best.samples, judge, target, best.nbytes)
     nbytes = best.nbytes + (0 if found.residual is None else found.residual.nbytes)
     chosen = _Stored(replace(best.shape, correction=found.residual), best.nbytes, nbytes, found.f_score)
     if stored is not None and not _reaches(chosen, target):
         chosen = max(chosen, stored, key=lambda item: item.f_score)
-    reached = {"f_score": chosen.f_score, "tolerance": target.distance, "code_bytes": chosen.code_bytes}
-    return replace(chosen.shape, metadata={**shape.metadata, **reached})
+    return _stated(chosen, shape, target)
 
 
 class _Stored(NamedTuple):
@@ -101,6 +110,12 @@ class _Stored(NamedTuple):
     code_bytes: int
     nbytes: int
     f_score: float
+
+
+def _stated(chosen: _Stored, shape: Shape, target: Target) -> Shape:
+    """The chosen form of a shape, with what it reaches in its metadata."""
+    reached = {"f_score": chosen.f_score, "tolerance": target.distance, "code_bytes": chosen.code_bytes}
+    return replace(chosen.shape, metadata={**shape.metadata, **reached})
 
 
 def _reaches(stored: _Stored, target: Target) -> bool:
@@ -114,8 +129,6 @@ def _stored_mesh(
     shape: Shape, sampled: SampledMesh, judge: SurfaceJudge, target: Target, rounding: CodeRounding
 ) -> _Stored | None:
     """The shape with a coarse code and the mesh that a target asks for; None where no mesh is within the limit."""
-    if target.tolerance is not None and judge.f_score(None, target.distance) >= target.score:
-        return None
     code, size = rounding.at(min(SHIFT_UNDER_MESH, rounding.shifts[-1]))
     limit = None if target.max_bytes is None else target.max_bytes - size
     if limit is not None and limit < 1:
