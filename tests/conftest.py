@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -26,6 +27,13 @@ TINY_DECODER = DualConfig(
     fine_depth=2,
 )
 TINY = TrainConfig(decoder=TINY_DECODER, shapes_per_batch=4, points_per_shape=1024, schedule_steps=500)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker of pytest-xdist one thread, and the processes that it starts; together they fill the cores."""
+    if hasattr(config, "workerinput"):
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
