@@ -9,8 +9,6 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from ..core.hdf5 import atomic_replace
-from ..core.interrupt import delay_interrupt
 from ..core.names import UnknownShape
 from ..mesh.endings import MESH_ENDINGS
 from ..space.file_info import SpaceInfo, space_info
@@ -83,17 +81,17 @@ def given_terms(options: Namespace) -> str | dict[str, float] | None:
     return dict(options.term) if options.term else options.preset
 
 
-def write_mesh(surface: trimesh.Trimesh, target: Path) -> None:
-    """Export a mesh in one step, making its folder; the format is the file's ending.
+def write_mesh(surface: trimesh.Trimesh, target: Path, normals: bool | None = None) -> None:
+    """Write a mesh in one step, making its folder, as `mesh.mesh_file.write_meshes` does.
 
     Raises:
         ValueError: an ending that cannot be written.
         OSError: the disk refused.
     """
+    from ..mesh.mesh_file import write_meshes
+
     check_mesh_ending(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with delay_interrupt(), atomic_replace(target) as temporary:
-        surface.export(str(temporary), file_type=target.suffix[1:].lower())
+    write_meshes({target.stem: [surface]}, target, normals)
 
 
 def usable_device(name: str) -> torch.device:

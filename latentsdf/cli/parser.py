@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
+FORMATS = ("ply", "obj", "stl", "off", "glb", "gltf", "3mf")
 LAYOUTS = ("tsne", "pca", "umap")
 CELLS = (4, 1024)
 """Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
@@ -55,6 +56,12 @@ def _tolerance(text: str) -> float:
     if value >= 1:
         raise argparse.ArgumentTypeError(f"must be below 1, the half width of the unit frame, got {text}")
     return value
+
+
+def _tolerances(text: str) -> tuple[float, ...]:
+    """Tolerances in ascending order, each below 1."""
+    values = [0.0 if part.strip() in ("0", "0.0") else _tolerance(part) for part in text.split(",")]
+    return tuple(sorted(set(values)))
 
 
 def _coordinate(text: str) -> float:
@@ -176,11 +183,18 @@ def _info(parser: argparse.ArgumentParser) -> None:
 def _mesh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("names", nargs="+", metavar="NAME")
-    out = "a folder, or a mesh file for one NAME"
+    out = "a folder, or a mesh file for one NAME; GLB, glTF and 3MF hold several, each a node of its name"
     parser.add_argument("-o", "--out", required=True, metavar="DIR_OR_FILE", help=out)
     _resolution(parser, 256)
     parser.add_argument("--code-size", type=_count, metavar="K", help="read only the first K numbers of each code")
-    parser.add_argument("--format", default="ply", choices=("ply", "obj", "stl", "off", "glb"), help="in a folder")
+    parser.add_argument("--format", choices=FORMATS, help="in a folder (default ply; with --lod glb)")
+    lod = "levels of detail, simplified to these tolerances in the unit frame (0.02,0.005; 0 is as extracted), as GLB"
+    parser.add_argument("--lod", type=_tolerances, metavar="T,T...", help=lod)
+    colors = (
+        "colour the meshes by the nearest place of a coloured mesh or scan, or of the mesh of each NAME in a folder"
+    )
+    parser.add_argument("--colors", metavar="SOURCE", help=colors)
+    _normals(parser)
 
 
 def _interpolate(parser: argparse.ArgumentParser) -> None:
@@ -206,10 +220,18 @@ def _search(parser: argparse.ArgumentParser) -> None:
 
 
 def _reconstruct(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scan", metavar="SCAN")
+    scan = "a point cloud, or mesh; several views, each with where it was seen from; or a folder of depth images"
+    parser.add_argument("scan", nargs="*", metavar="SCAN[@X,Y,Z]", help=scan)
     parser.add_argument("-o", "--out", required=True, metavar="OUT.ply")
     parser.add_argument("--space", metavar="SPACE.h5", help="the prior; without it the scan alone is fitted")
     _scan(parser)
+    poses = "views and their sensors or poses as JSON, in place of SCAN (docs/cli.md)"
+    parser.add_argument("--poses", metavar="FILE.json", help=poses)
+    camera = "of a folder of depth images, in pixels (default: the folder's own)"
+    parser.add_argument("--intrinsics", type=_coordinate, nargs=4, metavar=("FX", "FY", "CX", "CY"), help=camera)
+    scale = "numbers of a depth image for one unit of length (default: the layout's own, 1000 or 5000)"
+    parser.add_argument("--depth-scale", type=_positive, metavar="S", help=scale)
+    parser.add_argument("--frames", type=_count, metavar="N", help="depth images of a folder used (default 50)")
     parser.add_argument("--code-only", action="store_true", help="do not refine the shape of the code to the scan")
     parser.add_argument("--add", metavar="NAME", help="add the shape to SPACE.h5, code and correction")
     target = parser.add_mutually_exclusive_group()
@@ -221,6 +243,9 @@ def _reconstruct(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", choices=NETWORKS, help="of the fit (default fast); paper: that of the preset")
     parser.add_argument("--minutes", type=_positive, help="time budget of the fit (default 2)")
     _resolution(parser, 256)
+    colors = "colour the result by the nearest place of a coloured mesh or scan (default: the scan itself)"
+    parser.add_argument("--colors", nargs="?", const=True, metavar="SOURCE", help=colors)
+    _normals(parser)
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
@@ -274,6 +299,11 @@ def _terms(parser: argparse.ArgumentParser, preset: str) -> None:
     parser.add_argument("--preset", metavar="NAME", help=preset)
     term = "a term of an objective of one's own instead of a preset (repeatable)"
     parser.add_argument("--term", type=_weight, action="append", metavar="NAME=WEIGHT", help=term)
+
+
+def _normals(parser: argparse.ArgumentParser) -> None:
+    text = "write vertex normals (PLY, OBJ, GLB, glTF; default: GLB and glTF alone)"
+    parser.add_argument("--normals", action=argparse.BooleanOptionalAction, default=None, help=text)
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:

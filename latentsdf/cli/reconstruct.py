@@ -8,9 +8,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ..mesh.endings import check_scan_file
-from .arguments import Result, check_mesh_ending, given_terms, load_scan, named_space, write_mesh
+from .arguments import Result, check_mesh_ending, given_terms, named_space, write_mesh
 from .progress import Bar, say
+from .views import check_views, load_views
 
 if TYPE_CHECKING:
     import trimesh
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..core.optimize import Step
     from ..fitting.fitted_field import Fitted
     from ..reconstruction.reconstruction import Reconstruction
+    from ..scan.color_source import ColorSource
+    from ..scan.scan import Scan
     from ..space.shape import Shape
     from ..space.space import LatentSpace
 
@@ -38,7 +40,7 @@ def reconstruct(options: Namespace) -> Result:
         info = named_space(options.space)
         if options.add is not None and options.add in info.names:
             raise ValueError(f"{options.space} already holds a shape named {options.add!r}; use another name")
-    check_scan_file(Path(options.scan))
+    check_views(options)
     began = monotonic()
     result = _alone(options, terms) if options.space is None else _with_space(options, terms)
     return {**result, "seconds": monotonic() - began}
@@ -85,7 +87,8 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     space, seed = load(options.space), options.seed
     fit, refinement = ScanFitConfig(pose=options.pose or "placed", seed=seed), RefineConfig(seed=seed)
     config = ReconstructConfig(fit=fit, refine=not options.code_only, refinement=refinement)
-    scan = load_scan(options.scan, options)
+    scan = load_views(options)
+    source = _color_source(options, scan)
     with Bar("reconstruct", options.quiet) as bar:
         result = reconstruct_scan(
             space, scan, terms, config=config, on_step=lambda step: bar.update(0.5 * step.progress)
@@ -96,10 +99,11 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
         surface = result.mesh(options.resolution)
     except ValueError:
         raise ValueError(
-            f"{options.scan}: what explains this scan best has no surface in the space's cube; it may hold several "
+            f"{scan.name}: what explains this scan best has no surface in the space's cube; it may hold several "
             "things, or nothing like it is in the space; give one shape a scan, or leave --space out"
         ) from None
-    write_mesh(surface, Path(options.out))
+    painted = _paint(surface, source)
+    write_mesh(surface, Path(options.out), options.normals)
     shape, frame, record = result.shape, result.shape.frame, search_record(surface)
     if options.add is not None and result.stop is not Stop.INTERRUPTED:
         stored = _packed(space, result, options)
@@ -132,6 +136,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
         "stop": result.stop.value,
         "interrupted": result.stop is Stop.INTERRUPTED,
         "matches": [asdict(match) for match in matches],
+        **painted,
     }
 
 
@@ -157,7 +162,8 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
     from ..fitting.direct_solve import solve_scan
     from ..fitting.fitted_field import FitMethod
 
-    scan = load_scan(options.scan, options)
+    scan = load_views(options)
+    source = _color_source(options, scan)
     descends = not (terms is None and options.network is None and options.minutes is None)
     with Bar("fit" if descends else "solve", options.quiet) as bar:
         began = monotonic()
@@ -170,7 +176,9 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
             bar.line(note)
     solved = field.method is FitMethod.SOLVE
     surface = _extracted(field, options.resolution, solved)
-    write_mesh(surface, Path(options.out))
+    painted = _paint(surface, source)
+    _add_support(surface, scan)
+    write_mesh(surface, Path(options.out), options.normals)
     points = torch.from_numpy(scan.subsampled(RESIDUAL_POINTS, options.seed).points)
     residual = first_order_distance(field, points)
     say(f"{options.out}  {len(surface.faces):,} faces; mean distance of the scan to it {float(residual.mean()):.5g}")
@@ -195,7 +203,37 @@ def _alone(options: Namespace, terms: str | dict[str, float] | None) -> Result:
         "interrupted": field.stop is Stop.INTERRUPTED,
         "diverged": field.stop is Stop.DIVERGED,
         "fit_seconds": field.seconds,
+        **painted,
     }
+
+
+def _color_source(options: Namespace, scan: Scan) -> ColorSource | None:
+    """The colours that `--colors` names; None without it."""
+    if options.colors is None:
+        return None
+    from ..scan.color_source import load_colors, scan_colors
+
+    if options.colors is not True:
+        return load_colors(options.colors)
+    if scan.colors is None and len(options.scan) == 1 and Path(options.scan[0]).is_file():
+        return load_colors(options.scan[0])  # a coloured mesh, of which the scan holds samples alone
+    return scan_colors(scan)
+
+
+def _paint(surface: trimesh.Trimesh, source: ColorSource | None) -> Result:
+    """Colour a mesh; the result has the median distance of its vertices to the source."""
+    if source is None:
+        return {}
+    from ..scan.color_source import paint
+
+    return {"color_distance": paint(surface, source)}
+
+
+def _add_support(surface: trimesh.Trimesh, scan: Scan) -> None:
+    """Give a mesh the distance of each vertex to the nearest point of the scan."""
+    import numpy as np
+
+    surface.vertex_attributes["support"] = np.asarray(scan.tree.query(surface.vertices)[0], dtype=np.float32)
 
 
 def _extracted(field: Fitted, resolution: int, solved: bool) -> trimesh.Trimesh:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MESH_ENDINGS = (".ply", ".obj", ".stl", ".off", ".glb", ".gltf")
-"""File endings that `load_mesh` reads."""
-SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".npy")
+MESH_ENDINGS = (".ply", ".obj", ".stl", ".off", ".glb", ".gltf", ".3mf")
+"""File endings that `load_mesh` reads and `write_meshes` writes."""
+SCENE_ENDINGS = (".glb", ".gltf", ".3mf")
+"""File endings of formats that hold several named meshes."""
+SCAN_ENDINGS = (".ply", ".obj", ".xyz", ".txt", ".csv", ".asc", ".pts", ".npy", ".npz", ".pcd", ".las", ".laz", ".e57")
 """File endings that `Scan.load` reads as point clouds; meshes of all `MESH_ENDINGS` are sampled."""
 
 

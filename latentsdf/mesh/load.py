@@ -11,6 +11,7 @@ import trimesh
 from ..core.arrays import Array, Indices
 from ..core.interrupt import delay_interrupt
 from .endings import MESH_ENDINGS, check_mesh_file
+from .threemf import read_threemf
 
 
 class NotAMesh(ValueError):
@@ -40,7 +41,8 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
         raise ValueError(f"{path.name}: the file is empty (0 bytes); export the mesh again")
     try:
         with delay_interrupt():
-            loaded = trimesh.load(path, process=False, skip_materials=True)
+            archive = path.suffix.lower() == ".3mf"
+            loaded = read_threemf(path) if archive else trimesh.load(path, process=False, skip_materials=True)
         if isinstance(loaded, trimesh.Scene):
             loaded = _flatten_scene(loaded)
     except Exception as error:

@@ -48,4 +48,4 @@ def _with_normals(scan: Scan) -> OrientedPoints:
 def with_points(scan: Scan, more: OrientedPoints) -> Scan:
     """A scan with normals and more points, without its sensor."""
     points, normals = (np.concatenate(parts) for parts in zip(_with_normals(scan), more, strict=True))
-    return replace(scan, points=points, normals=normals, sensor=None)
+    return replace(scan, points=points, normals=normals, sensor=None, colors=None)

@@ -120,4 +120,5 @@ def _project_scan(unit: Scan, field: CorrectedField, reach: float) -> Scan | Non
     valid = (error < 0.1 * reach) & ((feet - source).norm(dim=1) < reach) & (normals.norm(dim=1) > 0.5)
     if not bool(valid.any()):
         return None
-    return replace(unit, points=feet[valid].double().numpy(), normals=normals[valid].double().numpy(), sensor=None)
+    points, directions = feet[valid].double().numpy(), normals[valid].double().numpy()
+    return replace(unit, points=points, normals=directions, sensor=None, colors=None)

@@ -22,7 +22,8 @@ def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
         neighbours: as for `estimate_normals`.
 
     Returns:
-        All points in the order of the views, with normals and the sensor of each point; cropped if a view is.
+        All points in the order of the views, with normals, the sensor of each point, and colours where all views have
+        them; cropped if a view is.
 
     Raises:
         ValueError: no view, or one without a sensor.
@@ -40,4 +41,13 @@ def merge_views(views: Sequence[Scan], neighbours: int = 16) -> Scan:
     points, sensor = np.concatenate([view.points for view in views]), np.concatenate(sensors)
     directions, around = estimate_normals(points, neighbours)
     normals = orient_normals(points, directions, around, sensor)
-    return Scan(points, normals, sensor, name=views[0].name, cropped=any(view.cropped for view in views))
+    colors = [view.colors for view in views if view.colors is not None]
+    return Scan(
+        points,
+        normals,
+        sensor,
+        name=views[0].name,
+        notes=tuple(note for view in views for note in view.notes),
+        cropped=any(view.cropped for view in views),
+        colors=np.concatenate(colors) if len(colors) == len(views) else None,
+    )

@@ -8,17 +8,16 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import trimesh
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..core.arrays import Array
 from ..core.frame import Frame
-from ..core.interrupt import delay_interrupt
 from ..mesh.endings import MESH_ENDINGS, SCAN_ENDINGS, check_scan_file
 from ..mesh.load import load_mesh
 from ..mesh.surface_sampling import surface_samples
 from .neighbourhoods import neighbour_distances, noise_level
+from .point_file import read_points
 from .winding import openness
 
 MESH_POINTS = 50_000
@@ -39,6 +38,7 @@ class Scan:
         notes: changes made to the points, one line each.
         cropped: whether the sensor may have missed parts of the shape that it faced (cut away, occluded by other
             objects, too dark). If not, rays that met no point are taken for free space.
+        colors: (M, 3) sRGB of the points, or None.
 
     Raises:
         ValueError: shapes do not fit, or no finite point is left.
@@ -50,6 +50,7 @@ class Scan:
     name: str = ""
     notes: tuple[str, ...] = field(default=())
     cropped: bool = False
+    colors: NDArray[np.uint8] | None = None
 
     def __post_init__(self):
         label = self.name or "scan"
@@ -83,6 +84,11 @@ class Scan:
                     f"got {self.sensor}"
                 )
             sensor = sensor if sensor.ndim == 1 else sensor[valid]
+        if self.colors is not None:
+            colors = np.array(self.colors, dtype=np.uint8)
+            if colors.shape != points.shape:
+                raise ValueError(f"{label}: {len(points)} points need as many colors, got shape {colors.shape}")
+            object.__setattr__(self, "colors", colors[valid])
         object.__setattr__(self, "points", points[valid])
         object.__setattr__(self, "normals", normals)
         object.__setattr__(self, "sensor", sensor)
@@ -136,16 +142,18 @@ class Scan:
 
     @staticmethod
     def load(path: str | PathLike[str], *, seed: int = 0) -> Scan:
-        """Read a point cloud (PLY, OBJ, XYZ, TXT, NPY), with normals where the file has them.
+        """Read a point cloud, with normals, colours and sensors where the file has them.
 
         A file with faces is a mesh: points are sampled on its surface, and a note says so.
 
         Args:
-            path: the file; text has three columns or six (normals), NPY an array (M, 3) or (M, 6).
+            path: PLY, OBJ, PCD, text (XYZ, TXT, ASC, PTS, CSV), NPY, NPZ, LAS, LAZ or E57. Text and NPY have three
+                columns, or normals or colours behind them; the readers are in `scan.point_file`.
             seed: of the sampling of a mesh.
 
         Raises:
             FileNotFoundError: no such file.
+            ImportError: a package that reads LAS, LAZ or E57 is not installed.
             ValueError: the ending is unknown, the file cannot be read, or it holds no point.
         """
         path = Path(path)
@@ -155,19 +163,17 @@ class Scan:
             raise ValueError(
                 f"{path.name}: {ending or 'no ending'!r} is no scan ending, as {', '.join(SCAN_ENDINGS)} are"
             )
-        try:
-            table = _read(path, ending)
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise ValueError(f"{path.name}: not a readable {ending} scan ({reason})") from error
+        table = read_points(path)
         if table is None:
             points, normals = surface_samples(load_mesh(path), MESH_POINTS, seed)
             return Scan(
                 points, normals, name=path.stem, notes=(f"{path.name} is a mesh: {MESH_POINTS} points sampled",)
             )
-        if len(table) == 0:
+        if len(table.points) == 0:
             raise ValueError(f"{path.name}: the scan is empty (no points)")
-        return Scan(table[:, :3], table[:, 3:6] if table.shape[1] >= 6 else None, name=path.stem)
+        return Scan(
+            table.points, table.normals, table.sensor, path.stem, table.notes, table.cropped, colors=table.colors
+        )
 
     def frame(self) -> Frame:
         """Frame in which the points fill the unit bounding sphere."""
@@ -199,51 +205,5 @@ class Scan:
         """The points of some rows: indices (R,) in any order, or a mask (M,)."""
         normals = None if self.normals is None else self.normals[rows]
         sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]
-        return replace(self, points=self.points[rows], normals=normals, sensor=sensor)
-
-
-def _read(path: Path, ending: str) -> NDArray[np.float64] | None:
-    """Columns x y z and, where the file has them, nx ny nz; None where the file is a mesh."""
-    if ending == ".npy":
-        return _columns(np.load(path, allow_pickle=False))
-    if ending in (".xyz", ".txt"):
-        text = path.read_text(encoding="utf-8", errors="strict").replace(",", " ").splitlines()
-        rows = [line for line in text if line.strip() and not line.lstrip().startswith(("#", "//"))]
-        return _columns(np.array([line.split() for line in rows], dtype=np.float64)) if rows else np.empty((0, 3))
-    if ending == ".obj":
-        return _read_obj(path)
-    with delay_interrupt():
-        loaded = trimesh.load(path, process=False)
-    if not isinstance(loaded, trimesh.PointCloud):
-        return np.empty((0, 3)) if isinstance(loaded, trimesh.Scene) and not loaded.geometry else None
-    points = np.asarray(loaded.vertices, dtype=np.float64)
-    raw = loaded.metadata.get("_ply_raw", {}).get("vertex", {}).get("data")
-    names = getattr(getattr(raw, "dtype", None), "names", None) or tuple(raw or ())
-    if raw is not None and {"nx", "ny", "nz"} <= set(names):
-        normals = np.stack([np.asarray(raw[name], dtype=np.float64).reshape(-1) for name in ("nx", "ny", "nz")], 1)
-        return np.hstack([points, normals])
-    return points
-
-
-def _read_obj(path: Path) -> NDArray[np.float64] | None:
-    points, normals = [], []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            words = line.split()
-            if words[:1] == ["f"]:
-                return None
-            if words[:1] == ["v"]:
-                points.append(words[1:4])
-            elif words[:1] == ["vn"]:
-                normals.append(words[1:4])
-    if not points:
-        return np.empty((0, 3))
-    columns = [points, normals] if len(normals) == len(points) else [points]
-    return np.hstack([np.array(part, dtype=np.float64) for part in columns])
-
-
-def _columns(table: ArrayLike) -> NDArray[np.float64]:
-    table = np.asarray(table, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] < 3:
-        raise ValueError(f"a scan needs rows of 3 numbers, or 6 with normals; got an array of shape {table.shape}")
-    return table
+        colors = None if self.colors is None else self.colors[rows]
+        return replace(self, points=self.points[rows], normals=normals, sensor=sensor, colors=colors)
