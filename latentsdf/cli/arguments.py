@@ -118,7 +118,8 @@ def is_mesh_file(out: str) -> bool:
         ValueError: an ending that cannot be written, or a file where a folder is named.
     """
     path = Path(out)
-    if path.is_dir() or out.endswith(("/", "\\")) or not path.suffix[1:2].isalpha():
+    known = path.suffix.lower() in MESH_ENDINGS
+    if path.is_dir() or out.endswith(("/", "\\")) or not (known or path.suffix[1:2].isalpha()):
         check_folder(out)
         return False
     check_mesh_ending(path, "; end the name of a folder with /")

@@ -65,7 +65,7 @@ def test_a_mesh_is_sampled_and_says_so(tmp_path, ending):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.pcd", "x", "no scan ending"),
+        ("a.abc", "x", "no scan ending"),
         ("a.xyz", "", "no points"),
         ("a.xyz", "1 2\n3 4\n", "rows of 3 numbers"),
         ("a.xyz", "one two three\n", "not a readable .xyz scan"),
