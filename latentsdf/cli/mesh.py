@@ -26,6 +26,7 @@ def mesh(options: Namespace) -> Result:
     ending = _ending(options, out, scene)
     sources = _color_files(options)
     from ..mesh.mesh_file import write_meshes
+    from ..scan.color_source import load_colors, paint
     from ..space.store import load
 
     space, rows, shapes = load(options.space), [], {}
@@ -33,8 +34,10 @@ def mesh(options: Namespace) -> Result:
         for done, name in enumerate(options.names, 1):
             began = monotonic()
             target = out if scene else out / f"{name}.{ending}"
+            source = None if name not in sources else load_colors(sources[name])
             levels, facts = _levels(space[name] if size is None else space[name].truncated(size), options)
-            facts |= _painted(levels, sources, name)
+            if source is not None:
+                facts["color_distance"] = [paint(level, source) for level in levels][0]
             shapes[name] = levels
             if not scene:
                 write_meshes({name: levels}, target, options.normals)
@@ -117,16 +120,6 @@ def _color_files(options: Namespace) -> dict[str, Path]:
             f"{source} is one source of colours for {len(options.names)} shapes; give the folder of meshes"
         )
     return {options.names[0]: source}
-
-
-def _painted(levels: list[trimesh.Trimesh], sources: dict[str, Path], name: str) -> dict[str, Any]:
-    """Colour the levels of a shape; the median distance of the finest one's vertices to the source."""
-    if name not in sources:
-        return {}
-    from ..scan.color_source import load_colors, paint
-
-    source = load_colors(sources[name])
-    return {"color_distance": [paint(level, source) for level in levels][0]}
 
 
 def _code_size(options: Namespace, info: SpaceInfo) -> int | None:

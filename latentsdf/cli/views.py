@@ -83,11 +83,11 @@ def load_views(options: Namespace) -> Scan:
         path, place = views[0]
         given = options.sensor if place is None else list(place)
         return load_scan(path, Namespace(**{**vars(options), "sensor": given}))
-    from ..scan.merge import merge_views
+    from ..scan.merge import join_views
 
     loaded, notes = _several(views, options)
-    merged = merge_views(loaded)
-    return replace(merged, cropped=merged.cropped or options.cropped, notes=(*notes, *merged.notes))
+    joined = join_views(loaded)
+    return replace(joined, cropped=joined.cropped or options.cropped, notes=(*notes, *joined.notes))
 
 
 def _several(views: list[View], options: Namespace) -> tuple[list[Scan], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import trimesh
@@ -17,9 +17,10 @@ _LEVELS = 1023
 
 def vertex_colors(mesh: trimesh.Trimesh) -> NDArray[np.uint8] | None:
     """Colours (V, 4) at the vertices, sRGB and alpha from 0 to 255; None for a mesh without colours of its own."""
-    if mesh.visual.kind not in ("vertex", "face"):
+    visual: Any = mesh.visual
+    if visual is None or visual.kind not in ("vertex", "face"):
         return None
-    colors = np.asarray(mesh.visual.vertex_colors, dtype=np.uint8)
+    colors = np.asarray(visual.vertex_colors, dtype=np.uint8)
     return colors if len(colors) == len(mesh.vertices) else None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ def read_e57(path: Path) -> PointTable:
         ValueError: damaged.
     """
     try:
-        import pye57
+        pye57: Any = importlib.import_module("pye57")
     except ImportError as error:
         raise ImportError(f"{path.name}: {MISSING}") from error
     file = pye57.E57(str(path))
@@ -43,7 +45,7 @@ def read_e57(path: Path) -> PointTable:
     )
 
 
-def _read_scan(file, number: int) -> PointTable:
+def _read_scan(file: Any, number: int) -> PointTable:
     header = file.get_header(number)
     colored = all(name in header.point_fields for name in ("colorRed", "colorGreen", "colorBlue"))
     data = file.read_scan(number, colors=colored, ignore_missing_fields=True, transform=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,7 @@ def read_las(path: Path) -> PointTable:
         ValueError: damaged.
     """
     try:
-        import laspy
+        laspy: Any = importlib.import_module("laspy")
     except ImportError as error:
         raise ImportError(f"{path.name}: {MISSING.format(ending=path.suffix.lower())}") from error
     if path.suffix.lower() == ".laz" and not laspy.LazBackend.detect_available():

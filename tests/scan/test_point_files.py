@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from latentsdf.mesh.vertex_data import vertex_colors
 from latentsdf.scan.color_source import load_colors, paint
 from latentsdf.scan.merge import merge_views
 from latentsdf.scan.pcd import lzf_decompressed
@@ -25,6 +26,7 @@ COLORS = DRAW.integers(0, 256, (60, 3)).astype(np.uint8)
 def check(scan: Scan, normals: bool = True, colors: bool = True, atol: float = 0.0) -> None:
     np.testing.assert_allclose(scan.points, POINTS, rtol=0, atol=atol)
     if normals:
+        assert scan.normals is not None
         np.testing.assert_allclose(scan.normals, NORMALS, atol=1e-6)
     else:
         assert scan.normals is None
@@ -82,7 +84,7 @@ def test_ply_and_obj_points_have_colours(tmp_path: Path) -> None:
     header = "".join(f"property float {name}\n" for name in names)
     header += "".join(f"property uchar {name}\n" for name in ("red", "green", "blue"))
     table = np.zeros(60, [(name, "<f4") for name in names] + [(name, "u1") for name in ("red", "green", "blue")])
-    for name, column in zip(table.dtype.names, np.hstack([POINTS, NORMALS, COLORS]).T, strict=True):
+    for name, column in zip(table.dtype.names or (), np.hstack([POINTS, NORMALS, COLORS]).T, strict=True):
         table[name] = column
     head = f"ply\nformat binary_little_endian 1.0\nelement vertex 60\n{header}end_header\n".encode()
     (tmp_path / "a.ply").write_bytes(head + table.tobytes())
@@ -251,6 +253,7 @@ def test_colours_go_with_the_points() -> None:
         scan.transformed(scan.frame()).colors is scan.colors
         or (scan.transformed(scan.frame()).colors == scan.colors).all()
     )
+    assert scan.colors is not None
     merged = merge_views([scan, scan])
     np.testing.assert_array_equal(merged.colors, np.concatenate([scan.colors, scan.colors]))
     assert merge_views([scan, Scan(POINTS, sensor=np.zeros(3))]).colors is None
@@ -264,8 +267,10 @@ def test_a_mesh_takes_the_colours_of_the_nearest_points(tmp_path: Path) -> None:
     np.savez(tmp_path / "ball.npz", points=sphere.vertices, colors=shades)
     coarse = trimesh.creation.icosphere(subdivisions=2, radius=1.1)
     assert paint(coarse, load_colors(tmp_path / "ball.npz")) == pytest.approx(0.1, abs=1e-3)
+    painted = vertex_colors(coarse)
+    assert painted is not None
     wanted = np.round((coarse.vertices / 1.1 + 1) * 127).astype(int)
-    assert np.abs(coarse.visual.vertex_colors[:, :3].astype(int) - wanted).max() <= 6
+    assert np.abs(painted[:, :3].astype(int) - wanted).max() <= 6
     np.save(tmp_path / "bare.npy", POINTS)
     coarse.export(str(tmp_path / "bare.stl"))
     for name in ("bare.npy", "bare.stl"):

@@ -160,6 +160,7 @@ def test_a_list_of_views_mixes_clouds_and_depth_images(tmp_path: Path) -> None:
     assert [len(view) for view in views] == [len(whole)] * 3
     for view, pose in zip(views, (two, one, one), strict=True):
         np.testing.assert_allclose(np.linalg.norm(view.points - CENTER, axis=1), RADIUS, atol=2e-3)
+        assert view.sensor is not None
         np.testing.assert_allclose(view.sensor, pose[:3, 3])
     assert views[2].colors is not None
     assert (views[2].colors == 77).all()
