@@ -258,6 +258,12 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _resolution(parser, 128)
 
 
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("space", metavar="SPACE.h5")
+    parser.add_argument("out", metavar="OUT.safetensors|OUT.onnx")
+    parser.add_argument("--name", metavar="NAME", help="of the shape whose field becomes an ONNX model")
+
+
 def _map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("out", metavar="OUT.png|OUT.json")
@@ -323,6 +329,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "search": ("the shapes of a space nearest to a name, a mesh, a scan, or each file of a folder", _search),
     "reconstruct": ("scan -> watertight mesh, by a code of a space or by a field of its own", _reconstruct),
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
+    "export": ("decoder and codes -> safetensors, or one shape's field -> ONNX", _export),
     "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),
     "duplicates": ("shapes that are the same up to pose, scale, mirroring, triangles and holes", _duplicates),
     "view": ("show a space in the browser", _view),

@@ -13,6 +13,7 @@ MODULES = {
     "mesh": ("mesh",),
     "query": ("interpolate", "view"),
     "search": ("search",),
+    "export": ("export",),
     "map": ("map",),
     "duplicates": ("duplicates",),
     "reconstruct": ("reconstruct",),

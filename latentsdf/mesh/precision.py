@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.arrays import Array
 
@@ -25,6 +26,6 @@ def decimal_format(vertices: Array) -> str:
     return f"%.{min(max(digits, 9), 17)}g"
 
 
-def text_rows(template: str, rows: Array) -> str:
+def text_rows(template: str, rows: NDArray) -> str:
     """One line for each row (N, K) of numbers, by a template with K places."""
     return "".join([template % tuple(row) for row in rows.tolist()])

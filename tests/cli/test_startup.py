@@ -102,6 +102,7 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (no_scan, ("reconstruct", none, "-o", tmp_path / "out.ply")),
         (no_file, ("evaluate", none, mesh_dir)),
         (f"no such folder: {none}", ("evaluate", space_path, none)),
+        (no_file, ("export", none, tmp_path / "s.safetensors")),
         (no_file, ("map", none, tmp_path / "map.png")),
         (f"no such file or folder: {none}", ("duplicates", none)),
         (no_file, ("view", none)),
