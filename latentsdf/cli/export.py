@@ -13,12 +13,12 @@ ENDINGS = (".safetensors", ".onnx")
 def export(options: Namespace) -> Result:
     """Run `latentsdf export`; raises ValueError, ImportError and the other errors of `verbs.run`."""
     path = check_out_file(options.out, ENDINGS)
-    single = path.suffix.lower() == ".onnx"
-    if single and options.name is None:
+    single, names = path.suffix.lower() == ".onnx", [options.name] if options.name is not None else []
+    if single and not names:
         raise ValueError("an ONNX model is the field of one shape; give --name NAME")
-    if not single and options.name is not None:
+    if not single and names:
         raise ValueError(f"--name is of ONNX; {path.name} holds the decoder and all codes, so leave it out")
-    named_space(options.space, [options.name] if single else [])
+    named_space(options.space, names)
     path.parent.mkdir(parents=True, exist_ok=True)
     from ..space.store import load
 
@@ -35,7 +35,7 @@ def export(options: Namespace) -> Result:
         from ..core.interrupt import delay_interrupt
         from ..space.onnx_export import onnx_bytes
 
-        shape = space[options.name]
+        shape = space[names[0]]
         content = onnx_bytes(shape)
         with delay_interrupt(), atomic_replace(path) as temporary:
             temporary.write_bytes(content)

@@ -4,6 +4,7 @@ from .distance import MeshSDF as MeshSDF
 from .isosurface import extract_mesh as extract_mesh
 from .load import MESH_ENDINGS as MESH_ENDINGS
 from .load import load_mesh as load_mesh
+from .mesh_file import write_meshes as write_meshes
 from .metrics import Comparison as Comparison
 from .metrics import compare as compare
 from .repair import repair_mesh as repair_mesh

@@ -1,5 +1,8 @@
 from .index import Index as Index
 from .index import Match as Match
+from .onnx_export import onnx_bytes as onnx_bytes
+from .safetensors import load_safetensors as load_safetensors
+from .safetensors import save_safetensors as save_safetensors
 from .shape import Shape as Shape
 from .space import LatentSpace as LatentSpace
 from .store import load as load

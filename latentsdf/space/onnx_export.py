@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from io import BytesIO
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -30,23 +30,22 @@ def onnx_bytes(shape: Shape) -> bytes:
         onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise ImportError(MISSING) from error
-    out = BytesIO()
     example = torch.zeros(2, 3).requires_grad_(True)  # decoders then read volumes by plain gathers
-    names = {"input_names": ["points"], "output_names": ["distances"]}
-    with warnings.catch_warnings():
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
         # The exporter by tracing is deprecated, but needs neither onnxscript nor many seconds.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         torch.onnx.export(
             _SourceField(shape),
             (example,),
-            out,
+            f"{folder}/field.onnx",
             dynamo=False,
             opset_version=OPSET,
+            input_names=["points"],
+            output_names=["distances"],
             dynamic_axes={"points": {0: "N"}, "distances": {0: "N"}},
-            **names,
         )
-    model = onnx.load_from_string(out.getvalue())
+        model = onnx.load(f"{folder}/field.onnx")
     frame = {
         "rotation": shape.frame.rotation.tolist(),
         "scale": shape.frame.scale,
@@ -63,9 +62,8 @@ class _SourceField(nn.Module):
     def __init__(self, shape: Shape):
         super().__init__()
         self.field, self.scale = shape.decoded(), float(shape.frame.scale)
-        rotation = torch.from_numpy(shape.frame.rotation.copy()).T / self.scale
-        self.register_buffer("turn", rotation.float())
-        self.register_buffer("center", torch.from_numpy(shape.frame.center.copy()).float())
+        self.turn = (torch.from_numpy(shape.frame.rotation.copy()).T / self.scale).float()
+        self.center = torch.from_numpy(shape.frame.center.copy()).float()
 
     def forward(self, points: Tensor) -> Tensor:
         return self.field((points - self.center) @ self.turn) * self.scale

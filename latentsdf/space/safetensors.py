@@ -1,8 +1,8 @@
 """A decoder with the codes and frames of its shapes as a safetensors file, which other frameworks read.
 
 The format (safetensors 0.3 and later): eight bytes with the length of a JSON header, the header, and the tensors one
-after the other. Its metadata hold `format`, `version`, `library`, `decoder` (the config as JSON) and `names` (of the shapes,
-JSON). The tensors are `decoder.*`, float32, and `codes` (S, D), `frames.rotation` (S, 3, 3), `frames.scale` (S,) and
+after the other. Its metadata hold `format`, `version`, `library`, `decoder` (the config as JSON) and `names` (of the
+shapes, JSON). The tensors are `decoder.*`, float32, `codes` (S, D), `frames.rotation` (S, 3, 3), `frames.scale` (S,) and
 `frames.center` (S, 3); a point x of a shape's source units is rotation (x - center) / scale in the unit frame.
 """
 
