@@ -73,12 +73,19 @@ def load_surface_colors(path: str | PathLike[str]) -> SurfaceColors | None:
 
     Returns:
         None where the file has no faces, or none of them a colour.
+
+    Raises:
+        ValueError: the file cannot be read.
     """
     path = Path(path)
     if path.suffix.lower() == ".3mf":
         return None
-    with delay_interrupt():
-        scene = trimesh.load_scene(path, process=False)
+    try:
+        with delay_interrupt():
+            scene = trimesh.load_scene(path, process=False)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path.name}: not a readable {path.suffix.lower()} mesh ({reason})") from error
     linear = path.suffix.lower() in (".glb", ".gltf")
     vertices, faces, corners, textures, colored, start = [], [], [], [], False, 0
     for name in scene.graph.nodes_geometry:

@@ -2,8 +2,8 @@
 
 The format (safetensors 0.3 and later): eight bytes with the length of a JSON header, the header, and the tensors one
 after the other. Its metadata hold `format`, `version`, `library`, `decoder` (the config as JSON) and `names` (of the
-shapes, JSON). The tensors are `decoder.*`, float32, `codes` (S, D), `frames.rotation` (S, 3, 3), `frames.scale` (S,) and
-`frames.center` (S, 3); a point x of a shape's source units is rotation (x - center) / scale in the unit frame.
+shapes, JSON). The tensors are `decoder.*`, float32, `codes` (S, D), `frames.rotation` (S, 3, 3), `frames.scale` (S,)
+and `frames.center` (S, 3); a point x of a shape's source units is rotation (x - center) / scale in the unit frame.
 """
 
 from __future__ import annotations
