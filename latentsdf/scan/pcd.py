@@ -76,6 +76,8 @@ def _read_header(file) -> _Header:
         fields.append((unique, code) if int(count) == 1 else (unique, code, (int(count),)))
     sizes = [int(entries.get(name, ["1"])[0]) for name in ("WIDTH", "HEIGHT")]
     points = int(entries["POINTS"][0]) if "POINTS" in entries else sizes[0] * sizes[1]
+    if points < 0:
+        raise ValueError(f"it states {points} points")
     return _Header(np.dtype(fields), points, " ".join(entries["DATA"]), tuple(entries.get("VIEWPOINT", ())))
 
 

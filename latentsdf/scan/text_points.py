@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from .point_table import PointTable, named_columns, numbered_columns
 
-_SEPARATORS = re.compile(r"[\s,;]+")
+_SEPARATORS, _COMMENTS = str.maketrans(",;", "  "), ("#", "//")
 
 
 def read_text_points(path: Path) -> PointTable:
@@ -21,18 +20,10 @@ def read_text_points(path: Path) -> PointTable:
     Raises:
         ValueError: a row that is not of numbers, or rows of different lengths.
     """
-    names: list[str] = []
-    rows: list[list[str]] = []
-    with path.open(encoding="utf-8-sig", errors="strict") as lines:
-        for line in lines:
-            comment = line.lstrip().startswith(("#", "//"))
-            words = [word.strip("\"'") for word in _SEPARATORS.split(line.strip().lstrip("#/ ")) if word]
-            if not words:
-                continue
-            if not rows and _are_names(words):
-                names = words
-            elif not comment and not (not rows and len(words) == 1 and words[0].isdigit()):
-                rows.append(words)
+    text = path.read_text(encoding="utf-8-sig", errors="strict").translate(_SEPARATORS)
+    lines = [line for line in text.splitlines() if line.strip()]
+    names, start = _head(lines)
+    rows = [line.split() for line in lines[start:] if not line.lstrip().startswith(_COMMENTS)]
     if not rows:
         return PointTable(np.empty((0, 3)))
     widths = {len(row) for row in rows}
@@ -44,8 +35,16 @@ def read_text_points(path: Path) -> PointTable:
     return numbered_columns(table)
 
 
-def _are_names(words: list[str]) -> bool:
-    return {"x", "y", "z"} <= {word.lower() for word in words}
+def _head(lines: list[str]) -> tuple[list[str], int]:
+    """The names of the columns, if a line before the rows states them, and the number of the first row."""
+    names: list[str] = []
+    for number, line in enumerate(lines):
+        words = [word.strip("\"'") for word in line.lstrip("#/ ").split()]
+        if {"x", "y", "z"} <= {word.lower() for word in words}:
+            names = words
+        elif not line.lstrip().startswith(_COMMENTS) and not (len(words) == 1 and words[0].isdigit()):
+            return names, number
+    return names, len(lines)
 
 
 def _column(table: np.ndarray, names: list[str], name: str) -> np.ndarray:
