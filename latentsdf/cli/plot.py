@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ..plot.drawing import Drawing
-    from ..plot.sheet import Cell
     from ..space.shape import Shape
 
 PIXELS, DIAGRAM = (".png",), (".png", ".svg")
@@ -34,7 +33,13 @@ def plot(options: Namespace) -> Result:
     result = kinds[options.kind](options)
     if options.kind == "map":
         return {"kind": "map", **result}
-    return {"kind": options.kind, "space": str(options.space), "path": options.out, **result, "seconds": monotonic() - began}
+    return {
+        "kind": options.kind,
+        "space": str(options.space),
+        "path": options.out,
+        **result,
+        "seconds": monotonic() - began,
+    }
 
 
 def _map(options: Namespace) -> Result:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arrays import Array
 from .chart import Axis, Chart, fitting_axis
 from .drawing import COLOURS, GREY, Drawing
 
 SIZE = (860, 470)
 _BOX = (80, 50, 600, 350)
 _SMALLEST = 1e-4
-"""Share of the largest value that the axis of a loss reaches down to; terms that stay below are left out."""
+"""Share of the largest value that the axis of a loss reaches down to; terms that stay below are left out, as is one that is the whole loss."""
 
 
 def draw_losses(history: Mapping[str, Any], title: str = "") -> Drawing:
@@ -36,10 +37,8 @@ def draw_losses(history: Mapping[str, Any], title: str = "") -> Drawing:
     curves = {"loss": np.array([row["loss"] for row in log], dtype=np.float64)}
     for name in dict.fromkeys(name for row in log for name in row.get("terms", {})):
         curves[name] = np.array([row.get("terms", {}).get(name, np.nan) for row in log], dtype=np.float64)
-    largest = np.nanmax(curves["loss"])
-    curves = {
-        name: values for name, values in curves.items() if name == "loss" or np.nanmax(values) > _SMALLEST * largest
-    }
+    largest = float(np.nanmax(curves["loss"]))
+    curves = {name: values for name, values in curves.items() if name == "loss" or _is_seen(values, curves["loss"])}
     drawing = Drawing(*SIZE)
     values = np.concatenate(list(curves.values()))
     values = values[np.isfinite(values) & (values > _SMALLEST * largest)]
@@ -64,7 +63,12 @@ def _heading(history: Mapping[str, Any], log: list[Mapping[str, Any]], title: st
     return ", ".join(part for part in parts if part)
 
 
-def _name_stages(chart: Chart, stages: list[str], steps: np.ndarray) -> None:
+def _is_seen(values: Array, loss: Array) -> bool:
+    """Whether a term is neither too small to be seen nor the whole of the loss."""
+    return bool(np.nanmax(values) > _SMALLEST * np.nanmax(loss) and np.nanmax(np.abs(values / loss - 1)) > 0.02)
+
+
+def _name_stages(chart: Chart, stages: list[str], steps: Array) -> None:
     """Write the name of each stage at the head of the chart, and a dashed line where it begins."""
     left, top, width, height = chart.box
     starts = [i for i, stage in enumerate(stages) if i == 0 or stage != stages[i - 1]]

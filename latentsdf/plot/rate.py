@@ -75,7 +75,10 @@ def _draw_scores(drawing: Drawing, rows: Sequence[StoredFigures]) -> None:
     at = f" at {tolerances[0]:g}" if len(tolerances) == 1 else ""
     bytes_, scores = [row.nbytes for row in rows], [row.f_score or 0.0 for row in rows]
     low = max(0.0, np.floor(20 * min(scores) - 0.2) / 20)
-    x, y = fitting_axis("bytes of code and residual or mesh (logarithmic)", bytes_, log=True), Axis(f"F{at}", low, 1.005)
+    x, y = (
+        fitting_axis("bytes of code and residual or mesh (logarithmic)", bytes_, log=True),
+        Axis(f"F{at}", low, 1.005),
+    )
     median = f"median {np.median(bytes_):,.0f} bytes, F {np.median(scores):.3f}"
     chart = Chart(drawing, _SCATTER, x, y, f"{len(rows):,} shapes, {median}")
     modes = [mode for mode in _MODES if any(row.mode == mode for row in rows)]

@@ -70,7 +70,9 @@ def sample_names(names: Sequence[str], most: int, seed: int = 0) -> list[str]:
     shuffled = [[group[i] for i in generator.permutation(len(group))] for group in groups.values()]
     if len(shuffled) > most:
         shuffled = [shuffled[i] for i in sorted(generator.permutation(len(shuffled))[:most])]
-    turns = [group[turn] for turn in range(max(map(len, shuffled), default=0)) for group in shuffled if turn < len(group)]
+    turns = [
+        group[turn] for turn in range(max(map(len, shuffled), default=0)) for group in shuffled if turn < len(group)
+    ]
     return sorted(turns[:most])
 
 
@@ -95,7 +97,9 @@ def draw_sheet(
     """
     lines = max((len(cell.lines) for cell in cells), default=0)
     head, high = (_EDGE + 12 if title else _EDGE // 2), size + lines * _LINE + (6 if lines else 0)
-    sheet = Image.new("RGB", (2 * _EDGE + columns * size, head + -(-len(cells) // columns) * high + _EDGE // 2), "white")
+    sheet = Image.new(
+        "RGB", (2 * _EDGE + columns * size, head + -(-len(cells) // columns) * high + _EDGE // 2), "white"
+    )
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
     draw.text((_EDGE, head / 2 + 2), title, _INK, font, "lm")
     for number, cell in enumerate(cells):

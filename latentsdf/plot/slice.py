@@ -21,7 +21,9 @@ _MARGIN, _KEY, _HEAD = 30, 130, 44
 _WIDE = 1.15
 """Half width of the slice in radii of the shape."""
 _LEVELS = 8
-"""Filled bands on either side of zero."""
+"""Filled bands on either side of zero; the last holds all that is farther."""
+_BAND = 0.045
+"""Width of a band in radii of the shape, about."""
 INSIDE, OUTSIDE = ("#b5dbe8", "#0b4f7d"), ("#fff4dd", "#d9842b")
 """Colours beside the zero set and far from it: blue and orange, which the colour-blind tell apart."""
 _ZERO = "#111111"
@@ -32,13 +34,13 @@ class Slice(NamedTuple):
 
     Attributes:
         values: (R, R), rows upwards, in the unit of the field.
-        step: between samples.
+        radius: of the shape.
         axis: 0, 1 or 2, that the plane is perpendicular to.
         at: place of the plane along it.
     """
 
     values: Array
-    step: float
+    radius: float
     axis: int
     at: float
 
@@ -61,7 +63,7 @@ def slice_field(sdf: SDF, frame: Frame, axis: int, share: float = 0.0, resolutio
     points[..., up] += steps[:, None]
     points[..., axis] += share * frame.scale
     values = evaluate(sdf, torch.from_numpy(points.reshape(-1, 3)).float()).double().numpy()
-    return Slice(values.reshape(resolution, resolution), 2 * half / (resolution - 1), axis, float(points[0, 0, axis]))
+    return Slice(values.reshape(resolution, resolution), frame.scale, axis, float(points[0, 0, axis]))
 
 
 def draw_slice(field: Slice, title: str = "") -> Drawing:
@@ -72,7 +74,7 @@ def draw_slice(field: Slice, title: str = "") -> Drawing:
         title: above it.
     """
     drawing = Drawing(SIZE + 2 * _MARGIN + _KEY, SIZE + _HEAD + _MARGIN)
-    step = _band(float(np.abs(field.values).max()) / _LEVELS)
+    step = _band(_BAND * field.radius)
     levels = [step * i for i in range(_LEVELS, -_LEVELS, -1)]
     colours = [*_ramp(OUTSIDE, _LEVELS)[::-1], *_ramp(INSIDE, _LEVELS)]
     drawing.box(_MARGIN, _HEAD, SIZE, SIZE, colours[0])
@@ -97,7 +99,8 @@ def _draw_key(drawing: Drawing, field: Slice, step: float, colours: Sequence[str
     """The bands that occur, from far outside to deep inside, with the distances between them."""
     left, height = _MARGIN + SIZE + 24, 22
     rows = np.arange(_LEVELS, -_LEVELS, -1) * step
-    found = [i for i, high in enumerate(rows) if (field.values.min() < high) and (field.values.max() >= high - step)]
+    least, largest = field.values.min(), field.values.max()
+    found = [i for i, high in enumerate(rows) if least < high and largest >= high - step]
     drawing.text(left, _HEAD + 6, "distance", 12)
     for number, i in enumerate(found):
         top = _HEAD + 24 + height * number

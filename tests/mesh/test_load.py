@@ -57,7 +57,9 @@ def test_every_kind_of_file_gives_the_same_box(tmp_path, ending):
 def test_a_file_with_the_ending_of_another_format_is_named_as_such(tmp_path, contents, ending):
     path = tmp_path / f"box.{ending}"
     box().export(path, file_type=contents)
-    says = f"^box.{ending}: the contents are not {ending.upper()} but {contents.upper()}; rename it to box.{contents}, or"
+    says = (
+        f"^box.{ending}: the contents are not {ending.upper()} but {contents.upper()}; rename it to box.{contents}, or"
+    )
     with pytest.raises(ValueError, match=says):
         load_mesh(path)
 

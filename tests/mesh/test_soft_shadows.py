@@ -77,7 +77,8 @@ def test_sets_of_points_are_lit_as_each_alone():
     mesh = trimesh.creation.box((0.5, 0.5, 0.5))
     directions = cone(UP, 80.0, 20)
     sets = [
-        Receivers(np.array([[x, 0, -0.25]], dtype=np.float32), UP[None].astype(np.float32), 0.2) for x in (0.3, 0.6, 2.0)
+        Receivers(np.array([[x, 0, -0.25]], dtype=np.float32), UP[None].astype(np.float32), 0.2)
+        for x in (0.3, 0.6, 2.0)
     ]
     together = seen_share(sets, occluder(corners(mesh)), directions)
     alone = [seen_share([part], occluder(corners(mesh)), directions)[0] for part in sets]
