@@ -26,21 +26,23 @@ from latentsdf.training.presets import named_config
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 TARGET = Path(__file__).with_name("opening.png")
-RECIPES: dict[str, tuple[str, list[str]]] = {
-    "vessels": (
-        "--count 44 --kinds cup vase bottle jug pot goblet",
-        "bottle/2 bottle/3 bottle/4 bottle/5 cup/0 cup/2 cup/3 cup/4 cup/7 goblet/2 goblet/3 goblet/4 goblet/6 "
-        "jug/0 jug/1 jug/2 jug/4 jug/6 pot/1 pot/2 pot/5 vase/2 vase/3 vase/5 vase/6 vase/7".split(),
-    ),
-    "creatures": ("--count 40 --kinds quadruped aircraft fish bird", ["aircraft/2", "aircraft/9", "quadruped/6", "fish/4"]),
-    "household": ("--count 33", ["chair/0", "chair/2", "lamp/1", "sofa/1", "car/2", "table/1"]),
-    "families": ("--count 2 --families airplane gear ring lamp --resolution 80", ["airplane/1", "gear/1", "ring/0", "lamp/0"]),
+RECIPES = {
+    "vessels": "--count 44 --kinds cup vase bottle jug pot goblet",
+    "creatures": "--count 40 --kinds quadruped aircraft fish bird",
+    "household": "--count 33",
+    "families": "--count 2 --families airplane gear ring lamp --resolution 80",
 }
-"""Options of each recipe, and the shapes that are taken from it: those that stand upright."""
-PICTURES = (
-    "jug/2 household_chair/2 pot/2 airplane/1 goblet/6 gear/1 creatures_quadruped/6 bottle/4 "
-    "ring/0 vase/6 household_sofa/1 cup/4 creatures_fish/4 lamp/0 vase/2 household_car/2"
-).split()
+"""Options of each recipe."""
+SHAPES = {
+    "vessels": """bottle/2 bottle/3 bottle/4 bottle/5 cup/0 cup/2 cup/3 cup/4 cup/7 goblet/2 goblet/3 goblet/4 goblet/6
+        jug/0 jug/1 jug/2 jug/4 jug/6 pot/1 pot/2 pot/5 vase/2 vase/3 vase/5 vase/6 vase/7""",
+    "creatures": "aircraft/2 aircraft/9 quadruped/6 fish/4",
+    "household": "chair/0 chair/2 lamp/1 sofa/1 car/2 table/1",
+    "families": "airplane/1 gear/1 ring/0 lamp/0",
+}
+"""Shapes that are taken from each: some of those that stand upright."""
+PICTURES = """jug/2 household_chair/2 pot/2 airplane/1 goblet/6 gear/1 creatures_quadruped/6 bottle/4
+    ring/0 vase/6 household_sofa/1 cup/4 creatures_fish/4 lamp/0 vase/2 household_car/2""".split()
 MORPH = ("jug/1", "pot/1")
 COLUMNS, CELL, CUT = 8, 200, 12
 """Pictures in a row, their side in pixels, and what is cut off at the upper and lower edge of each."""
@@ -57,7 +59,7 @@ def main() -> None:
         write_meshes(options.work / "recipes", meshes)
     if not dataset.exists():
         sampling = SamplingConfig(near=40_000, uniform=8_000, band=24_000, lattice=32)
-        print(prepare(meshes, dataset, config=PrepareConfig(sampling=sampling), workers=1))
+        prepare(meshes, dataset, config=PrepareConfig(sampling=sampling), workers=1)
     if not path.exists():
         train(dataset, named_config(), path=path, steps=options.steps)
     draw(load(path)).save(TARGET, optimize=True)
@@ -65,10 +67,10 @@ def main() -> None:
 
 def write_meshes(recipes: Path, meshes: Path) -> None:
     """Run the recipes, and keep the chosen shapes, z up."""
-    for recipe, (arguments, chosen) in RECIPES.items():
+    for recipe, arguments in RECIPES.items():
         command = [sys.executable, str(DATASETS / f"{recipe}.py"), str(recipes / recipe), *arguments.split()]
         subprocess.run(command, check=True)
-        for name in chosen:
+        for name in SHAPES[recipe].split():
             kind, number = name.split("/")
             file = next((recipes / recipe / kind).glob(f"*{int(number):03d}.ply"))
             mesh = load_mesh(file)

@@ -160,7 +160,7 @@ def _bash(found: list[Command]) -> str:
     for command in found:
         path = _path(command)
         flags = [flag for option in command.options for flag in option.flags]
-        options.append(f'            "{path}") mapfile -t COMPREPLY < <(compgen -W "{" ".join(flags)}" -- "$current") ;;')
+        options.append(f'            "{path}") {_bash_reply(" ".join(flags))} ;;')
         deeper += [f'"{path}/{kind}"' for kind in command.kinds]
         for option in command.options:
             patterns = "|".join(f'"{path} {flag}"' for flag in option.flags)
@@ -273,11 +273,11 @@ def _fish(found: list[Command]) -> str:
         "function __latentsdf_at",
         "    set -l found (__latentsdf_words)",
         "    set -l wanted (count $argv)",
-        "    test $wanted -le (count $found); and test \"$found[1..$wanted]\" = \"$argv\"",
+        '    test $wanted -le (count $found); and test "$found[1..$wanted]" = "$argv"',
         "end",
         "function __latentsdf_only",
         "    set -l found (__latentsdf_words)",
-        "    test \"$found\" = \"$argv\"",
+        '    test "$found" = "$argv"',
         "end",
         "function __latentsdf_names",
         "    set -l found (__latentsdf_words)",
@@ -289,7 +289,9 @@ def _fish(found: list[Command]) -> str:
         path = _path(command)
         for kind in (item for item in found if item.words and item.words[:-1] == command.words):
             only = f"__latentsdf_only {path}" if path else "test (count (__latentsdf_words)) -eq 0"
-            lines.append(f"complete -c latentsdf -f -n {_fish_quoted(only)} -a {kind.words[-1]} -d {_fish_quoted(kind.text)}")
+            lines.append(
+                f"complete -c latentsdf -f -n {_fish_quoted(only)} -a {kind.words[-1]} -d {_fish_quoted(kind.text)}"
+            )
         condition = f"-n {_fish_quoted(f'__latentsdf_at {path}')}" if path else ""
         for option in command.options:
             flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags)

@@ -92,7 +92,7 @@ def evaluated(
     count, encoded = visits(space.history, len(space)), {shape.name: shape for shape in shapes}
     found: dict[str, list[Diagnosis]] = {}
     for row in rows:
-        shape = encoded.get(row.name) or (space[row.name] if row.name in space else None)
+        shape = encoded.get(row.name) or space.get(row.name)
         if shape is None or row.status.value == "unreadable":
             continue
         score = row.comparison.f_scores[0.01] if row.comparison else 0.0
@@ -101,7 +101,9 @@ def evaluated(
         ratio = code_ratio(codes, shape.code.cpu().numpy(), at)
         known = others > 0 if shape.class_name else None
         causes = diagnose(
-            Figures(shape.metadata, shape.mode, None, score, ratio, known, count), path, str(files.get(row.name, "MESH"))
+            Figures(shape.metadata, shape.mode, None, score, ratio, known, count),
+            path,
+            str(files.get(row.name, "MESH")),
         )
         if causes:
             found[row.name] = causes

@@ -1,4 +1,4 @@
-"""Light on rendered surfaces: a broad lamp and a sky, with the shadows that shapes cast on themselves and the ground."""
+"""Light on rendered surfaces: a broad lamp and a sky, with the shadows of a shape on itself and on the ground."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .soft_shadows import Occluder, Receivers, cone, seen_share
 Floats = NDArray[np.float32]
 
 LAMP = (-0.55, 0.62, 0.56)
-"""Direction to the lamp: right, up, towards the viewer. It moves with the camera, so that all pictures are lit alike."""
+"""Direction to the lamp: right, up, towards the viewer. It moves with the camera: pictures are lit alike."""
 _LAMP_SIZE, _LAMP_DIRECTIONS, _LAMP_STRENGTH, _WRAP = 15.0, 16, 0.95, 0.08
 _SKY_SIZE, _SKY_DIRECTIONS, _SKY_STRENGTH, _BOUNCE = 72.0, 40, 0.34, 0.1
 _FILL, _FILL_STRENGTH = (0.85, 0.0, 0.5), 0.06
@@ -38,8 +38,8 @@ class Light(NamedTuple):
 def unshaded(normals: Array, up: Array) -> Light:
     """Light on surfaces of unit normals (..., 3) that nothing shades.
 
-    Lambert's law for the lamp, wrapped a little past the edge of its shadow; (1 + n . up) / 2 of the sky, the rest of the
-    ground below; and a weak second lamp without shadows.
+    Lambert's law for the lamp, wrapped a little past the edge of its shadow; (1 + n . up) / 2 of the sky, and of the
+    ground below the rest; and a weak second lamp without shadows.
 
     Args:
         normals: camera axes.

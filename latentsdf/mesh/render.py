@@ -47,9 +47,10 @@ def render(
 ) -> NDArray[np.uint8]:
     """Render a shaded orthographic image of a mesh, z up.
 
-    Visible triangles by depth buffer; smooth normals under a broad lamp on the left and a sky, each with the soft shadows
-    of the mesh itself (`lighting`); contact shadows from the depths around a pixel (as in Mittring's ambient occlusion,
-    2007); nine samples a pixel. Both sides of a face are lit. Vertex colours of the mesh are used where it has them.
+    Visible triangles by depth buffer; smooth normals under a broad lamp on the left and a sky, each with the soft
+    shadows of the mesh itself (`lighting`); contact shadows from the depths around a pixel (as in Mittring's ambient
+    occlusion, 2007); nine samples a pixel. Both sides of a face are lit. Vertex colours of the mesh are used where it
+    has them.
 
     Args:
         mesh: any units.

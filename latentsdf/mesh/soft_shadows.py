@@ -81,15 +81,15 @@ def seen_share(receivers: Sequence[Receivers], blocker: Occluder, directions: Ar
     """Share (P,) of the light from directions (K, 3) that reaches points, weighted by the cosine at their normals.
 
     For each direction the nearest depths of the occluder to the light make a map (shadow maps: Williams, 1978), with
-    which the depths of points are compared. The mean over directions is the soft shadow of a broad light, or the ambient
-    occlusion by the sky.
+    which the depths of points are compared. The mean over directions is the soft shadow of a broad light, or the
+    ambient occlusion by the sky.
 
     Args:
         receivers: one or more sets of points.
         blocker: what is in the way.
         directions: (K, 3) unit, towards the light.
-        soft: whether a point is compared with the four cells around it (percentage-closer filtering: Reeves, Salesin and
-            Cook, 1987), else with the one that it lies in, which is enough where there are many directions.
+        soft: whether a point is compared with the four cells around it (percentage-closer filtering: Reeves, Salesin
+            and Cook, 1987), else with the one that it lies in, which is enough where there are many directions.
 
     Returns:
         The shares of each set.

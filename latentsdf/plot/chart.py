@@ -45,7 +45,7 @@ class Axis(NamedTuple):
             return [value for value in found if self.low * 0.999 <= value <= self.high * 1.001]
         wanted = (self.high - self.low) / _TICKS
         power = 10.0 ** np.floor(np.log10(wanted))
-        step = float(next(size * power for size in (1, 2, 5, 10) if size * power >= wanted * 0.999))
+        step = float(next(size * power for size in (1, 2, 5, 10) if size * power >= wanted * 0.8))
         return [step * i for i in range(int(np.ceil(self.low / step - 1e-9)), int(self.high / step + 1e-9) + 1)]
 
 

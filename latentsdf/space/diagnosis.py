@@ -169,7 +169,9 @@ def _sheet(audit: Mapping[str, Any]) -> str:
         return ""
     share = abs(audit.get("volume", 0.0)) / max(max(extents) ** 3, 1e-300)
     if not audit.get("watertight", True) and audit.get("boundary_edges", 0) and share < 5 * THIN:
-        return f"its mesh is open ({audit['boundary_edges']:,} boundary edges) and holds no volume that a field could keep"
+        return (
+            f"its mesh is open ({audit['boundary_edges']:,} boundary edges) and holds no volume that a field could keep"
+        )
     if share < THIN:
         return f"its volume is {share:.2%} of the cube of its length: parts are thinner than a code holds"
     return ""
@@ -177,7 +179,9 @@ def _sheet(audit: Mapping[str, Any]) -> str:
 
 def _unseen_kind(figures: Figures) -> str:
     if figures.code_ratio is not None and figures.code_ratio > FAR:
-        text = f"its code lies {figures.code_ratio:.1f} times as far from the nearest one as codes of the space usually do"
+        text = (
+            f"its code lies {figures.code_ratio:.1f} times as far from the nearest one as codes of the space usually do"
+        )
         return text + (", and no other shape of its class is stored" if figures.class_known is False else "")
     if figures.class_known is False:
         return "no other shape of its class is stored"
