@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ SHAPES = {
 }
 """Shapes that are taken from each: some of those that stand upright."""
 PICTURES = """jug/2 household_chair/2 pot/2 airplane/1 goblet/6 gear/1 creatures_quadruped/6 bottle/4
-    ring/0 vase/6 household_sofa/1 cup/4 creatures_fish/4 lamp/0 vase/2 household_car/2""".split()
+    ring/0 vase/6 household_sofa/1 cup/4 creatures_fish/4 lamp/0 vase/2 household_car/2"""
 MORPH = ("jug/1", "pot/1")
 COLUMNS, CELL, CUT = 8, 200, 12
 """Pictures in a row, their side in pixels, and what is cut off at the upper and lower edge of each."""
@@ -61,7 +62,7 @@ def main() -> None:
         sampling = SamplingConfig(near=40_000, uniform=8_000, band=24_000, lattice=32)
         prepare(meshes, dataset, config=PrepareConfig(sampling=sampling), workers=1)
     if not path.exists():
-        train(dataset, named_config(), path=path, steps=options.steps)
+        train(dataset, replace(named_config(), schedule_steps=options.steps), path=path, steps=options.steps)
     draw(load(path)).save(TARGET, optimize=True)
 
 
@@ -84,11 +85,13 @@ def write_meshes(recipes: Path, meshes: Path) -> None:
 
 def draw(space: LatentSpace) -> Image.Image:
     """Two rows of decoded shapes and a row of a morph."""
-    cells = [draw_shape(space[name].mesh(160), CELL, ALBEDOS[i % len(ALBEDOS)]) for i, name in enumerate(PICTURES)]
+    cells = [
+        draw_shape(space[name].mesh(160), CELL, ALBEDOS[i % len(ALBEDOS)]) for i, name in enumerate(PICTURES.split())
+    ]
     steps = [space.interpolate(*MORPH, float(t)).mesh(160) for t in np.linspace(0, 1, COLUMNS)]
     frames = row_frames([np.asarray(mesh.vertices) for mesh in steps])
     for i, (mesh, frame) in enumerate(zip(steps, frames, strict=True)):
-        first, last = np.array(ALBEDOS[0]), np.array(ALBEDOS[1])
+        first, last = np.array(ALBEDOS[0]), np.array(ALBEDOS[2])
         colour = tuple((first + (last - first) * i / (COLUMNS - 1)).tolist())
         cells.append(draw_shape(mesh, CELL, colour, frame))
     high = CELL - 2 * CUT

@@ -101,7 +101,7 @@ def _morph(options: Namespace) -> Result:
         frames = row_frames([None if mesh is None else np.asarray(mesh.vertices) for mesh in meshes])
         ends = {0.0: options.a, 1.0: options.b}
         cells = [
-            Cell(mesh, (ends.get(float(t), f"{t:.2f}"),), _mixed(ALBEDOS[0], ALBEDOS[1], float(t)), frame)
+            Cell(mesh, (ends.get(float(t), f"{t:.2f}"),), _mixed(ALBEDOS[0], ALBEDOS[2], float(t)), frame)
             for mesh, t, frame in zip(meshes, places, frames, strict=True)
         ]
         picture = draw_sheet(

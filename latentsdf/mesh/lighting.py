@@ -19,6 +19,8 @@ _LAMP_SIZE, _LAMP_DIRECTIONS, _LAMP_STRENGTH, _WRAP = 15.0, 16, 0.95, 0.08
 _SKY_SIZE, _SKY_DIRECTIONS, _SKY_STRENGTH, _BOUNCE = 72.0, 40, 0.34, 0.1
 _FILL, _FILL_STRENGTH = (0.85, 0.0, 0.5), 0.06
 _SHADOW, _SKY_SHADOW, _FADE, _BLUR = 0.24, 0.72, (0.55, 1.0), 0.009
+_LEAST = 0.14
+"""Share of the light of the sky that reaches every hollow, by reflection in it."""
 _HAZE = 0.07
 """Share of the sky about which a shape may hide from the ground without being noticed: shadows end near the shape."""
 
@@ -76,15 +78,16 @@ def arriving(surface: Receivers, blocker: Occluder, up: Array, size: int, height
         receivers.append(Receivers(np.stack([x, y, depth], axis=1), normals, 0.2))
     lamp = seen_share(receivers, blocker, cone(_unit(LAMP), _LAMP_SIZE, _LAMP_DIRECTIONS))
     sky = seen_share(receivers, blocker, cone(up, _SKY_SIZE, _SKY_DIRECTIONS), soft=False)
+    share = Light(lamp[0], _LEAST + (1 - _LEAST) * sky[0])
     if height is None:
-        return Light(lamp[0], sky[0]), np.ones((size, size), dtype=np.float32)
+        return share, np.ones((size, size), dtype=np.float32)
     edge = ((_FADE[1] - np.maximum(np.abs(x), np.abs(y))) / (_FADE[1] - _FADE[0])).clip(0, 1)
     hidden = 1 - sky[1]
     hidden *= hidden / (hidden + _HAZE)
     dark = edge * edge * (3 - 2 * edge) * (_SHADOW * (1 - lamp[1]) + _SKY_SHADOW * hidden)
     blurred = gaussian_filter(dark.reshape(half, half), _BLUR * half)
     ground = 1 - np.asarray(zoom(blurred, 2, order=1, grid_mode=True, mode="nearest"), dtype=np.float32)
-    return Light(lamp[0], sky[0]), ground[:size, :size]
+    return share, ground[:size, :size]
 
 
 def _unit(direction: tuple[float, float, float]) -> Array:

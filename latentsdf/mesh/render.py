@@ -90,7 +90,9 @@ def render(
     for part, arriving in zip(lighting.unshaded(normals, up), share, strict=True):
         shade = np.ones(size * size, dtype=np.float32)
         shade[inside] = arriving
-        light += _pool(np.add, _fill(corners, part, covered, at, fine)) * shade.reshape(size, size)
+        light += _pool(np.add, _fill(corners, np.asarray(part, dtype=np.float64), covered, at, fine)) * shade.reshape(
+            size, size
+        )
     depth = _pool(np.maximum, buffer.depth) / np.float32(SUPERSAMPLING)
     light *= _openness(depth, size / 160) / np.maximum(opacity, 1)
     albedo, opacity = np.array(colour, dtype=np.float32), opacity[..., None] / SUPERSAMPLING**2

@@ -102,7 +102,8 @@ def seen_share(receivers: Sequence[Receivers], blocker: Occluder, directions: Ar
         axes = np.stack([*_across(direction), direction], axis=1).astype(np.float32)
         cosine = (normals @ axes[:, 2]).clip(0)
         axes[:, :2] /= size
-        depths, places = _depth_map(blocker.points @ axes), moved @ axes
+        depths = _depth_map(blocker.points @ axes)
+        places: Floats = (moved @ axes).astype(np.float32, copy=False)
         seen += cosine * (_unblocked(places, depths) if soft else _in_cell(places, depths))
         whole += cosine
     ends = np.cumsum([len(part.points) for part in receivers])

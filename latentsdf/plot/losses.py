@@ -14,8 +14,8 @@ from .drawing import COLOURS, GREY, Drawing
 SIZE = (860, 470)
 _BOX = (80, 50, 600, 350)
 _SMALLEST = 1e-4
-"""Share of the largest value that the axis of a loss reaches down to; terms that stay below are left out, as is one that
-is the whole loss."""
+"""Share of the largest value that the axis of a loss reaches down to; terms that stay below are left out, as is one
+that is the whole loss."""
 
 
 def draw_losses(history: Mapping[str, Any], title: str = "") -> Drawing:

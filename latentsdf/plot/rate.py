@@ -71,7 +71,7 @@ def _draw_parts(drawing: Drawing, parts: dict[str, float], heading: str) -> None
 
 
 def _draw_scores(drawing: Drawing, rows: Sequence[StoredFigures]) -> None:
-    tolerances = sorted({row.metadata.get("tolerance") for row in rows} - {None})
+    tolerances = sorted({float(row.metadata["tolerance"]) for row in rows if "tolerance" in row.metadata})
     at = f" at {tolerances[0]:g}" if len(tolerances) == 1 else ""
     bytes_, scores = [row.nbytes for row in rows], [row.f_score or 0.0 for row in rows]
     low = max(0.0, np.floor(20 * min(scores) - 0.2) / 20)
