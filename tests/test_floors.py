@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"core", "decoder", "dataset", "space"},
     "inference": {"core", "codec", "mesh", "decoder", "dataset", "space"},
     "reconstruction": {"core", "mesh", "decoder", "scan", "regularizers", "solver", "fitting", "space", "inference"},
-    "cli": {"core", "primitives", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
+    "cli": {"core", "primitives", "decoder", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
     | {"reconstruction", "plot"},
 }
 """What each package may import; the order of the rows is that of the floors, lowest first."""

@@ -26,15 +26,27 @@ _HAZE = 0.07
 
 
 class Light(NamedTuple):
-    """Light from the lamp and from everywhere else, or the shares of them that arrive.
+    """Light from the lamp and from everywhere else.
 
     Attributes:
         lamp: any shape.
         sky: the same shape.
     """
 
-    lamp: Array | Floats
-    sky: Array | Floats
+    lamp: Array
+    sky: Array
+
+
+class Shares(NamedTuple):
+    """Shares of the light that reach surface points.
+
+    Attributes:
+        lamp: (P,).
+        sky: (P,).
+    """
+
+    lamp: Floats
+    sky: Floats
 
 
 def unshaded(normals: Array, up: Array) -> Light:
@@ -53,7 +65,9 @@ def unshaded(normals: Array, up: Array) -> Light:
     return Light(_LAMP_STRENGTH * lamp, sky + _FILL_STRENGTH * (normals @ _unit(_FILL)).clip(0))
 
 
-def arriving(surface: Receivers, blocker: Occluder, up: Array, size: int, height: float | None) -> tuple[Light, Floats]:
+def arriving(
+    surface: Receivers, blocker: Occluder, up: Array, size: int, height: float | None
+) -> tuple[Shares, Floats]:
     """Light that reaches a surface, and the brightness of the white plane that it stands on.
 
     The plane is lit at every second pixel, and its shadows are blurred by less than the steps between directions.
@@ -78,7 +92,7 @@ def arriving(surface: Receivers, blocker: Occluder, up: Array, size: int, height
         receivers.append(Receivers(np.stack([x, y, depth], axis=1), normals, 0.2))
     lamp = seen_share(receivers, blocker, cone(_unit(LAMP), _LAMP_SIZE, _LAMP_DIRECTIONS))
     sky = seen_share(receivers, blocker, cone(up, _SKY_SIZE, _SKY_DIRECTIONS), soft=False)
-    share = Light(lamp[0], _LEAST + (1 - _LEAST) * sky[0])
+    share = Shares(lamp[0], _LEAST + (1 - _LEAST) * sky[0])
     if height is None:
         return share, np.ones((size, size), dtype=np.float32)
     edge = ((_FADE[1] - np.maximum(np.abs(x), np.abs(y))) / (_FADE[1] - _FADE[0])).clip(0, 1)

@@ -86,13 +86,11 @@ def render(
     surface = Receivers(_surface_points(buffer, covered[chosen], fine), normals_seen)
     height = float((seen @ up).min()) if ground and up[2] > _LOWEST else None
     share, behind = lighting.arriving(surface, blocker, up, size, height)
-    light, inside = np.zeros((size, size), dtype=np.float32), opacity.ravel() > 0
+    light = np.zeros((size, size), dtype=np.float32)
     for part, arriving in zip(lighting.unshaded(normals, up), share, strict=True):
-        shade = np.ones(size * size, dtype=np.float32)
-        shade[inside] = arriving
-        light += _pool(np.add, _fill(corners, np.asarray(part, dtype=np.float64), covered, at, fine)) * shade.reshape(
-            size, size
-        )
+        shade = np.ones((size, size), dtype=np.float32)
+        shade[opacity > 0] = arriving
+        light += _pool(np.add, _fill(corners, part, covered, at, fine)) * shade
     depth = _pool(np.maximum, buffer.depth) / np.float32(SUPERSAMPLING)
     light *= _openness(depth, size / 160) / np.maximum(opacity, 1)
     albedo, opacity = np.array(colour, dtype=np.float32), opacity[..., None] / SUPERSAMPLING**2

@@ -30,7 +30,7 @@ class Axis(NamedTuple):
     log: bool = False
 
     def share(self, values: ArrayLike) -> Array:
-        """Places of values along the axis, 0 at its low end, 1 at its high one."""
+        """Places (...) of values (...) along the axis, 0 at its low end, 1 at its high one."""
         low, high, values = self.low, self.high, np.asarray(values, dtype=np.float64)
         if self.log:
             low, high, values = np.log(low), np.log(high), np.log(np.maximum(values, 1e-300))

@@ -1,4 +1,4 @@
-"""Why a shape of a space is not close to its mesh, from figures that are stored or measured, and what to do."""
+"""Causes of a shape not being close to its mesh, from figures that are stored or measured, and what to do."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +62,7 @@ def test_a_sheet_chooses_from_every_class_and_names_missing_originals(
     assert f"no original of {result['names'][0]} in" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_morph_is_a_row_from_one_shape_to_the_other(space_path: Path, tmp_path: Path) -> None:
     out = tmp_path / "morph.png"
     options = ("--steps", 3, "--size", 50, "--resolution", 24)
@@ -102,12 +101,11 @@ def test_losses_and_bytes(space_path: Path, tmp_path: Path) -> None:
     assert {"frame", "share of the decoder"} <= set(result["bytes_by_part"])
 
 
-@pytest.mark.slow
-def test_a_map_as_a_process_is_that_of_the_verb_map(space_path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "latentsdf", "plot", "map", space_path, "-o", tmp_path / "a.png"]
-    done = subprocess.run([*map(str, command), "--thumbnails", "2"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert main(["map", str(space_path), str(tmp_path / "b.png"), "--thumbnails", "2", "--quiet"]) == 0
+def test_a_map_is_that_of_the_verb_map(space_path: Path, tmp_path: Path) -> None:
+    options = ("--thumbnails", "1", "--method", "pca")
+    result = plotted(tmp_path, "map", space_path, "-o", tmp_path / "a.png", *options)
+    assert (result["kind"], result["method"], len(result["shapes"])) == ("map", "pca", 9)
+    assert main(["map", str(space_path), str(tmp_path / "b.png"), *options, "--quiet"]) == 0
     assert (pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")).all()
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from latentsdf.cli import main
+from latentsdf.cli.shape_report import evaluated, say_evaluated
+from latentsdf.inference.evaluation import EvaluationRow, Status
 from latentsdf.mesh.record import record_distances
 from latentsdf.mesh.search_record import whole_part
 from latentsdf.space.diagnosis import FEW_VISITS, Cause, Figures, code_ratio, diagnose, is_bad, visits
@@ -136,3 +138,24 @@ def test_a_space_of_few_batches_is_told(space_path: Path, tmp_path: Path, capsys
     assert [item["cause"] for item in found] == ["too little training"]
     assert "--start" in found[0]["command"]
     assert "too little training: each shape was in" in capsys.readouterr().out
+
+
+def test_evaluated_rows_are_diagnosed_from_their_figures(space_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    space = load(space_path)
+    rows = [
+        EvaluationRow("ball/0", "fused", 0.1, Status.NO_SURFACE, reason="no surface"),
+        EvaluationRow("junk", "fused", 0.1, Status.UNREADABLE, reason="not a mesh"),
+    ]
+    found = evaluated(space, "s.h5", rows, [], {"ball/0": Path("m/ball/0.ply")})
+    assert list(found) == ["ball/0"]
+    far = replace(space["ring/2"], name="new/1", code=space["ring/2"].code + 100)
+    unseen = evaluated(space, "s.h5", [replace(rows[0], name="new/1")], [far], {"new/1": Path("m/new/1.ply")})
+    causes = [item.cause for item in unseen["new/1"]]
+    assert Cause.KIND in causes
+    assert unseen["new/1"][causes.index(Cause.KIND)].command.startswith("latentsdf encode s.h5 m/new/1.ply ")
+    say_evaluated(unseen, 3)
+    printed = capsys.readouterr().out
+    assert printed.startswith("not close (F@0.01 below 0.8): 1 of 3 shapes\n")
+    assert "next: latentsdf " in printed
+    say_evaluated({}, 3)
+    assert capsys.readouterr().out == ""
