@@ -138,7 +138,7 @@ def contact_sheet(
         draw.text((6, head + j * size + size // 2), label, fill="black")
         for i, mesh in enumerate(meshes):
             if mesh is not None:
-                sheet.paste(Image.fromarray(render(mesh, size)), (margin + i * size, head + j * size))
+                sheet.paste(Image.fromarray(render(mesh, size, ground=True)), (margin + i * size, head + j * size))
     return sheet
 
 
