@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latentsdf.cli.completion import commands
+from latentsdf.cli.command_table import commands
 from latentsdf.cli.parser import build_parser
 from latentsdf.cli.verbs import MODULES
 from latentsdf.space.space import LatentSpace
@@ -73,6 +73,8 @@ def test_bash_proposes_verbs_kinds_options_values_files_and_names(
         f"latentsdf mesh -o x.ply --quiet {space_path} box/0 ring/1": ["ring/1"],
         f"latentsdf plot morph {space_path} ball/0 ring/2": ["ring/2"],
         f"latentsdf train --meshes {tmp_path}/fol": [f"{tmp_path}/folder"],
+        f"latentsdf search {space_path} box/1": ["box/1"],
+        f"latentsdf search {space_path} {tmp_path}/fol": [f"{tmp_path}/folder"],
         f"latentsdf info {tmp_path}/s": [f"{tmp_path}/s p.h5"],
     }
     out = shell("bash", BASH + "\n".join(f"ask {words}" for words in asked), environment)
