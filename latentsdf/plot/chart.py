@@ -50,7 +50,7 @@ class Axis(NamedTuple):
 
 
 def fitting_axis(label: str, values: ArrayLike, log: bool = False) -> Axis:
-    """The axis that holds all finite values, a little longer than they are; a logarithmic one the positive ones."""
+    """The axis that holds all finite values (N,), a little longer than they are; a logarithmic one the positive ones."""
     values = np.asarray(values, dtype=np.float64).ravel()
     values = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 10.0)
@@ -88,20 +88,20 @@ class Chart:
         drawing.text(left, top - 16, title, 14)
 
     def places(self, xs: ArrayLike, ys: ArrayLike) -> Array:
-        """Points (N, 2) of the drawing at which values lie, kept in the box."""
+        """Points (N, 2) of the drawing at which values (N,) lie, kept in the box."""
         left, top, width, height = self.box
         across, up = (axis.share(values).clip(0, 1) for axis, values in ((self.x, xs), (self.y, ys)))
         return np.stack([left + across * width, top + (1 - up) * height], axis=1)
 
     def curve(self, xs: ArrayLike, ys: ArrayLike, colour: str, width: float = 1.8, dash: bool = False) -> None:
-        """Draw a line through the values that are finite."""
+        """Draw a line through the values (N,) of both axes that are finite."""
         xs, ys = np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64)
         kept = np.isfinite(xs) & np.isfinite(ys) & ((ys > 0) | (not self.y.log))
         if kept.any():
             self.drawing.line(self.places(xs[kept], ys[kept]), colour, width, dash)
 
     def dots(self, xs: ArrayLike, ys: ArrayLike, colour: str, radius: float = 3.0) -> None:
-        """Draw a dot at each pair of values."""
+        """Draw a dot at each pair of values (N,)."""
         for x, y in self.places(xs, ys).tolist():
             self.drawing.dot(x, y, radius, colour)
 
