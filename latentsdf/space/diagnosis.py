@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,6 +99,7 @@ def diagnose(figures: Figures, space: str, mesh: str = "MESH") -> list[Diagnosis
         mesh: path of its mesh.
     """
     bad, audit = is_bad(figures), figures.metadata.get("audit") or {}
+    space, mesh = quote(space), quote(mesh)
     closer = f"latentsdf encode {space} {mesh} --replace --tolerance 0.01"
     if bad is None:
         why = "neither an F-score nor the error of a fit is stored with it"
@@ -198,5 +199,5 @@ def _few_bytes(figures: Figures, space: str, closer: str) -> Diagnosis:
     measured = f"the error of its fit is {error:.4f}" if error is not None else "it is stored as a code alone"
     if figures.f_score is not None:
         measured = f"its F-score at 0.01 is {figures.f_score:.2f}"
-    pack = f"latentsdf pack {space} {Path(space).stem}_packed.h5 --meshes MESH_DIR --tolerance 0.01"
+    pack = f"latentsdf pack {space} packed.h5 --meshes MESH_DIR --tolerance 0.01"
     return Diagnosis(Cause.BYTES, f"{measured}, more than a code{taken} holds, without a sign of another cause", pack)

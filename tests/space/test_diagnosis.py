@@ -59,10 +59,11 @@ def test_every_cause_has_figures_and_a_command_for_this_space_and_mesh() -> None
     found = diagnose(bad, "s.h5", "m.ply")[0]
     assert "1.7 times as far" in found.why
     assert found.command == "latentsdf encode s.h5 m.ply --replace --tolerance 0.01"
+    assert "'a b.h5' 'm n.ply'" in diagnose(bad, "a b.h5", "m n.ply")[0].command
     stored = Figures({"audit": SOLID, "f_score": 0.71, "tolerance": 0.02}, "residual", 80)
     assert "in 80 bytes with an F-score of 0.71 at 0.02" in diagnose(stored, "s.h5")[0].why
     code = Figures({"fit_error": 0.0061, "audit": SOLID}, code_ratio=1.0)
-    assert diagnose(code, "dir/s.h5")[0].command.startswith("latentsdf pack dir/s.h5 s_packed.h5 --meshes")
+    assert diagnose(code, "dir/s.h5")[0].command.startswith("latentsdf pack dir/s.h5 packed.h5 --meshes")
 
 
 def test_visits_are_batches_a_shape() -> None:
