@@ -44,7 +44,7 @@ SHAPES = {
 PICTURES = """airplane/1 household_chair/2 pot/2 creatures_quadruped/6 jug/4 gear/1 household_lamp/1 bottle/2
     ring/0 household_sofa/1 vase/7 creatures_fish/4 cup/4 lamp/0 household_car/2 creatures_aircraft/2"""
 MORPH = ("creatures_fish/4", "creatures_quadruped/6")
-RESOLUTION = 128
+RESOLUTION = 112
 COLUMNS, CELL, CUT = 8, 200, 12
 """Pictures in a row, their side in pixels, and what is cut off at the upper and lower edge of each."""
 

@@ -50,7 +50,7 @@ class Axis(NamedTuple):
 
 
 def fitting_axis(label: str, values: ArrayLike, log: bool = False) -> Axis:
-    """The axis that holds all finite values (N,), a little longer than they are; a logarithmic one the positive ones."""
+    """The axis that holds all finite values (N,), a logarithmic one the positive ones, and is a little longer."""
     values = np.asarray(values, dtype=np.float64).ravel()
     values = values[np.isfinite(values) & ((values > 0) | (not log))]
     low, high = (float(values.min()), float(values.max())) if len(values) else (1.0, 10.0)

@@ -107,7 +107,11 @@ def _draw_key(drawing: Drawing, field: Slice, step: float, colours: Sequence[str
         drawing.box(left, top, 26, height, colours[i])
         if abs(rows[i]) < 0.5 * step:
             drawing.line([(left - 3, top), (left + 29, top)], _ZERO, 2.4)
-        drawing.text(left + 34, top, f"{rows[i]:.3g}" if abs(rows[i]) > 1e-12 else "0, the surface", 11, "start", GREY)
+        label = "0, the surface" if abs(rows[i]) < 0.5 * step else f"{rows[i]:.3g}"
+        if i:
+            drawing.text(left + 34, top, label, 11, "start", GREY)
+        elif largest > rows[0]:
+            drawing.text(left + 34, top + height / 2, "more", 11, "start", GREY)
 
 
 def _below(values: Array, level: float) -> list[Array]:
