@@ -1,7 +1,7 @@
 """Draw `docs/opening.png`, the picture at the head of README: `python docs/make_opening.py [WORK_DIR] [--steps 800]`.
 
 Generates 24 shapes (`datasets/`, this project's own), trains a space on them, and draws shapes decoded from their codes
-and a morph. What WORK_DIR (by default `opening`) already holds is not made again. About four minutes of one core.
+and a morph. What WORK_DIR (by default `opening`) already holds is not made again. About five minutes of one core.
 Needs `pip install manifold3d fast-simplification`.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from latentsdf.dataset.preparation import PrepareConfig, prepare
 from latentsdf.dataset.sampling import SamplingConfig
@@ -45,8 +45,8 @@ PICTURES = """airplane/1 household_chair/2 pot/2 creatures_quadruped/6 jug/4 gea
     ring/0 household_sofa/1 vase/7 creatures_fish/4 cup/4 lamp/0 household_car/2 creatures_aircraft/2"""
 MORPH = ("creatures_fish/4", "creatures_quadruped/6")
 RESOLUTION = 112
-COLUMNS, CELL, CUT = 8, 200, 12
-"""Pictures in a row, their side in pixels, and what is cut off at the upper and lower edge of each."""
+COLUMNS, CELL, OVERLAP = 8, 200, 24
+"""Pictures in a row, their side in pixels, and how far a row reaches into the next one."""
 
 
 def main() -> None:
@@ -95,10 +95,12 @@ def draw(space: LatentSpace) -> Image.Image:
         first, last = np.array(ALBEDOS[0]), np.array(ALBEDOS[2])
         colour = tuple((first + (last - first) * i / (COLUMNS - 1)).tolist())
         cells.append(draw_shape(mesh, CELL, colour, frame))
-    high = CELL - 2 * CUT
-    picture = Image.new("RGB", (COLUMNS * CELL, len(cells) // COLUMNS * high), "white")
+    high, rows = CELL - OVERLAP, len(cells) // COLUMNS
+    picture = Image.new("RGB", (COLUMNS * CELL, rows * high + OVERLAP), "white")
     for i, cell in enumerate(cells):
-        picture.paste(cell.crop((0, CUT, CELL, CELL - CUT)), (i % COLUMNS * CELL, i // COLUMNS * high))
+        at = (i % COLUMNS * CELL, i // COLUMNS * high)
+        under = picture.crop((*at, at[0] + CELL, at[1] + CELL))
+        picture.paste(ImageChops.multiply(under, cell), at)
     return picture
 
 
