@@ -29,6 +29,7 @@ BOXES = {
     "solver": (1, "B-spline field by one linear solve"),
     "fitting": (0, "one field for one scan, no space"),
     "space": (2, "a decoder and its named codes"),
+    "plot": (0, "pictures of a space as files"),
     "inference": (2, "samples to a code, decoder frozen"),
     "training": (3, "a dataset to a space"),
     "reconstruction": (1, "scan and space to a shape"),

@@ -23,11 +23,12 @@ ALLOWED: dict[str, set[str]] = {
     "solver": {"core", "scan"},
     "fitting": {"core", "mesh", "scan", "regularizers", "solver"},
     "space": {"core", "codec", "mesh", "decoder", "solver"},
+    "plot": {"core", "mesh", "space"},
     "training": {"core", "decoder", "dataset", "space"},
     "inference": {"core", "codec", "mesh", "decoder", "dataset", "space"},
     "reconstruction": {"core", "mesh", "decoder", "scan", "regularizers", "solver", "fitting", "space", "inference"},
-    "cli": {"core", "primitives", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
-    | {"reconstruction"},
+    "cli": {"core", "primitives", "decoder", "mesh", "scan", "dataset", "fitting", "space", "training", "inference"}
+    | {"reconstruction", "plot"},
 }
 """What each package may import; the order of the rows is that of the floors, lowest first."""
 SPACE_WITHOUT_FILES = {"space/space.py", "space/shape.py"}

@@ -3,105 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .option_types import OneLineParser
+from .option_types import coordinate as _coordinate
+from .option_types import count as _count
+from .option_types import positive as _positive
+from .option_types import resolution as _resolution
+from .option_types import seed as _seed
+from .option_types import tolerance as _tolerance
+from .option_types import tolerances as _tolerances
+from .option_types import weight as _weight
+from .plot_options import KINDS, LAYOUTS
 
 DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
 FORMATS = ("ply", "obj", "stl", "off", "glb", "gltf", "3mf")
-LAYOUTS = ("tsne", "pca", "umap")
-CELLS = (4, 1024)
-"""Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def _number(text: str, kind: type[int] | type[float]) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
-
-
-def _count(text: str) -> int:
-    value = _number(text, int)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
-
-
-def _cells(text: str) -> int:
-    value = _count(text)
-    if not CELLS[0] <= value <= CELLS[1]:
-        raise argparse.ArgumentTypeError(f"must lie from {CELLS[0]} to {CELLS[1]}, got {value}")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = _number(text, float)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"must be positive, got {text}")
-    return value
-
-
-def _tolerance(text: str) -> float:
-    value = _positive(text)
-    if value >= 1:
-        raise argparse.ArgumentTypeError(f"must be below 1, the half width of the unit frame, got {text}")
-    return value
-
-
-def _tolerances(text: str) -> tuple[float, ...]:
-    """Tolerances in ascending order, each below 1."""
-    values = [0.0 if part.strip() in ("0", "0.0") else _tolerance(part) for part in text.split(",")]
-    return tuple(sorted(set(values)))
-
-
-def _coordinate(text: str) -> float:
-    value = _number(text, float)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"must be finite, got {text}")
-    return value
-
-
-def _weight(text: str) -> tuple[str, float]:
-    name, _, number = text.partition("=")
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = math.nan
-    if not name or not 0 <= weight < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a term and its weight, as eikonal=0.1 is")
-    return name, weight
-
-
-def _seed(text: str) -> int:
-    value = _number(text, int)
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"must lie in [0, 2^63), got {value}")
-    return value
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs."""
-    shared = _Parser(add_help=False)
+    shared = OneLineParser(add_help=False)
     shared.add_argument("--json", metavar="FILE", help="write the result as JSON")
     shared.add_argument("--seed", type=_seed, default=0, help="seed of everything random (default 0)")
     shared.add_argument("--quiet", action="store_true", help="no progress on standard error")
     shared.add_argument("--debug", action="store_true", help="show the traceback of an error")
     description = "One compact latent space of signed distance functions over many 3-D shapes."
-    top = _Parser(prog="latentsdf", description=description)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    for name, (text, add_arguments) in _VERBS.items():
-        add_arguments(verbs.add_parser(name, help=text, description=text, parents=[shared]))
+    top = OneLineParser(prog="latentsdf", description=description)
+    _add_verbs(top, "verb", _VERBS, shared)
     return top
+
+
+def _add_verbs(parser: argparse.ArgumentParser, dest: str, verbs: Mapping[str, Any], shared: OneLineParser) -> None:
+    """Add verbs, or the kinds of a verb that has some; each takes the shared options."""
+    group = parser.add_subparsers(dest=dest, required=True, metavar=dest.upper(), parser_class=OneLineParser)
+    for name, (text, arguments) in verbs.items():
+        if isinstance(arguments, Mapping):
+            _add_verbs(group.add_parser(name, help=text, description=text), "kind", arguments, shared)
+        else:
+            arguments(group.add_parser(name, help=text, description=text, parents=[shared]))
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
@@ -178,6 +119,9 @@ def _pack(parser: argparse.ArgumentParser) -> None:
 
 def _info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.h5")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="shapes of a space to report on, each with a diagnosis"
+    )
 
 
 def _mesh(parser: argparse.ArgumentParser) -> None:
@@ -273,6 +217,17 @@ def _map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thumbnails", type=_count, default=150, metavar="N", help=thumbnails)
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.add_argument(
+        "--names", metavar="SPACE.h5", help="print the names of its shapes instead, as the scripts ask for"
+    )
+
+
 def _duplicates(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SPACE_OR_FOLDER")
     tolerance = "of the distance of surfaces that are the same, in bounding-sphere radii (default .01; of a space .03)"
@@ -312,12 +267,7 @@ def _normals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--normals", action=argparse.BooleanOptionalAction, default=None, help=text)
 
 
-def _resolution(parser: argparse.ArgumentParser, default: int) -> None:
-    help_text = f"lattice cells per axis (default {default})"
-    parser.add_argument("--resolution", type=_cells, default=default, metavar="R", help=help_text)
-
-
-_VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
+_VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | Mapping[str, Any]]] = {
     "demo": ("the whole main job on the embedded collection", _demo),
     "prepare": ("meshes -> query samples; the folder name is the class when meshes lie in sub-folders", _prepare),
     "train": ("query samples -> a latent space", _train),
@@ -331,7 +281,10 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "evaluate": ("encode unseen meshes, mesh them, compare with the originals", _evaluate),
     "export": ("decoder and codes -> safetensors, or one shape's field -> ONNX", _export),
     "map": ("the shapes of a space in the plane, like ones near each other, as a picture or as JSON", _map),
+    "plot": ("pictures of a space as files: KIND is map, sheet, morph, slice, losses or rate", KINDS),
     "duplicates": ("shapes that are the same up to pose, scale, mirroring, triangles and holes", _duplicates),
     "view": ("show a space in the browser", _view),
+    "doctor": ("versions, speeds, and what is missing and would bring more", _doctor),
+    "completion": ("a script that completes verbs, options and names of shapes in a shell", _completion),
 }
-"""Help text of each verb, and the function that adds its arguments."""
+"""Help text of each verb, and the function that adds its arguments, or its kinds."""

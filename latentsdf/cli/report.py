@@ -18,6 +18,7 @@ from ..mesh.folder import find_meshes
 from ..space.file_info import FORMAT, space_info
 from .arguments import Result, named_space
 from .progress import Bar, say
+from .shape_report import doubts, evaluated, named_shapes, say_doubts, say_evaluated, say_shapes
 
 if TYPE_CHECKING:
     from ..inference.evaluation import EvaluationRow
@@ -26,14 +27,25 @@ if TYPE_CHECKING:
 
 def info(options: Namespace) -> Result:
     """Run `latentsdf info`; raises ValueError and the other errors of `verbs.run`."""
-    result = _space_facts(options.file) if format_of(options.file) == FORMAT else _dataset_facts(options.file)
+    is_space = format_of(options.file) == FORMAT
+    if options.names:
+        if not is_space:
+            raise ValueError(f"{options.file} is a dataset; shapes are reported on by name in a space")
+        result = named_shapes(options.file, options.names)
+        say_shapes(result)
+        return result
+    result = _space_facts(options.file) if is_space else _dataset_facts(options.file)
     for key, value in result.items():
+        if key in ("doubtful_shapes", "diagnosis"):
+            continue
         if key == "names":
             say(f"names: {', '.join(value[:8])}{' ...' if len(value) > 8 else ''}")
         elif key == "classes":
             say("classes: " + (", ".join(f"{name or '(none)'} {count}" for name, count in value.items()) or "none"))
         else:
             say(f"{key.replace('_', ' ')}: {f'{value:,.0f}' if isinstance(value, float) else value}")
+    if is_space:
+        say_doubts(options.file, result)
     return result
 
 
@@ -74,6 +86,7 @@ def _space_facts(path: str) -> Result:
         "stop": facts.history.get("stop"),
         "progress": facts.history.get("progress"),
         "names": list(facts.names),
+        **doubts(path, facts),
     }
 
 
@@ -138,6 +151,9 @@ def evaluate(options: Namespace) -> Result:
             )
     if scores:
         say(f"retrieval: {scores}")
+    judged = [row for row in rows if row.branch == branches[-1]]
+    causes = evaluated(space, str(options.space), judged, shapes, dict(meshes))
+    say_evaluated(causes, len(judged))
     return {
         "space": str(options.space),
         "protocol": "20,000 surface samples each way to the other surface, unit frame of the truth",
@@ -145,6 +161,7 @@ def evaluate(options: Namespace) -> Result:
         "summary": summary[branches[-1]] if branches else {},
         "branches": summary,
         "retrieval": scores.__dict__ if scores else None,
+        "diagnosis": {name: [item.to_dict() for item in found] for name, found in causes.items()},
         "seconds": monotonic() - began,
     }
 

@@ -15,10 +15,13 @@ MODULES = {
     "search": ("search",),
     "export": ("export",),
     "map": ("map",),
+    "plot": ("plot",),
     "duplicates": ("duplicates",),
     "reconstruct": ("reconstruct",),
     "report": ("info", "evaluate"),
     "demo": ("demo",),
+    "doctor": ("doctor",),
+    "completion": ("completion",),
 }
 """Verbs by the module of this package that defines them, as functions of the same names."""
 

@@ -10,7 +10,7 @@ import trimesh
 
 from ..core.arrays import Array, Indices
 from ..core.interrupt import delay_interrupt
-from .endings import MESH_ENDINGS, check_mesh_file
+from .endings import MESH_ENDINGS, check_mesh_file, contents_ending
 from .threemf import read_threemf
 
 
@@ -46,18 +46,36 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
         if isinstance(loaded, trimesh.Scene):
             loaded = _flatten_scene(loaded)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{path.name}: not a readable {path.suffix.lower()} mesh ({reason})") from error
+        raise ValueError(f"{path.name}: {_why_unreadable(path, error)}") from error
     vertices = np.asarray(getattr(loaded, "vertices", np.empty((0, 3))), dtype=np.float64)
     faces = np.asarray(getattr(loaded, "faces", np.empty((0, 3))), dtype=np.int64)
     if len(vertices) == 0 or (len(faces) == 0 and not isinstance(loaded, trimesh.PointCloud | trimesh.Trimesh)):
-        raise ValueError(f"{path.name}: the mesh is empty (no vertices); export it again")
+        reason = _other_contents(path) or "the mesh is empty (no vertices); export it again"
+        raise ValueError(f"{path.name}: {reason}")
     if len(faces) == 0:
         raise NotAMesh(
             f"{path.name}: a point cloud ({len(vertices)} points, no faces) where a mesh is wanted; "
             "make a surface of it with `latentsdf reconstruct`"
         )
     return _validate(path.name, vertices, faces)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file that its reader refused, and what to do."""
+    ending = path.suffix.lower()
+    if isinstance(error, ImportError):  # trimesh asks for a guesser of encodings where a text format is no text
+        return _other_contents(path) or f"the contents are not {ending[1:].upper()}; export the mesh again"
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return _other_contents(path) or f"not a readable {ending} mesh ({reason})"
+
+
+def _other_contents(path: Path) -> str | None:
+    """The remedy for a file of another mesh format than its ending says; None where its contents do not show that."""
+    ending, found = path.suffix.lower(), contents_ending(path)
+    if found is None or found == ending:
+        return None
+    form, wanted = found[1:].upper(), ending[1:].upper()
+    return f"the contents are not {wanted} but {form}; rename it to {path.stem}{found}, or export it as {wanted}"
 
 
 def _flatten_scene(scene: trimesh.Scene) -> trimesh.Trimesh | trimesh.PointCloud:

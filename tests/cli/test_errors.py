@@ -21,7 +21,7 @@ from conftest import primitive
 
 import latentsdf.core.hdf5 as container
 from latentsdf.cli import main
-from latentsdf.cli.parser import CELLS
+from latentsdf.cli.option_types import CELLS
 from latentsdf.dataset.dataset import Dataset
 from latentsdf.mesh.isosurface import RESOLUTION_RANGE
 from latentsdf.mesh.load import load_mesh

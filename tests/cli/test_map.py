@@ -15,7 +15,7 @@ from PIL import Image
 
 from latentsdf.cli import main
 from latentsdf.cli.map import LEAST
-from latentsdf.cli.parser import LAYOUTS
+from latentsdf.cli.plot_options import LAYOUTS
 from latentsdf.space import layout
 from latentsdf.space.map_picture import CANVAS
 from latentsdf.space.space import LatentSpace

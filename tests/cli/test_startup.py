@@ -59,6 +59,16 @@ def test_wrong_arguments_load_nothing(arguments: tuple[str, ...], text: str) -> 
     assert not modules & (HEAVY | READS_FILES)
 
 
+def test_names_are_completed_with_h5py_alone(space_path: Path) -> None:
+    code, out, err, modules = called("completion", "bash", "--names", space_path)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [f"{kind}/{i}" for kind in ("ball", "box", "ring") for i in range(3)]
+    assert not modules & HEAVY
+    code, out, err, modules = called("completion", "zsh")
+    assert (code, err) == (0, "")
+    assert not modules & HEAVY
+
+
 def test_info_reads_files_with_h5py_alone(space_path: Path, dataset_path: Path) -> None:
     for path, kind in ((space_path, "space"), (dataset_path, "dataset")):
         code, out, err, modules = called("info", path)
@@ -72,6 +82,7 @@ def test_an_unknown_name_is_refused_before_the_space_is_loaded(space_path: Path,
         ("mesh", space_path, "bal/1", "-o", tmp_path / "x.ply"),
         ("interpolate", space_path, "ball/1", "bal/1", "-o", tmp_path / "x"),
         ("search", space_path, "bal/1"),
+        ("plot", "slice", space_path, "bal/1", "-o", tmp_path / "x.png"),
     ):
         code, out, err, modules = called(*arguments)
         text = f"no shape named 'bal/1' in {space_path.name}; did you mean 'ball/1'? (9 shapes)"
@@ -104,10 +115,14 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (f"no such folder: {none}", ("evaluate", space_path, none)),
         (no_file, ("export", none, tmp_path / "s.safetensors")),
         (no_file, ("map", none, tmp_path / "map.png")),
+        *((no_file, ("plot", kind, none, "-o", tmp_path / "a.png")) for kind in ("map", "sheet", "losses", "rate")),
+        (no_file, ("plot", "morph", none, "a", "b", "-o", tmp_path / "a.png")),
+        (no_file, ("plot", "slice", none, "a", "-o", tmp_path / "a.svg")),
+        (no_file, ("completion", "bash", "--names", none)),
         (f"no such file or folder: {none}", ("duplicates", none)),
         (no_file, ("view", none)),
     ]
-    assert {arguments[0] for _, arguments in calls} == set(VERBS) - {"demo"}
+    assert {arguments[0] for _, arguments in calls} == set(VERBS) - {"demo", "doctor"}
     for text, arguments in calls:
         code, printed, err, modules = called(*arguments)
         assert (code, printed) == (2, ""), arguments

@@ -50,6 +50,27 @@ def test_every_kind_of_file_gives_the_same_box(tmp_path, ending):
     assert mesh.volume == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    ("contents", "ending"),
+    [("ply", "off"), ("ply", "obj"), ("ply", "stl"), ("stl", "ply"), ("off", "ply"), ("obj", "ply"), ("glb", "off")],
+)
+def test_a_file_with_the_ending_of_another_format_is_named_as_such(tmp_path, contents, ending):
+    path = tmp_path / f"box.{ending}"
+    box().export(path, file_type=contents)
+    says = (
+        f"^box.{ending}: the contents are not {ending.upper()} but {contents.upper()}; rename it to box.{contents}, or"
+    )
+    with pytest.raises(ValueError, match=says):
+        load_mesh(path)
+
+
+def test_bytes_that_are_no_text_are_refused_without_a_word_of_modules(tmp_path):
+    path = tmp_path / "noise.off"
+    path.write_bytes(bytes(range(128, 256)) * 40)
+    with pytest.raises(ValueError, match=r"^noise.off: the contents are not OFF; export the mesh again$"):
+        load_mesh(path)
+
+
 def test_a_scene_becomes_one_mesh_with_its_places_and_mirrors(tmp_path):
     scene = trimesh.Scene()
     scene.add_geometry(box(), transform=np.diag([2.0, 1.0, 1.0, 1.0]))
