@@ -32,6 +32,8 @@ def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bo
     """
     if isinstance(volumes, SplineVolumes):
         return volumes.read(points)
+    if not torch.is_grad_enabled():
+        return _read_plainly(volumes, points)
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
     index, weight = trilinear_corners(points, resolution)
     if shapes > 1:
@@ -41,6 +43,29 @@ def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bo
         flat = _WeightedRows.apply(table, index.view(-1, 8), weight.view(-1, 8).to(table.dtype))
         return flat.view(*points.shape[:-1], channels)
     return (table[index] * weight[..., None]).sum(-2)
+
+
+def _read_plainly(volumes: Tensor, points: Tensor) -> Tensor:
+    """The same read without a graph: indices and weights are computed axis by axis, in vectors along the points."""
+    shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
+    position = points.movedim(-1, 0).reshape(3, -1) + 1.0
+    position = position.mul_(0.5 * (resolution - 1)).clamp_(0.0, resolution - 1.0)
+    cell = position.floor().clamp_(max=resolution - 2)
+    high = position.sub_(cell)
+    sides = torch.stack([1.0 - high, high])
+    x, y, z = sides.unbind(1)
+    weight = (x[:, None] * y).flatten(0, 1)[:, None] * z
+    i, j, k = cell.to(torch.int32 if volumes[..., 0].numel() < 2**31 else torch.int64)
+    base = i.mul_(resolution).add_(j).mul_(resolution).add_(k)
+    if shapes > 1:
+        step = torch.arange(0, shapes * resolution**3, resolution**3, dtype=base.dtype, device=base.device)
+        base = (base.view(shapes, -1) + step[:, None]).flatten()
+    a, b = resolution * resolution, resolution
+    steps = torch.tensor([0, 1, b, b + 1, a, a + 1, a + b, a + b + 1], dtype=base.dtype, device=base.device)
+    index = (base + steps[:, None]).t().contiguous()
+    rows = weight.flatten(0, 1).t().contiguous().to(volumes.dtype)
+    flat = functional.embedding_bag(index, volumes.reshape(-1, channels), per_sample_weights=rows, mode="sum")
+    return flat.view(*points.shape[:-1], channels)
 
 
 def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:

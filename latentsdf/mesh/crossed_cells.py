@@ -19,11 +19,13 @@ COARSE = 32
 """Cells per axis, about, of the lattice that is evaluated completely."""
 
 _MEAN_REACH = (3.0 + 3.0 * 2.0**0.5 + 3.0**0.5) / 8.0
+_BEND = 0.75
 _CHUNK = 1 << 14
 _PATCH = list(itertools.product(range(3), repeat=3))
 _CHILDREN = list(itertools.product(range(2), repeat=3))
 
-Keep = Callable[[NDArray], NDArray[np.bool_]]
+Keep = Callable[[NDArray, NDArray | None], NDArray[np.bool_]]
+"""Corner values (8, N) of blocks and their `bends` (N,) -> which of them are kept."""
 
 
 class Blocks(NamedTuple):
@@ -78,7 +80,14 @@ def _blocks_of(values: NDArray, side: int, keep: Keep) -> Blocks:
     """Blocks between the vertices of a dense lattice (n, n, n) that are kept."""
     n = len(values) - 1
     corners = np.stack([values[x : x + n, y : y + n, z : z + n].ravel() for x, y, z in CORNERS])
-    kept = np.flatnonzero(keep(corners))
+    bend = np.zeros((n, n, n), dtype=values.dtype)
+    for axis in range(3):
+        lines = np.moveaxis(values, axis, 0)
+        second = np.abs(lines[:-2] - 2.0 * lines[1:-1] + lines[2:])
+        second = np.concatenate([second[:1], np.maximum(second[:-1], second[1:]), second[-1:]])
+        second = np.maximum(second[:, :-1], second[:, 1:])
+        bend += np.moveaxis(np.maximum(second[:, :, :-1], second[:, :, 1:]), 0, axis)
+    kept = np.flatnonzero(keep(corners, bend.ravel()))
     return Blocks(side * np.stack(np.unravel_index(kept, (n, n, n))), corners[:, kept])
 
 
@@ -110,31 +119,57 @@ def _split(lattice: SampledLattice, low: Indices, corners: NDArray | None, side:
     for chunk in chunks:
         around = bricks.neighbourhood(steps[:, chunk])
         patch = np.stack([values[around.at(step)] for step in _PATCH])
+        bends = None if side == 2 else _second_differences(patch)
         for child in _CHILDREN:
             own = patch[[_PATCH.index(tuple(step)) for step in (CORNERS + child).tolist()]]
             below = low[:, chunk] + half * np.array(child)[:, None]
-            kept = np.flatnonzero(keep(own) & (below < lattice.resolution).all(0))
-            parts.append(Blocks(below[:, kept], own[:, kept]))
+            kept = keep(own, None if bends is None else _bend_of(bends, child))
+            rows = np.flatnonzero(kept & (below < lattice.resolution).all(0))
+            parts.append(Blocks(below[:, rows], own[:, rows]))
     if not parts:
         return Blocks(np.zeros((3, 0), dtype=np.int64), np.zeros((8, 0), dtype=values.dtype))
     return Blocks(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
-def _changes_sign(corners: NDArray) -> NDArray[np.bool_]:
+def _second_differences(patch: NDArray) -> list[NDArray]:
+    """Magnitudes (3, 3, N) of second differences along each axis of values (27, N) at the vertices of eight blocks."""
+    values = patch.reshape(3, 3, 3, -1)
+    lines = [np.moveaxis(values, axis, 0) for axis in range(3)]
+    return [np.abs(first - 2.0 * middle + last) for first, middle, last in lines]
+
+
+def _bend_of(differences: Sequence[NDArray], child: tuple[int, ...]) -> NDArray:
+    """Sum over the axes (N,) of the largest second difference of the four lines along the edges of a block."""
+    total = np.zeros(differences[0].shape[-1], dtype=differences[0].dtype)
+    for axis, lines in enumerate(differences):
+        first, second = (place for other, place in enumerate(child) if other != axis)
+        total += lines[first : first + 2, second : second + 2].max((0, 1))
+    return total
+
+
+def _changes_sign(corners: NDArray, bend: NDArray | None = None) -> NDArray[np.bool_]:
     negative = corners < 0
     return np.asarray(negative.any(0) & ~negative.all(0))
 
 
 def _may_hold_surface(reach: float) -> Keep:
-    """Predicate of blocks that change sign, or that a field changing by `reach` over a side cannot exclude.
+    """Predicate of blocks that change sign, or in which neither slope nor bend of the field excludes the surface.
 
-    If f(p) = 0 inside the block then |f(c)| <= L |p - c| at every corner c. The farthest corner is at most
-    sqrt(3) sides away, and the mean distance to the eight corners, convex in p, is largest at a corner.
+    Slope: let the field change by at most `reach` = L h over a side h. If f(p) = 0 inside the block then
+    |f(c)| <= L |p - c| at every corner c. The farthest corner is at most sqrt(3) sides away, and the mean distance to
+    the eight corners, convex in p, is largest at a corner.
+
+    Bend: inside a block f leaves its trilinear interpolation by at most D / 8, D the sum over the axes of |f''| h^2.
+    At a crease it may leave it by D / 2, D then the second differences of its values: f = |x - s|, zero between the
+    vertices 0 and h, has D = 2 (h - s) with the vertex -h, and the smaller value is at most D / 2. Three quarters of D
+    are allowed.
     """
 
-    def keep(corners: NDArray) -> NDArray[np.bool_]:
+    def keep(corners: NDArray, bend: NDArray | None) -> NDArray[np.bool_]:
         size = np.abs(corners)
         near = (size.mean(0) <= _MEAN_REACH * reach) & (size.max(0) <= 3.0**0.5 * reach)
+        if bend is not None:
+            near &= size.min(0) <= _BEND * bend
         return near | _changes_sign(corners)
 
     return keep
