@@ -12,7 +12,6 @@ there is steeper than the bound; `lipschitz` excludes that where the true consta
 from __future__ import annotations
 
 import numpy as np
-import torch
 import trimesh
 from torch import Tensor
 

@@ -74,8 +74,10 @@ def _triangle_table() -> tuple[NDArray[np.int8], Indices]:
     doubled = np.rint(2 * (vertices - 3 * case[:, None] * np.array([1, 0, 0]))).astype(np.int64)
     axis, start = np.argmax(doubled == 1, axis=1), doubled // 2
     starts, axes = _edge_table()
-    edge_of = {(*CORNERS[corner].tolist(), along): edge for edge, (corner, along) in enumerate(zip(starts, axes))}
-    edge = np.array([edge_of[(*low, along)] for low, along in zip(start.tolist(), axis.tolist())])
+    edge_of = {
+        (*CORNERS[corner].tolist(), along): edge for edge, (corner, along) in enumerate(zip(starts, axes, strict=True))
+    }
+    edge = np.array([edge_of[(*low, along)] for low, along in zip(start.tolist(), axis.tolist(), strict=True)])
     table, counts = np.full((256, 15), -1, dtype=np.int8), np.zeros(256, dtype=np.int64)
     for number, row in zip(case[faces[:, 0]], edge[faces], strict=True):
         table[number, counts[number] : counts[number] + 3] = row

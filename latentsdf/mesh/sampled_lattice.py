@@ -38,6 +38,10 @@ class SampledLattice:
         """Coordinates of indices, or of fractions between them."""
         return self.half_width * (2.0 * index / self.resolution - 1.0)
 
+    def holds(self, cells: Indices) -> NDArray[np.bool_]:
+        """Whether cells (3, N) lie in the cube; blocks at its upper end may be cut."""
+        return np.asarray((cells < self.resolution).all(0))
+
     def queries(self, index: Indices) -> Tensor:
         """Points (K, 3) of index triples (3, K); beyond the last vertex they are at the last."""
         return torch.from_numpy(self.points(np.minimum(index, self.resolution).T)).to(self.device, self.dtype)
