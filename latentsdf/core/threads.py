@@ -76,8 +76,9 @@ def map_rows(function: Callable[[Tensor], Tensor], rows: Tensor, chunk: int) -> 
         with torch.no_grad():
             return function(part)
 
-    parts = rows.split(chunk)
-    threads = min(torch.get_num_threads(), len(parts)) if rows.device.type == "cpu" else 1
+    threads = torch.get_num_threads() if rows.device.type == "cpu" else 1
+    rounds = -(-len(rows) // (chunk * threads))
+    parts = rows.tensor_split(min(len(rows), threads * rounds))
     with workers(threads) as pool:
         return torch.cat(list(map(without_graph, parts) if pool is None else pool.map(without_graph, parts)))
 

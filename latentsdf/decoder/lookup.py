@@ -46,25 +46,26 @@ def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bo
 
 
 def _read_plainly(volumes: Tensor, points: Tensor) -> Tensor:
-    """The same read without a graph: indices and weights are computed axis by axis, in vectors along the points."""
+    """The same read without a graph, by vectors along the points: x and y weigh rows of two vertices, z mixes these."""
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
-    position = points.movedim(-1, 0).reshape(3, -1) + 1.0
+    position = points.reshape(-1, 3).t().contiguous() + 1.0
     position = position.mul_(0.5 * (resolution - 1)).clamp_(0.0, resolution - 1.0)
     cell = position.floor().clamp_(max=resolution - 2)
     high = position.sub_(cell)
-    sides = torch.stack([1.0 - high, high])
-    x, y, z = sides.unbind(1)
-    weight = (x[:, None] * y).flatten(0, 1)[:, None] * z
+    x, y = torch.stack([1.0 - high[:2], high[:2]]).unbind(1)
+    weight = (x[:, None] * y).view(4, -1).t().contiguous().to(volumes.dtype)
     i, j, k = cell.to(torch.int32 if volumes[..., 0].numel() < 2**31 else torch.int64)
-    base = i.mul_(resolution).add_(j).mul_(resolution).add_(k)
+    first = i.mul_(resolution).add_(j).mul_(resolution).add_(k)
     if shapes > 1:
-        step = torch.arange(0, shapes * resolution**3, resolution**3, dtype=base.dtype, device=base.device)
-        base = (base.view(shapes, -1) + step[:, None]).flatten()
-    a, b = resolution * resolution, resolution
-    steps = torch.tensor([0, 1, b, b + 1, a, a + 1, a + b, a + b + 1], dtype=base.dtype, device=base.device)
-    index = (base + steps[:, None]).t().contiguous()
-    rows = weight.flatten(0, 1).t().contiguous().to(volumes.dtype)
-    flat = functional.embedding_bag(index, volumes.reshape(-1, channels), per_sample_weights=rows, mode="sum")
+        of_shape = resolution**3 * torch.arange(shapes, dtype=first.dtype, device=first.device)
+        first = (first.view(shapes, -1) + of_shape[:, None]).flatten()
+    steps = resolution * torch.tensor([0, 1, resolution, resolution + 1], dtype=first.dtype, device=first.device)
+    index = first[:, None] + steps
+    table = volumes.reshape(-1, channels).contiguous()
+    pairs = table.as_strided((len(table) - 1, 2 * channels), (channels, 1))
+    pairs = pairs if table.device.type == "cpu" else pairs.contiguous()
+    ends = functional.embedding_bag(index, pairs, per_sample_weights=weight, mode="sum")
+    flat = torch.lerp(ends[:, :channels], ends[:, channels:], high[2][:, None].to(ends.dtype))
     return flat.view(*points.shape[:-1], channels)
 
 

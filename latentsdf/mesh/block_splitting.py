@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
     bend: NDArray
 
     def those(self, kept: NDArray) -> Blocks:
-        """The blocks of a mask or of rows."""
+        """The blocks of a mask (N,), or of rows (K,)."""
         return Blocks(self.low[:, kept], self.corners[:, kept], self.bend[kept])
 
 

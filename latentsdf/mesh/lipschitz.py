@@ -10,7 +10,7 @@ from ..core.arrays import Array, Indices
 from ..core.field import evaluate
 from .sampled_lattice import SampledLattice
 
-_SAMPLES = 512
+_SAMPLES = 256
 _MARGIN = 1.15
 _STEP = 2.0**-10
 
