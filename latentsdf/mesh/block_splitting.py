@@ -45,7 +45,7 @@ Keep = Callable[[NDArray, NDArray], NDArray[np.bool_]]
 
 
 def blocks_between(values: NDArray, side: int, keep: Keep) -> Blocks:
-    """Blocks of `side` cells between the vertices of a dense lattice (n, n, n) that are kept."""
+    """Blocks of `side` cells between the vertices of a dense lattice (R, R, R) that are kept."""
     n = len(values) - 1
     corners = np.stack([values[x : x + n, y : y + n, z : z + n].ravel() for x, y, z in CORNERS])
     bend = np.zeros((n, n, n), dtype=values.dtype)

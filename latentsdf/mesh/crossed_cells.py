@@ -13,16 +13,18 @@ from .lipschitz import estimate_lipschitz
 from .marching_cubes import CORNERS
 from .sampled_lattice import SampledLattice
 
-COARSE = 32
-"""Cells per axis, about, of the lattice that is evaluated completely."""
+WHOLE = 32
+"""Cells per axis up to which the lattice is evaluated completely."""
+COARSE = 16
+"""Cells per axis, at least, of the coarse lattice that is evaluated completely otherwise."""
 
 _MEAN_REACH = (3.0 + 3.0 * 2.0**0.5 + 3.0**0.5) / 8.0
 _ALLOWANCE = 0.75
 
 
 def coarse_lattice(lattice: SampledLattice) -> tuple[int, NDArray]:
-    """Side of the coarsest blocks in cells, and the values (n, n, n) at their corners."""
-    side = 2 ** max(0, round(np.log2(lattice.resolution / COARSE)))
+    """Side of the coarsest blocks in cells, and the values (R, R, R) at their corners."""
+    side = 1 if lattice.resolution <= WHOLE else 2 ** int(np.log2(lattice.resolution / COARSE))
     ticks = np.arange(0, lattice.resolution + side, side)
     index = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij")).reshape(3, -1)
     return side, lattice.values(index).reshape((len(ticks),) * 3)
@@ -33,13 +35,14 @@ def crossed_cells(lattice: SampledLattice, side: int, values: NDArray, lipschitz
 
     Args:
         lattice: gives the values.
-        side, values: of `coarse_lattice`.
+        side: of the blocks of `coarse_lattice`.
+        values: (R, R, R) at their corners.
         lipschitz: constant of the field; None estimates it.
     """
     if side == 1:
         return blocks_between(values, 1, _changes_sign)
     bound = (estimate_lipschitz(lattice, side, values) if lipschitz is None else lipschitz) * lattice.spacing
-    blocks = blocks_between(values, side, _may_hold_surface(bound * side))
+    blocks = blocks_between(values, side, _may_hold_surface(bound * side, None))
     while side > 2:
         blocks = split_blocks(lattice, blocks, side, _may_hold_surface(bound * side / 2))
         side //= 2
@@ -63,7 +66,7 @@ def _changes_sign(corners: NDArray, bend: NDArray) -> NDArray[np.bool_]:
     return np.asarray(negative.any(0) & ~negative.all(0))
 
 
-def _may_hold_surface(reach: float) -> Keep:
+def _may_hold_surface(reach: float, allowance: float | None = _ALLOWANCE) -> Keep:
     """Predicate of blocks that change sign, or in which neither slope nor bend of the field excludes the surface.
 
     Slope: let the field change by at most `reach` = L h over a side h. If f(p) = 0 inside the block then
@@ -72,14 +75,15 @@ def _may_hold_surface(reach: float) -> Keep:
 
     Bend: inside a block f leaves its trilinear interpolation by at most D / 8, D the sum over the axes of |f''| h^2.
     At a crease it may leave it by D / 2, D then the second differences of its values: f = |x - s|, zero between the
-    vertices 0 and h, has D = 2 (h - s) with the vertex -h, and the smaller value is at most D / 2. Three quarters of D
-    are allowed.
+    vertices 0 and h, has D = 2 (h - s) with the vertex -h, and the smaller value is at most D / 2. `allowance` D is
+    allowed, three quarters; the coarsest blocks go by slope alone: a truncated field may hide a thin part in them.
     """
 
     def keep(corners: NDArray, bend: NDArray) -> NDArray[np.bool_]:
         size = np.abs(corners)
         near = (size.mean(0) <= _MEAN_REACH * reach) & (size.max(0) <= 3.0**0.5 * reach)
-        near &= size.min(0) <= _ALLOWANCE * bend
+        if allowance is not None:
+            near &= size.min(0) <= allowance * bend
         return near | _changes_sign(corners, bend)
 
     return keep

@@ -24,7 +24,7 @@ def estimate_lipschitz(lattice: SampledLattice, side: int, values: NDArray) -> f
     Args:
         lattice: gives the field.
         side: of the blocks of the coarse lattice in cells.
-        values: (n, n, n) at their corners.
+        values: (R, R, R) at their corners.
     """
     n = len(values) - 2  # without the border, whose values are altered, and the last block, which may be cut
     inner = values[1 : n + 1, 1 : n + 1, 1 : n + 1]

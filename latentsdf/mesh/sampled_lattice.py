@@ -35,7 +35,7 @@ class SampledLattice:
         self.smallest_at: list[float] = []
 
     def points(self, index: NDArray) -> Array:
-        """Coordinates of indices, or of fractions between them."""
+        """Coordinates (...) of indices (...), whole or between vertices."""
         return self.half_width * (2.0 * index / self.resolution - 1.0)
 
     def holds(self, cells: Indices) -> NDArray[np.bool_]:
