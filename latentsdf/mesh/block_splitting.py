@@ -60,6 +60,18 @@ def blocks_between(values: NDArray, side: int, keep: Keep) -> Blocks:
     return Blocks(low, corners[:, rows], bend.ravel()[rows])
 
 
+def cells_between(values: NDArray) -> Blocks:
+    """Single cells between the vertices of a dense lattice (R, R, R) whose corners differ in sign."""
+    some = every = values < 0
+    for axis in range(3):
+        low, high = (slice(None),) * axis + (slice(None, -1),), (slice(None),) * axis + (slice(1, None),)
+        some, every = some[low] | some[high], every[low] & every[high]
+    rows = np.flatnonzero(some & ~every)
+    x, y, z = np.unravel_index(rows, some.shape)
+    corners = np.stack([values[x + i, y + j, z + k] for i, j, k in CORNERS])
+    return Blocks(np.stack([x, y, z]), corners, np.zeros(len(rows), dtype=values.dtype))
+
+
 def split_blocks(lattice: SampledLattice, blocks: Blocks, side: int, keep: Keep) -> Blocks:
     """Split blocks of `side` cells per axis in eight, and return those that are kept.
 

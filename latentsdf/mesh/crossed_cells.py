@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arrays import Indices
-from .block_splitting import Blocks, Keep, blocks_between, cells_within, joined, split_blocks
+from .block_splitting import Blocks, Keep, blocks_between, cells_between, cells_within, joined, split_blocks
 from .lipschitz import estimate_lipschitz
 from .marching_cubes import CORNERS
 from .sampled_lattice import SampledLattice
@@ -40,7 +40,7 @@ def crossed_cells(lattice: SampledLattice, side: int, values: NDArray, lipschitz
         lipschitz: constant of the field; None estimates it.
     """
     if side == 1:
-        return blocks_between(values, 1, _changes_sign)
+        return cells_between(values)
     bound = (estimate_lipschitz(lattice, side, values) if lipschitz is None else lipschitz) * lattice.spacing
     blocks = blocks_between(values, side, _may_hold_surface(bound * side, None))
     while side > 2:

@@ -1,12 +1,14 @@
 """Coarse-to-fine extraction of level sets: marching cubes on the cells that can contain the surface.
 
-A lattice of about 64 cells per axis is evaluated completely. A block of it is split further when its corners
-change sign, or when a Lipschitz bound of the field cannot exclude the surface. Where the bound holds, the mesh is
-that of marching cubes on the full lattice. Neural fields are neither distances nor 1-Lipschitz, so the bound is
-estimated on the coarse lattice and guarded twice: blocks with a sign change are kept whatever the bound is, and after
-the last level the surface is followed through every face that it crosses, so that a bound that is too small cannot
-tear it. A separate component can still be missed if it lies between the vertices of the coarse lattice and the field
-there is steeper than the bound; `lipschitz` excludes that where the true constant is known.
+A lattice of 16 to 31 cells per axis is evaluated completely, one of up to 32 cells at once. A block of it is split
+further when its corners change sign, or when neither a Lipschitz bound of the field nor, in smaller blocks, its second
+differences exclude the surface. Where they hold, the mesh is that of marching cubes on the full lattice. Neural fields
+are neither distances nor 1-Lipschitz, so the bound is estimated on the coarse lattice and guarded twice: blocks with a
+sign change are kept whatever the bound is, and after the last level the surface is followed through every face that it
+crosses, so that a bound that is too small cannot tear it. A separate component can still be missed if it lies between
+the vertices of the coarse lattice and the field there is steeper than the bound (`lipschitz` excludes that where the
+true constant is known), or if it is smaller than a block of a thirty-second of the cube or less and the field is flat
+beside it.
 """
 
 from __future__ import annotations
@@ -39,12 +41,12 @@ def extract_mesh(
     Args:
         sdf: the field, (N, 3) -> (N,), negative inside.
         resolution: cells per axis of the cube, 4 to 1024. Twice as many: a quarter of the error, about
-            three to four times the evaluations. Up to 90 the whole lattice is evaluated.
+            three to four times the evaluations. Up to 32 the whole lattice is evaluated.
         level: value of the level set; positive grows the shape.
         half_width: the cube is [-half_width, half_width]^3, in the field's own frame and unit.
         like: a tensor whose device and dtype the query points take; float32 on the CPU if None.
         lipschitz: Lipschitz constant of the field. If None it is estimated on the coarse lattice: 99.9th percentile
-            of the gradient norm, near the surface and everywhere, times 1.15.
+            of slopes, near the surface and everywhere, times 1.15.
 
     Returns:
         A closed mesh, faces outward, in the field's frame, with float64 vertices linearly interpolated along
