@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,8 @@ class ModulatedMLP(nn.Module):
         """Outputs (N,) without a graph: shifts (depth, 1, width) join the biases."""
         hidden = features
         for layer, shift in zip(self.layers, shifts, strict=True):
-            hidden = self._act_inplace(torch.addmm(layer.bias + shift[0], hidden, layer.weight.t()))
+            weight, bias = cast(nn.Linear, layer).weight, cast(nn.Linear, layer).bias
+            hidden = self._act_inplace(torch.addmm(bias + shift[0], hidden, weight.t()))
         return torch.addmv(self.out.bias, hidden, self.out.weight[0])
 
 

@@ -142,7 +142,7 @@ def cells_within(lattice: SampledLattice, blocks: Blocks, allowance: float) -> B
             break
     low = np.concatenate([np.zeros((3, 0), dtype=np.int64), *cells], axis=1)
     around = patches.around(low)
-    corners = np.stack([values[around.at(tuple(step))] for step in CORNERS.tolist()])
+    corners = np.stack([values[around.at(step)] for step in CORNERS.tolist()])
     return Blocks(low, corners, np.zeros(low.shape[1], dtype=values.dtype))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Neighbourhood:
     def __init__(self, table: NDArray, parts: Indices):
         self._table, self._parts = table, parts
 
-    def at(self, step: tuple[int, int, int]) -> Indices:
+    def at(self, step: Sequence[int]) -> Indices:
         """Addresses (N,) of the vertices at a step from each cell."""
         x, y, z = self._parts
         place = x[step[0]] + y[step[1]] + z[step[2]]

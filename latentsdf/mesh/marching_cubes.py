@@ -47,7 +47,7 @@ def march(cells: Indices, corners: NDArray) -> tuple[Array, Indices]:
     around = lattice.neighbourhood(cells)
     row_at = np.zeros(lattice.size, dtype=np.int64)
     row_at[around.at((0, 0, 0))] = np.arange(len(case))
-    owners = np.stack([row_at[around.at(tuple(step))] for step in CORNERS])
+    owners = np.stack([row_at[around.at(step)] for step in CORNERS])
     starts, directions = _edge_table()
     faces = numbers[3 * owners[starts[used], cell] + directions[used]]
     return vertices, faces.reshape(-1, 3)
@@ -69,7 +69,7 @@ def _triangle_table() -> tuple[NDArray[np.int8], Indices]:
     cases = np.arange(256)
     points = (CORNERS + 3 * cases[:, None, None] * np.array([1, 0, 0])).reshape(-1, 3).astype(np.float64)
     values = np.where(cases[:, None] >> np.arange(8) & 1, -1.0, 1.0).ravel()
-    vertices, faces, _ = igl.marching_cubes(values, points, np.arange(2048).reshape(256, 8), 0.0)
+    vertices, faces = map(np.asarray, igl.marching_cubes(values, points, np.arange(2048).reshape(256, 8), 0.0)[:2])
     case = np.rint(vertices[:, 0] / 3 - 1 / 6).astype(np.int64)
     doubled = np.rint(2 * (vertices - 3 * case[:, None] * np.array([1, 0, 0]))).astype(np.int64)
     axis, start = np.argmax(doubled == 1, axis=1), doubled // 2

@@ -15,6 +15,7 @@ from latentsdf.decoder import (
 )
 from latentsdf.decoder.base import CHUNK
 from latentsdf.decoder.coarse import CoarseVolumes
+from latentsdf.decoder.dual import Dual
 from latentsdf.decoder.kinds import decoder_to_dict
 from latentsdf.decoder.lookup import read_volumes
 
@@ -52,7 +53,8 @@ def test_every_branch_of_every_kind(config) -> None:
 
 
 def test_the_fine_branch_is_read_in_its_band_alone() -> None:
-    decoder = build_decoder(CONFIGS[2]).eval()
+    torch.manual_seed(0)
+    decoder = Dual(DualConfig(code_size=8, coarse=SMALL, grid_resolution=6, fine_width=16)).eval()
     seen = []
     decoder.fine.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[1]))
     points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
