@@ -34,8 +34,8 @@ path, resolutions, number = json.loads(sys.argv[1])
 space, out = latentsdf.load(path), []
 names = list(space)
 for name in names[:: max(1, len(names) // number)][:number]:
+    space[name].mesh(min(resolutions))
     for resolution in resolutions:
-        space[name].mesh(resolution)
         began = time.process_time()
         mesh = space[name].mesh(resolution)
         out.append([name, resolution, time.process_time() - began, len(mesh.faces), bool(mesh.is_watertight)])

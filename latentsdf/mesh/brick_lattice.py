@@ -33,10 +33,11 @@ class BrickLattice:
         ends = cells >> _BITS, cells + reach >> _BITS
         for x, y, z in itertools.product(ends, repeat=3):
             stored[x[0], y[1], z[2]] = True
-        self._bricks = np.flatnonzero(stored)
+        bricks = np.flatnonzero(stored)
+        self._origins = np.stack(np.unravel_index(bricks, stored.shape))
         self._table = np.zeros(stored.size, dtype=np.int64)
-        self._table[self._bricks] = _VOLUME * np.arange(len(self._bricks))
-        self.size = _VOLUME * len(self._bricks)
+        self._table[bricks] = _VOLUME * np.arange(len(bricks))
+        self.size = _VOLUME * len(bricks)
         self._reach = reach
 
     def neighbourhood(self, cells: Indices) -> Neighbourhood:
@@ -49,13 +50,9 @@ class BrickLattice:
 
     def triples(self, addresses: Indices) -> Indices:
         """Index triples (3, K) of addresses (K,)."""
-        bricks, places = self._bricks[addresses >> 3 * _BITS], addresses & _VOLUME - 1
-        out = np.empty((3, len(addresses)), dtype=np.int64)
-        for axis in (2, 1, 0):
-            bricks, brick = np.divmod(bricks, self._across)
-            out[axis] = brick * _SIDE + (places & _SIDE - 1)
-            places = places >> _BITS
-        return out
+        places = addresses & _VOLUME - 1
+        local = np.stack([places >> 2 * _BITS, places >> _BITS & _SIDE - 1, places & _SIDE - 1])
+        return _SIDE * self._origins[:, addresses >> 3 * _BITS] + local
 
 
 class Neighbourhood:
