@@ -2,10 +2,12 @@
 
     git worktree add --detach OLD 709c575
     python benchmarks/meshing_speed.py --old OLD [--space SPACE.h5] [--resolution 64 128 256] [--shapes 4] [--rounds 5]
+    python benchmarks/meshing_speed.py --whole --space SPACE.h5 [--resolution 128] [--shapes 18]
 
 Each tree meshes the same shapes of one space in a process of its own, in turns; the space must be one that both can
 open, by default checkpoints/families.h5 of the old tree. Seconds are processor time of one thread, the least of all
-rounds for each shape, summed over the shapes. "Same" counts shapes with as many faces from both.
+rounds for each shape, summed over the shapes. "Same" counts shapes with as many faces from both. With --whole the
+meshes are compared with those of the lattice that is evaluated completely instead.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from latentsdf import load
+from latentsdf import LatentSpace, load
+from latentsdf.mesh import crossed_cells
 
 HERE = Path(__file__).resolve().parents[1]
 TIMED = """
@@ -54,12 +57,16 @@ class Meshed(NamedTuple):
 def main() -> None:
     """Print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--old", type=Path, required=True, help="a working tree of the commit to compare with")
+    parser.add_argument("--old", type=Path, help="a working tree of the commit to compare with")
     parser.add_argument("--space", type=Path, help="a space that both can open")
     parser.add_argument("--resolution", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--shapes", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--whole", action="store_true")
     options = parser.parse_args()
+    if options.whole:
+        compare_with_whole(load(options.space), options.shapes, max(options.resolution))
+        return
     path = (options.space or options.old / "checkpoints" / "families.h5").resolve()
     request = json.dumps([str(path), options.resolution, options.shapes])
     rounds = [(meshed(options.old, request), meshed(HERE, request)) for _ in range(options.rounds)]
@@ -76,6 +83,18 @@ def main() -> None:
         )
     torch.set_num_threads(1)
     report_rates(path, max(options.resolution))
+
+
+def compare_with_whole(space: LatentSpace, shapes: int, resolution: int) -> None:
+    """Count the meshes with as many faces and vertices as those of the complete lattice."""
+    names, same = list(space)[:: max(1, len(space) // shapes)][:shapes], 0
+    for name in names:
+        mesh = space[name].mesh(resolution)
+        crossed_cells.WHOLE, before = resolution, crossed_cells.WHOLE
+        whole = space[name].mesh(resolution)
+        crossed_cells.WHOLE = before
+        same += len(mesh.faces) == len(whole.faces) and len(mesh.vertices) == len(whole.vertices)
+    print(f"{same} of {len(names)} meshes at {resolution} cells are those of the complete lattice")
 
 
 def meshed(tree: Path, request: str) -> dict[tuple[str, int], Meshed]:
