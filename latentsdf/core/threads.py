@@ -60,6 +60,29 @@ def for_ranges(function: Callable[[int, int], None], count: int) -> None:
     list(pool.map(function, bounds[:-1], bounds[1:]))
 
 
+def map_rows(function: Callable[[Tensor], Tensor], rows: Tensor, chunk: int) -> Tensor:
+    """Join a function's results for chunks of rows, without a graph, on as many threads as torch is set to.
+
+    Args:
+        function: (n, ...) -> (n, ...); it is called in several threads at once.
+        rows: (N, ...), at least one.
+        chunk: the most rows a call is given.
+
+    Returns:
+        What the function returns for all rows at once.
+    """
+
+    def without_graph(part: Tensor) -> Tensor:
+        with torch.no_grad():
+            return function(part)
+
+    threads = torch.get_num_threads() if rows.device.type == "cpu" else 1
+    rounds = -(-len(rows) // (chunk * threads))
+    parts = rows.tensor_split(min(len(rows), threads * rounds))
+    with workers(threads) as pool:
+        return torch.cat(list(map(without_graph, parts) if pool is None else pool.map(without_graph, parts)))
+
+
 def terms_of_parts(
     parts: Sequence[Part], pieces: Sequence[Tensor], shared: Sequence[Tensor], pool: ThreadPoolExecutor
 ) -> dict[str, Tensor]:

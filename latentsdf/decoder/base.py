@@ -8,7 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..core.threads import map_rows
 from .linearize import Linearize, linearize_by_copies
+
+CHUNK = 16384
+"""The most points that are evaluated at once without a graph. Hidden units of fewer stay in a core's cache, but every
+operation has a fixed cost."""
 
 
 class Conditioned:
@@ -25,7 +30,9 @@ class Conditioned:
         self.smooth = decoder.smooth(branch) if smooth is None else smooth
 
     def __call__(self, points: Tensor) -> Tensor:
-        return self._decoder.query(self._state, points[None], self.branch)[0]
+        if torch.is_grad_enabled() or len(points) <= CHUNK:
+            return self._decoder.query(self._state, points[None], self.branch)[0]
+        return map_rows(lambda part: self._decoder.query(self._state, part[None], self.branch)[0], points, CHUNK)
 
     def smoothed(self) -> Conditioned:
         """The same field with its volumes read by quadratic B-splines, once continuously differentiable (C1).
@@ -180,17 +187,21 @@ def check_bytes(count: int, limit: int, remedy: str) -> None:
         )
 
 
-def activation(name: str):
+def activation(name: str, inplace: bool = False):
     """Look up an activation function by its name.
+
+    Args:
+        name: `silu`, `softplus`, `sine` or `relu`.
+        inplace: whether the function may overwrite its argument, which must have no graph then.
 
     Raises:
         ValueError: unknown name.
     """
     table = {
-        "silu": nn.functional.silu,
+        "silu": lambda x: nn.functional.silu(x, inplace=inplace),
         "softplus": lambda x: nn.functional.softplus(x, beta=100.0),
-        "sine": lambda x: torch.sin(30.0 * x),
-        "relu": nn.functional.relu,
+        "sine": lambda x: x.mul_(30.0).sin_() if inplace else torch.sin(30.0 * x),
+        "relu": lambda x: nn.functional.relu(x, inplace=inplace),
     }
     if name not in table:
         raise ValueError(f"unknown activation {name!r}; choose one of {', '.join(table)}")

@@ -105,6 +105,14 @@ class Dual(Decoder):
             base = self.coarse.query(state.coarse, points) if self.config.residual else None
             return self._fine(state.fine, state.grid, points, base)
         coarse = self.coarse.query(state.coarse, points)
+        if len(points) == 1 and not torch.is_grad_enabled():
+            near = (coarse[0].abs() < self.config.band).nonzero()[:, 0]
+            if len(near):
+                coarse[:, near] = self._blend(state, points[:, near], coarse[:, near])
+            return coarse
+        return self._blend(state, points, coarse)
+
+    def _blend(self, state: DualState, points: Tensor, coarse: Tensor) -> Tensor:
         fine = self._fine(state.fine, state.grid, points, coarse if self.config.residual else None)
         if isinstance(state.grid, SplineVolumes):
             trust = self._trust(coarse)

@@ -32,6 +32,8 @@ def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bo
     """
     if isinstance(volumes, SplineVolumes):
         return volumes.read(points)
+    if not torch.is_grad_enabled():
+        return _read_plainly(volumes, points)
     shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
     index, weight = trilinear_corners(points, resolution)
     if shapes > 1:
@@ -41,6 +43,30 @@ def read_volumes(volumes: Tensor | SplineVolumes, points: Tensor, repeatable: bo
         flat = _WeightedRows.apply(table, index.view(-1, 8), weight.view(-1, 8).to(table.dtype))
         return flat.view(*points.shape[:-1], channels)
     return (table[index] * weight[..., None]).sum(-2)
+
+
+def _read_plainly(volumes: Tensor, points: Tensor) -> Tensor:
+    """The same read without a graph, by vectors along the points: x and y weigh rows of two vertices, z mixes these."""
+    shapes, resolution, channels = volumes.shape[0], volumes.shape[1], volumes.shape[-1]
+    position = points.reshape(-1, 3).t().contiguous() + 1.0
+    position = position.mul_(0.5 * (resolution - 1)).clamp_(0.0, resolution - 1.0)
+    cell = position.floor().clamp_(max=resolution - 2)
+    high = position.sub_(cell)
+    x, y = torch.stack([1.0 - high[:2], high[:2]]).unbind(1)
+    weight = (x[:, None] * y).view(4, -1).t().contiguous().to(volumes.dtype)
+    i, j, k = cell.to(torch.int32 if volumes[..., 0].numel() < 2**31 else torch.int64)
+    first = i.mul_(resolution).add_(j).mul_(resolution).add_(k)
+    if shapes > 1:
+        of_shape = resolution**3 * torch.arange(shapes, dtype=first.dtype, device=first.device)
+        first = (first.view(shapes, -1) + of_shape[:, None]).flatten()
+    steps = resolution * torch.tensor([0, 1, resolution, resolution + 1], dtype=first.dtype, device=first.device)
+    index = first[:, None] + steps
+    table = volumes.reshape(-1, channels).contiguous()
+    pairs = table.as_strided((len(table) - 1, 2 * channels), (channels, 1))
+    pairs = pairs if table.device.type == "cpu" else pairs.contiguous()
+    ends = functional.embedding_bag(index, pairs, per_sample_weights=weight, mode="sum")
+    flat = torch.lerp(ends[:, :channels], ends[:, channels:], high[2][:, None].to(ends.dtype))
+    return flat.view(*points.shape[:-1], channels)
 
 
 def read_contracted(table: Tensor, points: Tensor, channels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class ModulatedMLP(nn.Module):
     def __init__(self, inputs: int, code_size: int, width: int, depth: int, act: str):
         super().__init__()
         self.width, self.depth = width, depth
-        self.act = activation(act)
+        self.act, self._act_inplace = activation(act), activation(act, inplace=True)
         sizes = [inputs] + [width] * depth
         layers = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
         self.layers = nn.ModuleList(layers)
@@ -52,10 +53,20 @@ class ModulatedMLP(nn.Module):
 
     def forward(self, features: Tensor, shifts: Tensor) -> Tensor:
         """Outputs (S, N) for features (S, N, inputs) and shifts (S, depth, 1, width)."""
+        if len(features) == 1 and not torch.is_grad_enabled() and shifts.shape[2] == 1:
+            return self._of_one_shape(features[0], shifts[0])[None]
         hidden = features
         for layer, shift in zip(self.layers, shifts.unbind(1), strict=True):
             hidden = self.act(layer(hidden) + shift)
         return self.out(hidden)[..., 0]
+
+    def _of_one_shape(self, features: Tensor, shifts: Tensor) -> Tensor:
+        """Outputs (N,) without a graph: shifts (depth, 1, width) join the biases."""
+        hidden = features
+        for layer, shift in zip(self.layers, shifts, strict=True):
+            weight, bias = cast(nn.Linear, layer).weight, cast(nn.Linear, layer).bias
+            hidden = self._act_inplace(torch.addmm(bias + shift[0], hidden, weight.t()))
+        return torch.addmv(self.out.bias, hidden, self.out.weight[0])
 
 
 def positional_encoding(points: Tensor, octaves: int) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import trimesh
-from skimage.measure import marching_cubes
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,7 +14,9 @@ from ..codec.residual import TRUNCATION, Residual
 from ..core.arrays import Array
 from ..core.field import SDF
 from ..core.lattice import lattice_vertices
+from ..mesh.block_splitting import cells_between
 from ..mesh.distance import MeshSDF
+from ..mesh.marching_cubes import march
 from ..mesh.metrics import f_score
 from ..mesh.surface_sampling import surface_samples
 
@@ -75,9 +76,10 @@ class SurfaceJudge:
         if residual is not None:
             values = values + _upsample(residual.lattice.float(), CELLS).numpy()
         values = np.pad(values, 1, constant_values=TRUNCATION)
-        if values.min() >= 0:
+        cells = cells_between(values)
+        if not cells.low.size:
             return None
-        vertices, faces, _, _ = marching_cubes(values, 0.0)
+        vertices, faces = march(cells.low, cells.corners)
         mesh = trimesh.Trimesh((vertices - 1) * (2.0 / CELLS) - 1.0, faces, process=False)
         return mesh if mesh.area > 0 else None
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latentsdf.core.threads import Part, terms_of_parts, workers
+from latentsdf.core.threads import Part, map_rows, terms_of_parts, workers
 
 
 def whole(rows: Tensor, weight: Tensor) -> dict[str, Tensor]:
@@ -79,3 +79,24 @@ def test_gradients_that_share_their_memory_are_summed_apart() -> None:
         sum(terms_of_parts([part, part], rows.split([2, 1]), [left, right], pool).values(), torch.zeros(())).backward()
     for tensor in (left, right):
         torch.testing.assert_close(tensor.grad, torch.ones(3, 2))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rows_mapped_in_chunks_are_those_mapped_at_once(threads: int) -> None:
+    before, weight = torch.get_num_threads(), torch.randn(2, 4, requires_grad=True)
+    rows, lengths = torch.randn(101, 2), []
+
+    def function(part: Tensor) -> Tensor:
+        lengths.append(len(part))
+        return part @ weight
+
+    torch.set_num_threads(threads)
+    try:
+        mapped = map_rows(function, rows, 20)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(mapped, rows @ weight)
+    assert not mapped.requires_grad
+    assert sum(lengths) == 101
+    assert max(lengths) <= 20
+    assert len(lengths) % threads == 0

@@ -148,12 +148,29 @@ def test_tiny_far_components_are_kept():
         assert_same_surface(mesh, *dense(field, 128))
 
 
+def thin_parts(points):
+    """A tilted plate, a shell and a rod of half a cell to a cell of the 128^3 lattice, close to one another."""
+    normal = torch.tensor([0.36, 0.48, 0.8], dtype=points.dtype)
+    plate = torch.maximum((points @ normal - 0.113).abs() - 0.006, sphere(points, 0.6))
+    shell = sphere(points, 0.31, (-0.4, -0.3, -0.37)).abs() - 0.005
+    rod = torch.maximum((points[:, 1:] - 0.613).norm(dim=-1) - 0.008, points[:, 0].abs() - 0.7)
+    return plate.minimum(shell).minimum(rod)
+
+
+def test_parts_thinner_than_a_cell_are_those_of_the_dense_lattice():
+    for field in (thin_parts, lambda x: thin_parts(x).clamp(-0.1, 0.1), lambda x: 2.0 * thin_parts(x)):
+        assert_same_surface(extract_mesh(field, 128, like=DOUBLE), *dense(field, 128))
+
+
 def test_components_seen_on_the_coarse_lattice_survive_a_bound_that_is_too_small():
-    mesh = extract_mesh(specks, 256, like=DOUBLE, lipschitz=1e-6)
+    def dots(points):
+        return specks(points).minimum(sphere(points, 0.02, (-0.875, 0.5, 0.875)))
+
+    mesh = extract_mesh(dots, 256, like=DOUBLE, lipschitz=1e-6)
     assert mesh.is_watertight
     ends = mesh.vertices.min(0), mesh.vertices.max(0)
-    assert ends[0][0] < -0.8
-    assert ends[1][2] > 0.8
+    assert ends[0][0] < -0.88
+    assert ends[1][2] > 0.88
     assert_same_surface(extract_mesh(torus, 128, like=DOUBLE, lipschitz=1e-6), *dense(torus, 128))
 
 
