@@ -9,12 +9,25 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_FLAGS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nnan", "nsz"}}
+_FLAGS = {"nogil": True, "error_model": "numpy"}
+_FAST = {"contract", "nnan", "nsz"}
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function of arrays and numbers at its first call; later processes load the result from the disk."""
+    """Compile a function of arrays and numbers at its first call; later processes load the result from the disk.
+
+    Products and sums may be fused, and no number may be undefined.
+    """
+    return _compiled(function, fastmath=_FAST)
+
+
+def compiled_exactly(function: Function) -> Function:
+    """Compile a function as `compiled`, every operation rounded as NumPy rounds it."""
+    return _compiled(function, fastmath=False)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     try:
-        return numba.njit(cache=True, **_FLAGS)(function)
+        return numba.njit(cache=True, **_FLAGS, **options)(function)
     except RuntimeError:  # neither the folder of the source nor that of the user can be written
-        return numba.njit(**_FLAGS)(function)
+        return numba.njit(**_FLAGS, **options)(function)

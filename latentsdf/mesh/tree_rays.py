@@ -85,7 +85,7 @@ def _distance(t, ray):
 
 @compiled
 def _shares(face, apart):
+    shared = False
     for corner in range(3):
-        if face[corner] == apart[0] or face[corner] == apart[1]:
-            return True
-    return False
+        shared |= face[corner] == apart[0] or face[corner] == apart[1]
+    return shared
