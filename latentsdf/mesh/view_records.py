@@ -42,7 +42,8 @@ def view_records(mesh: trimesh.Trimesh, seed: int = 0, sdf: MeshSDF | None = Non
     """
     points, normals = surface_samples(mesh, POINTS, seed)
     records = np.zeros((VIEWS, NUMBERS), dtype=np.int8)
-    sdf = MeshSDF(mesh.vertices, mesh.faces) if sdf is None else sdf
+    # The rays of one mesh take libigl less time than loading the compiled hierarchy.
+    sdf = MeshSDF(mesh.vertices, mesh.faces, backend="igl") if sdf is None else sdf
     for view, visible in enumerate(_visible(mesh, sdf, points, normals)):
         if visible.sum() >= _FEWEST:
             record = record_of_points(points[visible], normals[visible], seed, PAIRS)
