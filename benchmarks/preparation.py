@@ -125,8 +125,8 @@ def main() -> None:
             print(
                 f"{row['mesh'][:48]:48} {row['faces']:7} faces {row['before_s']:7.2f} -> {row['after_s']:5.2f} s "
                 f"{row['before_s'] / row['after_s']:5.1f}x  distances {row['distance_difference']:.1e}, "
-                f"signs {row['signs_changed']} (at {row['farthest_changed']:.0e}), record {row['record_bytes_changed']}, "
-                f"audit {'equal' if row['audit_equal'] else 'differs'}",
+                f"signs {row['signs_changed']} (at {row['farthest_changed']:.0e}), "
+                f"record {row['record_bytes_changed']}, audit {'equal' if row['audit_equal'] else 'differs'}",
                 flush=True,
             )
         for side in sides:

@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
-from ..core.hdf5 import one_line, open_checked
+from ..core.hdf5 import open_checked
 from ..mesh.audit import Audit
 from ..mesh.search_record import stored_search_record
 from .file import DAMAGE
-from .file_info import FORMAT, VERSION
+from .file_info import FORMAT, VERSION, damage
 from .prefetch import Prefetch
 from .sample_store import SAMPLE_BYTES, HeldSamples, Run, StoredSamples, group_sizes
 from .sampling import SamplingConfig
@@ -75,8 +75,9 @@ class Dataset:
                 self._samples = StoredSamples(self.path, file, self._keys, self._sizes, memory * 2**30)
                 self._resources.callback(self._samples.close)
         except DAMAGE as error:
+            reason = damage(file, error)
             self.close()
-            raise ValueError(f"{self.path} is a damaged dataset ({one_line(error)}); prepare it again") from error
+            raise ValueError(f"{self.path} is a damaged dataset ({reason}); prepare it again") from error
         except BaseException:
             self.close()
             raise

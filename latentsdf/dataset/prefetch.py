@@ -10,6 +10,7 @@ from .sample_store import SAMPLE_BYTES, Piece, Run, StoredSamples
 OVERHEAD = 1200
 """Bytes that are counted for each run beside its samples: two tensors and an entry of a table."""
 _WAIT = 0.2
+_AT_ONCE = 64
 
 
 class Prefetch:
@@ -81,10 +82,11 @@ class Prefetch:
                         self._change.wait(_WAIT)
                     if self._stopped:
                         return
-                for run in sorted(sweep, key=self._samples.place):
-                    self._keep(run, sweep[run])
+                runs = sorted(sweep, key=self._samples.place)
+                for part in range(0, len(runs), _AT_ONCE):
                     if self._stopped:
                         return
+                    self._keep({run: (self._samples.read(run), sweep[run]) for run in runs[part : part + _AT_ONCE]})
                 with self._change:
                     self._read_to = end
                     self._change.notify_all()
@@ -108,15 +110,15 @@ class Prefetch:
             end += 1
         return sweep, end
 
-    def _keep(self, run: Run, uses: int) -> None:
-        piece = self._samples.read(run)
+    def _keep(self, found: dict[Run, tuple[Piece, int]]) -> None:
+        """Hold runs, each for a number of uses."""
         with self._change:
-            known = self._held.get(run)
-            if known is not None:
-                self._held[run] = known[0], known[1] + uses
-                return
-            self._held[run] = piece, uses
-            self.held += _cost(run)
+            for run, (piece, uses) in found.items():
+                if run in self._held:
+                    uses += self._held[run][1]
+                else:
+                    self.held += _cost(run)
+                self._held[run] = piece, uses
             self.peak = max(self.peak, self.held)
 
 

@@ -18,6 +18,7 @@ Sizes = dict[str, NDArray[np.int64]]
 Piece = tuple[Tensor, Tensor]
 """Points (N, 3) and distances (N,), float16."""
 SAMPLE_BYTES = 8
+_POSITIONED = hasattr(os, "preadv")
 
 
 class Run(NamedTuple):
@@ -100,7 +101,7 @@ class StoredSamples:
 
     def _bytes(self, handle: int, place: int, count: int) -> bytearray:
         data = bytearray(count)
-        if hasattr(os, "preadv"):
+        if _POSITIONED:
             found = os.preadv(handle, [data], place)
         else:
             with self._lock:

@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
-
 from conftest import TINY
+
 from latentsdf.dataset.dataset import Dataset, Draw
 from latentsdf.dataset.prefetch import OVERHEAD
 from latentsdf.dataset.sample_store import SAMPLE_BYTES
@@ -76,10 +76,15 @@ def test_a_file_that_was_cut_is_an_error_and_not_a_wait(dataset_path: Path, tmp_
     streamed = Dataset(target, memory=0.0)
     with target.open("r+b") as file:
         file.truncate(20_000)
-    with streamed.prefetched(draws, 0) as wait, pytest.raises(ValueError, match="damaged or was replaced"):
-        for step in range(50):
-            wait(step)
-            drawn(streamed, step)
+
+    def draw_all() -> None:
+        with streamed.prefetched(draws, 0) as wait:
+            for step in range(50):
+                wait(step)
+                drawn(streamed, step)
+
+    with pytest.raises(ValueError, match="damaged or was replaced"):
+        draw_all()
     streamed.close()
 
 
