@@ -177,22 +177,22 @@ class Dataset:
         if not stored:
             raise ValueError(f"{self.path} was prepared without lattices; prepare it again with lattice > 0")
         shapes = self._members if rows is None else self._members[_positions(rows)]
-        out = np.empty((len(shapes), stored, stored, stored), dtype=np.float32)
+        size = (resolution or stored,) * 3
+        out = torch.empty(len(shapes), *size)
         held = isinstance(self._samples, HeldSamples)
         with open_checked(self.path, FORMAT, VERSION) if held else contextlib.nullcontext(self._file) as file:
             for row, shape in enumerate(shapes):
                 group = file["shapes"].get(self._keys[shape])
                 if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
                     raise ValueError(f"{self.path} was replaced since it was opened; open it again")
-                out[row] = group["lattice"][()]
-        lattices = torch.from_numpy(out)
-        if self._rotations is not None:
-            for row, shape in enumerate(shapes):
-                lattices[row] = rotate_lattice(lattices[row], self._rotations[shape])
-        if resolution in (None, stored):
-            return lattices
-        size = (resolution,) * 3
-        return functional.interpolate(lattices[:, None], size=size, mode="trilinear", align_corners=True)[:, 0]
+                lattice = torch.from_numpy(group["lattice"][()].astype(np.float32))
+                if self._rotations is not None:
+                    lattice = rotate_lattice(lattice, self._rotations[shape])
+                if resolution not in (None, stored):
+                    finer = functional.interpolate(lattice[None, None], size=size, mode="trilinear", align_corners=True)
+                    lattice = finer[0, 0]
+                out[row] = lattice
+        return out
 
     def subset(self, rows: Tensor | Sequence[int]) -> Dataset:
         """A view of some shapes (S,), in the order given; the samples are shared, not copied."""

@@ -76,15 +76,18 @@ class ShardPlan:
                 shard.unlink()
 
     def _stays(self, file: Path) -> bool:
-        """Whether a file is a shard, or a target that can become one by a second name."""
-        return file.parent == self._folder or (file == self._target and hasattr(os, "link"))
+        """Whether a file is a shard, or the target, which can become one."""
+        return file.parent == self._folder or file == self._target
 
     def _home(self, file: Path) -> Path:
         """The shard that a file is; a target of one file becomes one by a second name, its bytes untouched."""
         if file != self._target:
             return file
         shard = self._free_name()
-        os.link(file, shard)
+        try:
+            os.link(file, shard)
+        except OSError:  # a file system without second names
+            shutil.copyfile(file, shard)
         return shard
 
     def _free_name(self) -> Path:
