@@ -1,4 +1,7 @@
-"""Compilation of numeric loops to machine code by Numba, kept on disk where the disk allows it."""
+"""Compilation of numeric loops to machine code by Numba, kept on disk where the disk allows it.
+
+A kept function is compiled anew when its own file changes, not when a constant or function of another file does.
+"""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class MeshSDF:
         return inside
 
     def to_tree(self, points: ArrayLike) -> Array:
-        """Points (N, 3) in the frame of the hierarchy."""
+        """Points (N, 3) in the frame of the hierarchy; ValueError where they are of another shape."""
         points = np.asarray(points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"points must have shape (N, 3), got {points.shape}")

@@ -9,7 +9,7 @@ from ..core.compiled import compiled
 LEAF = 4
 """Triangles of a leaf, at most, where they can be divided."""
 STACK = 192
-"""Nodes that a descent may have to come back to; a division that would need more makes a leaf."""
+"""Nodes that a descent may have to come back to; a node so deep that it needed more is a leaf."""
 _BINS = 16
 _CELLS = 1024
 
@@ -25,14 +25,14 @@ def build(low, high, order, boxes, links):
         links: (2 F, 2) int32, gets the two children of a node, or the place of a leaf's first triangle and minus the
             number of its triangles.
     """
-    stack = np.empty((STACK, 3), dtype=np.int64)
-    stack[0] = (0, 0, len(order))
+    stack = np.empty((STACK, 4), dtype=np.int64)
+    stack[0] = (0, 0, len(order), 0)
     held, used = 1, 1
     counts, right_area = np.empty(_BINS, dtype=np.int64), np.empty(_BINS)
     bin_boxes, box, centres = np.empty((_BINS, 6)), np.empty(6), np.empty(6)
     while held > 0:
         held -= 1
-        node, first, last = stack[held]
+        node, first, last, depth = stack[held]
         size = last - first
         _empty(box)
         _empty(centres)
@@ -48,7 +48,7 @@ def build(low, high, order, boxes, links):
         best_cost, best_axis, best_bin = np.inf, -1, 0
         for axis in range(3):
             extent = centres[3 + axis] - centres[axis]
-            if size <= LEAF or held + 2 >= STACK or not extent > 0:
+            if size <= LEAF or depth + 2 >= STACK or not extent > 0:
                 continue
             counts[:] = 0
             for number in range(_BINS):
@@ -86,8 +86,8 @@ def build(low, high, order, boxes, links):
                 order[left], order[right] = order[right], face
                 right -= 1
         links[node] = (used, used + 1)
-        stack[held] = (used, first, left)
-        stack[held + 1] = (used + 1, left, last)
+        stack[held] = (used, first, left, depth + 1)
+        stack[held + 1] = (used + 1, left, last, depth + 1)
         held += 2
         used += 2
 

@@ -111,6 +111,21 @@ def test_nearest_of_a_soup_are_those_of_every_triangle_tried():
     np.testing.assert_allclose(nearest, onto[rows, np.arange(301)], atol=1e-12)
 
 
+def test_triangles_of_all_sizes_at_one_place_do_not_make_the_hierarchy_too_deep():
+    sizes = np.geomspace(1e-14, 1.0, 3000)
+    corners = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    vertices = (sizes[:, None, None] * corners).reshape(-1, 3)
+    sdf = MeshSDF(vertices, np.arange(9000).reshape(-1, 3), backend="numba")
+    points = np.random.default_rng(0).normal(size=(500, 3))
+    np.testing.assert_allclose(
+        sdf.distance(points),
+        MeshSDF(vertices, np.arange(9000).reshape(-1, 3), backend="igl").distance(points),
+        atol=1e-6,
+    )
+    same = np.tile(np.arange(3), (50, 1))  # fifty times the same triangle
+    assert MeshSDF(corners, same, backend="numba").distance(np.ones((1, 3)))[0] == pytest.approx(2 / 3**0.5)
+
+
 def test_what_a_point_gets_does_not_depend_on_the_others():
     ball = CLOSED["ball"]
     sdf, points = MeshSDF(ball.vertices, ball.faces, backend="numba"), queries(ball)
