@@ -3,7 +3,9 @@
     python benchmarks/streaming.py DATASET.h5 [--fraction 0.2] [--steps 60] [--rounds 3]
 
 Both are trained in turn by one thread from the same seed, each in a process of its own; the rates are those of the
-steps after the first five, by the processor's time (the reader in the background included) and by the clock.
+steps after the first five, by the processor's time (the reader in the background included) and by the clock. A short
+run from disk pays for steps that were read ahead and not taken. Drawing the samples of many steps and nothing else
+shows the cost of a step without that.
 """
 
 from __future__ import annotations
@@ -52,12 +54,38 @@ def measure(path: Path, memory: float, steps: int) -> dict[str, float]:
     }
 
 
+def draw(path: Path, memory: float, steps: int) -> float:
+    """Milliseconds of processor time that drawing the samples of a step takes, the reader included."""
+    import torch
+
+    from latentsdf.dataset.dataset import Dataset, Draw
+    from latentsdf.training.batch_sampler import BatchSampler
+    from latentsdf.training.presets import named_config
+
+    torch.set_num_threads(1)
+    dataset, config = Dataset(path, memory=memory), named_config()
+    sampler = BatchSampler(config, len(dataset), 0)
+    parts = next(iter(config.plan()[0].losses.values()))
+    counts = {group: round(part * config.points_per_shape) for group, part in parts.items()}
+
+    def plan(step: int) -> list[Draw]:
+        return [(sampler.rows(0, step), counts, torch.Generator().manual_seed(step))]
+
+    with dataset.prefetched(plan, 0) as wait:
+        began = time.process_time()
+        for step in range(steps):
+            wait(step)
+            dataset.sample(*plan(step)[0])
+        return 1e3 * (time.process_time() - began) / steps
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--fraction", type=float, default=0.2, help="of the samples that the limit allows to hold")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=2000, help="steps whose samples are drawn and nothing else")
     parser.add_argument("--memory", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory is not None:
@@ -68,6 +96,10 @@ def main() -> None:
     total = 8 * sum(shape.samples for shape in stored_shapes(options.dataset).values())
     limits = {"memory": 2 * total / 2**30, "disk": options.fraction * total / 2**30}
     print(f"{total / 2**20:.0f} MiB of samples, limit {limits['disk'] * 1024:.0f} MiB")
+    for name, limit in limits.items():
+        print(
+            f"{name:7} {draw(options.dataset, limit, options.draws):.2f} ms to draw the samples of a step", flush=True
+        )
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in limits}
     for _ in range(options.rounds):
         for name, limit in limits.items():
@@ -81,6 +113,8 @@ def main() -> None:
                 f"loss {row['loss']:.9f}  read ahead {row['peak'] / 2**20:.1f} MiB",
                 flush=True,
             )
+    if not options.rounds:
+        return
     for key, words in (("cpu", "processor time"), ("wall", "the clock")):
         memory, disk = (statistics.median(row[key] for row in rows[name]) for name in limits)
         print(f"from disk / from memory by {words}: {disk / memory:.3f}")

@@ -30,7 +30,9 @@ def compiled_exactly(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: Any) -> Function:
+    compile_kept: Any = numba.njit(cache=True, **_FLAGS, **options)
     try:
-        return numba.njit(cache=True, **_FLAGS, **options)(function)
+        return compile_kept(function)
     except RuntimeError:  # neither the folder of the source nor that of the user can be written
-        return numba.njit(**_FLAGS, **options)(function)
+        compile_only: Any = numba.njit(**_FLAGS, **options)
+        return compile_only(function)

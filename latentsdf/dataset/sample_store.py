@@ -68,7 +68,7 @@ class StoredSamples:
         self._lock = threading.Lock()
         self._places = {name: np.full((len(keys), 3), -1, dtype=np.int64) for name in sizes}
         for name, of_group in sizes.items():
-            for row in np.flatnonzero(of_group):
+            for row in np.flatnonzero(of_group).tolist():
                 self._places[name][row] = self._places_of(file[f"shapes/{keys[row]}/{name}"])
 
     def close(self) -> None:
@@ -116,14 +116,14 @@ class StoredSamples:
 
     def _places_of(self, stored: Any) -> tuple[int, int, int]:
         """Handle of the file of a group, and places of points and distances there; -1 where they are not plain."""
-        columns = [stored[name] for name in ("points", "distances")]
-        offsets = [column.id.get_offset() if column.dtype == np.dtype("<f2") else None for column in columns]
-        if None in offsets:
+        columns: list[Any] = [stored[name] for name in ("points", "distances")]
+        offsets: list[Any] = [column.id.get_offset() if column.dtype == np.dtype("<f2") else None for column in columns]
+        if any(offset is None for offset in offsets):
             return -1, -1, -1
         name = columns[0].file.filename
         if name not in self._handles:
             self._handles[name] = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        return self._handles[name], *offsets
+        return self._handles[name], int(offsets[0]), int(offsets[1])
 
 
 def group_sizes(file: Any, keys: Sequence[str]) -> Sizes:

@@ -15,7 +15,9 @@ pytest.importorskip("numba")
 
 
 def joined(*meshes: trimesh.Trimesh) -> trimesh.Trimesh:
-    return trimesh.util.concatenate(list(meshes))
+    starts = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes[:-1]])
+    faces = [mesh.faces + start for mesh, start in zip(meshes, starts, strict=True)]
+    return trimesh.Trimesh(np.concatenate([mesh.vertices for mesh in meshes]), np.concatenate(faces), process=False)
 
 
 def box(at: tuple[float, float, float] = (0.0, 0.0, 0.0), size: float = 1.0) -> trimesh.Trimesh:
