@@ -19,6 +19,7 @@ from pathlib import Path
 from ..core.hdf5 import one_line, remove_stale
 from ..core.processes import Limits, LostTask, core_count, run_pool
 from ..mesh.audit import Audit
+from ..mesh.distance import compile_backend
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
 from .file import ShapeSamples, StoredShape, stored_shapes, write_part
@@ -169,6 +170,8 @@ def prepare(
         for name, file in meshes
     ]
     pending = run.reuse(tasks, earlier)
+    if pending:
+        compile_backend()
     run.sample(pending, workers or core_count(), Limits(time=config.time_limit, memory=config.memory_limit))
     rows = sorted(run.rows, key=lambda row: row.name)
     if not run.shapes:

@@ -145,6 +145,18 @@ class MeshSDF:
         return Crossings(self._vertices, self._all_faces)
 
 
+def compile_backend() -> None:
+    """Compile what the backend "numba" needs, where it is installed and nobody has done so on this machine.
+
+    The result is kept on disk, so that worker processes which are started afterwards load it in a second or two.
+    """
+    if _resolve_backend("auto") == "numba":
+        corners, faces = np.eye(4, 3), np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3], [0, 2, 1]])
+        sdf = MeshSDF(corners, faces)
+        sdf.signed_distance(corners)
+        sdf.tree.hits(corners, corners)
+
+
 def _tree_of(backend: str) -> type[TriangleTree] | type[IglTree]:
     if backend == "igl":
         return IglTree
