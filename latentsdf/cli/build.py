@@ -75,13 +75,14 @@ def train(options: Namespace) -> Result:
     _check_training(options, path)
     device = usable_device(options.device)
     from ..core.optimize import Stop
+    from ..dataset.dataset import Dataset
     from ..training.loop import train as train_space
 
     config = None if options.resume else _training_config(options)
     began = monotonic()
     with Bar("train", options.quiet) as bar:
         space = train_space(
-            options.dataset,
+            Dataset(options.dataset, memory=options.memory),
             config,
             path=path,
             resume=options.resume,

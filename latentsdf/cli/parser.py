@@ -65,6 +65,8 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("--minutes", type=_positive, help="time budget (default 10)")
     parser.add_argument("--steps", type=_count, help="take this many steps of the schedule instead of a time budget")
+    held = "GiB of samples in memory (default 4); a larger dataset is read from the disk ahead of the steps"
+    parser.add_argument("--memory", type=_positive, default=4.0, metavar="GIB", help=held)
     parser.add_argument("--code-size", type=int, metavar="D", help="numbers per shape (default 256, dual decoders 64)")
     stored = "most bytes that a stored code takes, in the mean (default 140)"
     parser.add_argument("--code-bytes", type=_positive, metavar="N", help=stored)

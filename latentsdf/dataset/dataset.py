@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ from torch.nn import functional
 
 from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
-from ..core.hdf5 import one_line, open_checked
+from ..core.hdf5 import open_checked
 from ..mesh.audit import Audit
 from ..mesh.search_record import stored_search_record
 from .file import DAMAGE
-from .file_info import FORMAT, VERSION
+from .file_info import FORMAT, VERSION, damage
+from .prefetch import Prefetch
+from .sample_store import SAMPLE_BYTES, HeldSamples, Run, StoredSamples, group_sizes
 from .sampling import SamplingConfig
 
+Draw = tuple[Tensor, Mapping[str, int], torch.Generator]
+"""Arguments of a call of `Dataset.sample`."""
 _PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames", "records")
 
 
@@ -32,7 +36,8 @@ class Dataset:
 
     Args:
         path: a file that `prepare` wrote.
-        memory: GiB of samples held in memory; a larger dataset is read from the file slice by slice, slower.
+        memory: GiB of samples held in memory. A larger dataset is read from the disk as `prefetched` says, and holds no
+            more samples than that either; names, frames, audits and records, about 5 KB a shape, are always held.
 
     Attributes:
         names, classes, sources, fingerprints, audits, frames, records: one entry a shape, see `file`; a record is None
@@ -49,7 +54,7 @@ class Dataset:
         self._resources = contextlib.ExitStack()
         file = self._resources.enter_context(open_checked(self.path, FORMAT, VERSION))
         self._file: Any = file
-        self._flat: dict[str, tuple[Tensor, Tensor]] = {}
+        self._prefetch: Prefetch | None = None
         try:
             self.config = SamplingConfig(**json.loads(file.attrs["config"])["sampling"])
             self._keys = tuple(sorted(file["shapes"]))
@@ -61,21 +66,25 @@ class Dataset:
             self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
             self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
             self.records = tuple(stored_search_record(record.get("record")) for record in records)
-            self._sizes = _group_sizes(file, self._keys)
-            rows = sum(int(sizes.sum()) for sizes in self._sizes.values())
-            if rows * 8 <= memory * 2**30:
-                self._flat = {name: _read_group(file, self._keys, name, self._sizes[name]) for name in self._sizes}
+            self._sizes = group_sizes(file, self._keys)
+            total = sum(int(sizes.sum()) for sizes in self._sizes.values()) * SAMPLE_BYTES
+            self._samples: HeldSamples | StoredSamples
+            if total <= memory * 2**30:
+                self._samples = HeldSamples(file, self._keys, self._sizes)
+            else:
+                self._samples = StoredSamples(self.path, file, self._keys, self._sizes, memory * 2**30)
+                self._resources.callback(self._samples.close)
         except DAMAGE as error:
+            reason = damage(file, error)
             self.close()
-            raise ValueError(f"{self.path} is a damaged dataset ({one_line(error)}); prepare it again") from error
+            raise ValueError(f"{self.path} is a damaged dataset ({reason}); prepare it again") from error
         except BaseException:
             self.close()
             raise
-        self._starts = {name: np.concatenate([[0], np.cumsum(sizes)]) for name, sizes in self._sizes.items()}
         self._members = np.arange(len(self._keys))
         self._stored_fingerprints = self.fingerprints
         self._rotations: Tensor | None = None
-        if self._flat:
+        if isinstance(self._samples, HeldSamples):
             self.close()
 
     @property
@@ -112,28 +121,44 @@ class Dataset:
         Raises:
             ValueError: a group that the dataset or one of the shapes lacks.
         """
-        shapes = self._members[_positions(rows)].tolist()
-        form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
-        offsets = torch.rand(len(shapes), len(counts), **form).tolist()
-        runs: list[tuple[str, int, int, int]] = []
-        for shape, row in zip(shapes, offsets, strict=True):
-            for (group, count), offset in zip(counts.items(), row, strict=True):
-                size = self._size(group, shape, count)
-                start, left = int(offset * size), count
-                while left > 0:
-                    taken = min(left, size - start)
-                    runs.append((group, shape, start, start + taken))
-                    start, left = 0, left - taken
-        pieces = [self._read_run(*run) for run in runs]
+        runs = self._runs(rows, counts, generator)
+        read = self._samples.read if self._prefetch is None else self._prefetch.take
+        pieces = [read(run) for run in runs]
         total = sum(counts.values())
         if not pieces:
-            return torch.zeros(len(shapes), total, 3), torch.zeros(len(shapes), total)
+            return torch.zeros(len(rows), total, 3), torch.zeros(len(rows), total)
         points = torch.cat([piece[0] for piece in pieces]).float()
         distances = torch.cat([piece[1] for piece in pieces]).float()
-        points = points.view(len(shapes), total, 3)
+        points = points.view(len(rows), total, 3)
         if self._rotations is not None:
-            points = points @ self._rotations[shapes].mT
-        return points, distances.view(len(shapes), total)
+            points = points @ self._rotations[self._members[_positions(rows)]].mT
+        return points, distances.view(len(rows), total)
+
+    @contextlib.contextmanager
+    def prefetched(self, plan: Callable[[int], Iterable[Draw]], first: int) -> Iterator[Callable[[int], None]]:
+        """Read the samples of the steps to come in the background, in the order of the file, within the memory limit.
+
+        They are the same as without. Two steps are held where the limit is smaller than that; nothing is read ahead of
+        samples that are all in memory.
+
+        Args:
+            plan: step -> the calls of `sample` that it makes; called in another thread.
+            first: the first step.
+
+        Yields:
+            A function to call with the number of each step before its samples are drawn; it waits for them.
+        """
+        if isinstance(self._samples, HeldSamples):
+            yield lambda step: None
+            return
+        self._prefetch = Prefetch(
+            self._samples, lambda step: [r for draw in plan(step) for r in self._runs(*draw)], first
+        )
+        try:
+            yield self._prefetch.wait
+        finally:
+            self._prefetch.close()
+            self._prefetch = None
 
     def lattices(self, rows: Tensor | Sequence[int] | None = None, resolution: int | None = None) -> Tensor:
         """Truncated distance lattices, read from the file.
@@ -152,21 +177,22 @@ class Dataset:
         if not stored:
             raise ValueError(f"{self.path} was prepared without lattices; prepare it again with lattice > 0")
         shapes = self._members if rows is None else self._members[_positions(rows)]
-        out = np.empty((len(shapes), stored, stored, stored), dtype=np.float32)
-        with open_checked(self.path, FORMAT, VERSION) if self._flat else contextlib.nullcontext(self._file) as file:
+        size = (resolution or stored,) * 3
+        out = torch.empty(len(shapes), *size)
+        held = isinstance(self._samples, HeldSamples)
+        with open_checked(self.path, FORMAT, VERSION) if held else contextlib.nullcontext(self._file) as file:
             for row, shape in enumerate(shapes):
                 group = file["shapes"].get(self._keys[shape])
                 if group is None or group.attrs["fingerprint"] != self._stored_fingerprints[shape]:
                     raise ValueError(f"{self.path} was replaced since it was opened; open it again")
-                out[row] = group["lattice"][()]
-        lattices = torch.from_numpy(out)
-        if self._rotations is not None:
-            for row, shape in enumerate(shapes):
-                lattices[row] = rotate_lattice(lattices[row], self._rotations[shape])
-        if resolution in (None, stored):
-            return lattices
-        size = (resolution,) * 3
-        return functional.interpolate(lattices[:, None], size=size, mode="trilinear", align_corners=True)[:, 0]
+                lattice = torch.from_numpy(group["lattice"][()].astype(np.float32))
+                if self._rotations is not None:
+                    lattice = rotate_lattice(lattice, self._rotations[shape])
+                if resolution not in (None, stored):
+                    finer = functional.interpolate(lattice[None, None], size=size, mode="trilinear", align_corners=True)
+                    lattice = finer[0, 0]
+                out[row] = lattice
+        return out
 
     def subset(self, rows: Tensor | Sequence[int]) -> Dataset:
         """A view of some shapes (S,), in the order given; the samples are shared, not copied."""
@@ -207,40 +233,22 @@ class Dataset:
             raise ValueError(f"shape {self._keys[shape]} of {self.path} has no {group!r} samples; draw none of them")
         return size
 
-    def _read_run(self, group: str, shape: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        if self._flat:
-            points, distances = self._flat[group]
-            offset = int(self._starts[group][shape])
-            return points[offset + start : offset + stop], distances[offset + start : offset + stop]
-        stored = self._file[f"shapes/{self._keys[shape]}/{group}"]
-        return torch.from_numpy(stored["points"][start:stop]), torch.from_numpy(stored["distances"][start:stop])
+    def _runs(self, rows: Tensor | Sequence[int], counts: Mapping[str, int], generator: torch.Generator) -> list[Run]:
+        """The runs that a call of `sample` reads."""
+        shapes = self._members[_positions(rows)].tolist()
+        form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
+        offsets = torch.rand(len(shapes), len(counts), **form).tolist()
+        runs: list[Run] = []
+        for shape, row in zip(shapes, offsets, strict=True):
+            for (group, count), offset in zip(counts.items(), row, strict=True):
+                size = self._size(group, shape, count)
+                start, left = int(offset * size), count
+                while left > 0:
+                    taken = min(left, size - start)
+                    runs.append(Run(group, shape, start, start + taken))
+                    start, left = 0, left - taken
+        return runs
 
 
 def _positions(rows: Tensor | Sequence[int]) -> NDArray[np.int64]:
     return torch.as_tensor(rows, dtype=torch.int64).cpu().numpy()
-
-
-def _group_sizes(file: Any, keys: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Samples of every shape, (S,) by group; 0 where a shape lacks the group."""
-    sizes: dict[str, NDArray[np.int64]] = {}
-    for row, key in enumerate(keys):
-        group = file["shapes"][key]
-        for name in group:
-            if name != "lattice":
-                of_group = sizes.setdefault(name, np.zeros(len(keys), dtype=np.int64))
-                of_group[row] = len(group[f"{name}/distances"])
-    return sizes
-
-
-def _read_group(file: Any, keys: Sequence[str], group: str, sizes: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """All samples of a group, shape after shape: points (N, 3) and distances (N,), float16."""
-    points = np.empty((int(sizes.sum()), 3), dtype=np.float16)
-    distances = np.empty(int(sizes.sum()), dtype=np.float16)
-    start = 0
-    for key, size in zip(keys, sizes.tolist(), strict=True):
-        if size:
-            stored = file["shapes"][key][group]
-            stored["points"].read_direct(points, dest_sel=np.s_[start : start + size])
-            stored["distances"].read_direct(distances, dest_sel=np.s_[start : start + size])
-        start += size
-    return torch.from_numpy(points), torch.from_numpy(distances)

@@ -2,7 +2,7 @@
 
 Format (version 1). Root attributes: `format` = "latentsdf-dataset", `version` = 1, `library` (who wrote it),
 `config` (JSON: {"sampling": SamplingConfig, "seed": int}). One group `shapes/<8 digits>` a shape, in the
-order of the names:
+order of the names, or an external link to one of another dataset file (see `shards`):
 
     attributes  name         path of the mesh below its folder, posix, without its ending
                 source       the same with its ending
@@ -29,10 +29,10 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from ..core.hdf5 import atomic_write, library_version, one_line, open_checked
+from ..core.hdf5 import atomic_write, library_version, open_checked
 from ..core.names import class_of
 from ..mesh.audit import Audit
-from .file_info import FORMAT, VERSION
+from .file_info import FORMAT, VERSION, damage
 from .mesh_samples import MeshSamples
 from .sampling import SamplingConfig
 
@@ -69,7 +69,7 @@ def write_part(path: Path, shape: ShapeSamples, config: SamplingConfig, seed: in
     """
     audit, frame, groups, lattice, _, record = shape.samples
     with atomic_write(path) as file:
-        _write_header(file, config, seed)
+        write_header(file, config, seed)
         group = file.create_group("shapes/00000000")
         group.attrs.update(name=shape.name, source=shape.source, fingerprint=shape.fingerprint)
         group.attrs.update({"class": class_of(shape.name), "audit": json.dumps(audit.to_dict())})
@@ -88,7 +88,7 @@ def assemble(target: Path, shapes: Iterable[StoredShape], config: SamplingConfig
         OSError: the disk refused; the target is as it was.
     """
     with atomic_write(target) as file, contextlib.ExitStack() as sources:
-        _write_header(file, config, seed)
+        write_header(file, config, seed)
         group = file.create_group("shapes")
         source: Any = None
         for row, shape in enumerate(shapes):
@@ -113,23 +113,24 @@ def stored_shapes(path: Path, *, thorough: bool = False) -> dict[str, StoredShap
         try:
             shapes = [
                 StoredShape(
-                    file=path,
-                    key=key,
+                    file=path.parent / Path(group.file.filename).relative_to(path.parent),
+                    key=group.name.rsplit("/", 1)[-1],
                     name=str(group.attrs["name"]),
                     fingerprint=str(group.attrs["fingerprint"]),
                     samples=sum(len(group[f"{name}/distances"]) for name in group if name != "lattice"),
                     audit=Audit.from_dict(json.loads(group.attrs["audit"])),
                 )
-                for key, group in sorted(file["shapes"].items())
+                for _, group in sorted(file["shapes"].items())
             ]
             if thorough:
                 file["shapes"].visititems(_read_through)
         except DAMAGE as error:
-            raise ValueError(f"{path} is a damaged dataset ({one_line(error)})") from error
+            raise ValueError(f"{path} is a damaged dataset ({damage(file, error)})") from error
     return {shape.name: shape for shape in shapes}
 
 
-def _write_header(file: Any, config: SamplingConfig, seed: int) -> None:
+def write_header(file: Any, config: SamplingConfig, seed: int) -> None:
+    """Write the root attributes of a dataset file."""
     file.attrs["format"] = FORMAT
     file.attrs["version"] = VERSION
     file.attrs["library"] = library_version()

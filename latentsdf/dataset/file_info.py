@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import h5py
 
 from ..core.hdf5 import one_line, open_checked
 
@@ -20,4 +23,14 @@ def dataset_names(path: str | Path) -> tuple[str, ...]:
         try:
             return tuple(str(group.attrs["name"]) for _, group in sorted(file["shapes"].items()))
         except (KeyError, OSError, RuntimeError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is a damaged dataset ({one_line(error)}); prepare it again") from error
+            raise ValueError(f"{path} is a damaged dataset ({damage(file, error)}); prepare it again") from error
+
+
+def damage(file: Any, error: BaseException) -> str:
+    """The reason in one line why an opened dataset file cannot be read: a shard that is not there, or the error."""
+    folder = Path(file.filename).parent
+    for key in file.get("shapes", ()):
+        link = file["shapes"].get(key, getlink=True)
+        if isinstance(link, h5py.ExternalLink) and not (folder / link.filename).exists():
+            return f"its shard {link.filename} is not beside it; put that back"
+    return one_line(error)

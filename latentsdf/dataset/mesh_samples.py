@@ -53,10 +53,10 @@ def sample_mesh(mesh: trimesh.Trimesh, config: SamplingConfig, seed: int) -> Mes
     unit = trimesh.Trimesh(frame.to_unit(repaired.vertices), repaired.faces, process=False)
     sdf = MeshSDF(unit.vertices, unit.faces)
     return MeshSamples(
-        audit=audit_mesh(repaired, flipped_faces=flipped, seed=seed),
+        audit=audit_mesh(repaired, flipped_faces=flipped, seed=seed, sdf=sdf),
         frame=frame,
         groups=draw_samples(unit, config, seed, sdf=sdf),
         lattice=truncated_lattice(sdf, config.lattice, config.truncation) if config.lattice else None,
         mesh=repaired,
-        record=search_record(repaired),
+        record=search_record(repaired, sdf=sdf),
     )

@@ -19,12 +19,14 @@ from pathlib import Path
 from ..core.hdf5 import one_line, remove_stale
 from ..core.processes import Limits, LostTask, core_count, run_pool
 from ..mesh.audit import Audit
+from ..mesh.distance import compile_backend
 from ..mesh.folder import find_meshes
 from ..mesh.load import load_mesh
-from .file import ShapeSamples, StoredShape, assemble, stored_shapes, write_part
+from .file import ShapeSamples, StoredShape, stored_shapes, write_part
 from .file_info import VERSION
 from .mesh_samples import sample_mesh
 from .sampling import SamplingConfig
+from .shards import ShardPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +39,12 @@ class PrepareConfig:
     """Seconds one mesh may take; larger lets huge meshes through, smaller bounds the whole run."""
     memory_limit: float = 6.0
     """GiB a worker may hold; larger lets huge meshes through, workers times this should fit the machine."""
+    shard: float = 4.0
+    """GiB of samples in one file. A larger dataset is divided into shards, and what is added leaves them as they are:
+    larger makes fewer files, smaller copies less where little is added."""
 
     def __post_init__(self):
-        for field in ("time_limit", "memory_limit"):
+        for field in ("time_limit", "memory_limit", "shard"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
         if self.memory_limit > 2**14:
@@ -128,7 +133,8 @@ def prepare(
 
     Args:
         source_dir: folder of PLY, OBJ, STL, OFF, GLB or glTF files, also in sub-folders; no hidden ones.
-        target: the dataset file; replaced in one step at the end, and untouched until then.
+        target: the dataset file; replaced in one step at the end, and untouched until then. A large one has its
+            samples in `<target>.shards/`, see `shards`, of which those that are there are not written again.
         config: sampling, and limits for each mesh.
         workers: meshes sampled at the same time, each in a process of one thread; one a core when None.
         seed: with the name of a shape, the only source of randomness.
@@ -164,6 +170,8 @@ def prepare(
         for name, file in meshes
     ]
     pending = run.reuse(tasks, earlier)
+    if pending:
+        compile_backend()
     run.sample(pending, workers or core_count(), Limits(time=config.time_limit, memory=config.memory_limit))
     rows = sorted(run.rows, key=lambda row: row.name)
     if not run.shapes:
@@ -173,8 +181,9 @@ def prepare(
         raise ValueError(f"none of the {len(rows)} meshes in {source_dir} could be sampled; the first: {first}")
     shapes = [run.shapes[name] for name in sorted(run.shapes)]
     if shapes != list(earlier.values()):
-        _require_disk_space(target, shapes)
-        assemble(target, shapes, config.sampling, seed)
+        plan = ShardPlan(target, shapes, config.shard * 2**30)
+        _require_disk_space(target, plan.copied)
+        plan.write(config.sampling, seed)
     shutil.rmtree(parts, ignore_errors=True)
     return PrepareReport(path=target, rows=tuple(rows), seconds=time.monotonic() - begin)
 

@@ -177,7 +177,7 @@ def _sample_band(
         batch = order[tried : tried + int((count - accepted) / share * 1.05) + 64]
         tried += len(batch)
         index = origins[batch // len(offsets)] + offsets[batch % len(offsets)]
-        vertices = blocks.centres(index[(index <= config.band_resolution).all(1)], 1)
+        vertices = blocks.centres(index[index.max(1) <= config.band_resolution], 1)
         values = distance(round_points(vertices))
         points.append(vertices[values <= reach])
         distances.append(values[values <= reach])

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import igl
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
+from ..core.arrays import Array, Indices
+from .distance import MeshSDF
 from .repair import EdgeTable, edge_table, face_components
 
 _INTERSECTION_FACES = 20_000
 _TEST_POINTS = 2_000
-_RAY_SIZE = 1e4  # libigl's ray test drops triangles with edges near 1e-3 and below, so the mesh is scaled up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +84,14 @@ class Audit:
         return ", ".join(parts)
 
 
-def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) -> Audit:
+def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0, sdf: MeshSDF | None = None) -> Audit:
     """Measure an already repaired mesh.
 
     Args:
         mesh: the mesh in source units.
         flipped_faces: second result of `repair_mesh`.
         seed: of the test points and rays.
+        sdf: signed distance of the mesh in any units and place, not rotated; None builds it.
 
     Returns:
         The audit. Self-intersections are counted up to 20,000 faces only.
@@ -104,10 +104,10 @@ def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) 
         raise ValueError("the mesh has no faces to audit")
     source = np.asarray(mesh.vertices, dtype=np.float64)
     low, high = source[faces.ravel()].min(0), source[faces.ravel()].max(0)
-    size = float(np.linalg.norm(high - low))
-    if size == 0:
+    radius = float(np.linalg.norm(high - low)) / 2
+    if radius == 0:
         raise ValueError(f"mesh is flat: all {len(source)} vertices coincide")
-    vertices = np.ascontiguousarray((source - (low + high) / 2) * (_RAY_SIZE / size))
+    vertices = np.ascontiguousarray((source - (low + high) / 2) / radius)
     corners = vertices[faces]
     crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     longest = np.square(corners - corners[:, [1, 2, 0]]).sum(-1).max(1)
@@ -115,10 +115,9 @@ def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) 
     edges = edge_table(faces)
     boundary = int((edges.counts % 2).sum())
     consistent = bool((np.abs(edges.balance) <= edges.counts % 2).all())
-    tree = igl.AABB()
-    tree.init(vertices, faces)
+    sdf = MeshSDF(vertices, faces) if sdf is None else sdf
     count_intersections = len(faces) <= _INTERSECTION_FACES
-    disagreement = _sign_disagreement(tree, vertices, faces, np.random.default_rng(seed))
+    disagreement = _sign_disagreement(sdf, vertices, faces, np.random.default_rng(seed))
     return Audit(
         vertices=len(source),
         faces=len(faces),
@@ -128,9 +127,9 @@ def audit_mesh(mesh: trimesh.Trimesh, *, flipped_faces: int = 0, seed: int = 0) 
         degenerate_faces=int((np.linalg.norm(crosses, axis=1) <= 1e-9 * longest).sum()),
         boundary_edges=boundary,
         flipped_faces=int(flipped_faces),
-        volume=float(triples) / 6 * (size / _RAY_SIZE) ** 3,
+        volume=float(triples) / 6 * radius**3,
         extents=(float(high[0] - low[0]), float(high[1] - low[1]), float(high[2] - low[2])),
-        self_intersections=_self_intersections(tree, vertices, faces, edges) if count_intersections else None,
+        self_intersections=_self_intersections(sdf, vertices, edges) if count_intersections else None,
         sign_disagreement=disagreement,
         notes=_notes(edges, boundary, consistent, disagreement),
     )
@@ -149,38 +148,27 @@ def _notes(edges: EdgeTable, boundary: int, consistent: bool, disagreement: floa
     return tuple(notes)
 
 
-def _self_intersections(tree: igl.AABB, vertices: NDArray, faces: NDArray, edges: EdgeTable) -> int:
+def _self_intersections(sdf: MeshSDF, vertices: Array, edges: EdgeTable) -> int:
     """Number of pairs of an edge and a face that it pierces and shares no vertex with; coplanar overlap is not seen."""
     starts, ends = vertices[edges.ends[:, 0]], vertices[edges.ends[:, 1]]
     lengths = np.linalg.norm(ends - starts, axis=1)
-    proper = lengths > 1e-12 * _RAY_SIZE
+    proper = lengths > 2e-12
     pairs, starts, lengths = edges.ends[proper], starts[proper], lengths[proper]
     directions = (ends[proper] - starts) / lengths[:, None]
-    count = 0
-    for part in range(0, len(pairs), 4096):
-        piece = slice(part, part + 4096)
-        hits = tree.intersect_ray(vertices, faces, starts[piece], directions[piece])
-        sizes = np.fromiter((len(row) for row in hits), np.int64, len(hits))
-        flat = np.array([(hit[0], hit[1]) for row in hits for hit in row]).reshape(-1, 2)
-        edge = part + np.repeat(np.arange(len(hits)), sizes)
-        margin = np.minimum(1e-6 * _RAY_SIZE, lengths[edge] * 1e-3)
-        within = (flat[:, 1] > margin) & (flat[:, 1] < lengths[edge] - margin)
-        touching = (faces[flat[:, 0].astype(np.int64)][:, :, None] == pairs[edge][:, None]).any((1, 2))
-        count += int((within & ~touching).sum())
-    return count
+    margins = np.minimum(2e-6, lengths * 1e-3)
+    spans = np.stack([margins, lengths - margins], axis=1)
+    points, size = sdf.from_box(starts)
+    return int(sdf.tree.hits(points, directions, spans * size, pairs).sum())
 
 
-def _sign_disagreement(tree: igl.AABB, vertices: NDArray, faces: NDArray, generator: np.random.Generator) -> float:
+def _sign_disagreement(sdf: MeshSDF, vertices: Array, faces: Indices, generator: np.random.Generator) -> float:
     """Fraction of points, half in the bounding box and half near faces, where winding number and ray parity differ."""
     half = _TEST_POINTS // 2
     low, high = vertices[faces.ravel()].min(0), vertices[faces.ravel()].max(0)
     near = vertices[faces[generator.integers(len(faces), size=half)]].mean(1)
-    points = np.concatenate(
-        [generator.uniform(low, high, (half, 3)), near + generator.normal(0, 0.01 * _RAY_SIZE, (half, 3))]
-    )
+    points = np.concatenate([generator.uniform(low, high, (half, 3)), near + generator.normal(0, 0.02, (half, 3))])
     directions = generator.normal(size=points.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    hits = tree.intersect_ray(vertices, faces, points, directions)
-    odd = np.fromiter((len(row) % 2 for row in hits), np.int64, len(hits)) == 1
-    inside = np.asarray(igl.fast_winding_number(vertices, faces, points)) > 0.5
-    return float((odd != inside).mean())
+    points, _ = sdf.from_box(points)
+    odd = sdf.tree.hits(points, directions) % 2 == 1
+    return float((odd != sdf.inside(points * sdf.scale + sdf.center)).mean())

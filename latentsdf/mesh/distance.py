@@ -1,10 +1,10 @@
-"""Exact signed distance to a triangle mesh: point to triangle, signed by the generalised winding number."""
+"""Exact signed distance to a triangle mesh: point to triangle, signed by the winding number."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import igl
 import numpy as np
@@ -13,31 +13,42 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..core.arrays import Array, Indices, Mask
+from .igl_tree import IglTree, curve_order
+from .repair import edge_table
 
-Backend = Literal["auto", "fcpw", "igl"]
+if TYPE_CHECKING:
+    from .crossings import Crossings
+    from .triangle_tree import TriangleTree
 
-_CHUNK = 200_000
+Backend = Literal["auto", "numba", "igl"]
 
 
 class MeshSDF:
     """The signed distance function of a triangle mesh, open and self-intersecting ones included.
 
-    f(x) = sign(1/2 - w(x)) min_t d(x, t) over triangles t, with the generalised winding number w by the hierarchical
-    evaluation of Barill et al., "Fast winding numbers for soups and clouds", 2018 (libigl). Distances are exact, by a
-    bounding-volume hierarchy that is built once (fcpw where it is installed, else libigl).
+    f(x) = sign(1/2 - w(x)) min_t d(x, t) over triangles t, with the generalised winding number w. Distances are exact,
+    by a bounding-volume hierarchy that is built once (compiled with Numba where it is installed, else libigl's).
 
-    Every call that needs signs builds the winding-number hierarchy anew (libigl keeps none for meshes: about
-    1.5 s a million faces), so one call with many points is far cheaper than many calls with few.
+    The winding number of a closed, consistently wound surface is a whole number, and the backend "numba" counts the
+    signed crossings of a ray with it (`crossings`). That of all others is computed by the hierarchical evaluation of
+    Barill et al., "Fast winding numbers for soups and clouds", 2018 (libigl), whose hierarchy every call builds anew
+    (libigl keeps none for meshes: about 1.5 s a million faces): one call with many points is far cheaper than many
+    with few.
 
     Args:
         vertices: (V, 3) finite positions, in the frame of the queries.
         faces: (F, 3) vertex indices, outward orientation.
-        backend: library that measures the distance; "auto" is fcpw where it can be imported, else "igl". Both agree
-            to single precision, relative to the size of the mesh.
+        backend: "auto" is "numba" where that can be imported, else "igl". Both agree to single precision, relative to
+            the size of the mesh.
+
+    Attributes:
+        tree: the hierarchy, of vertices that are moved by -center and divided by `scale`.
+        center, scale: (3,) middle of the bounding box of the vertices, and half its diagonal.
+        face_ids: (K,) those of the faces that have an area; the hierarchy holds no others.
 
     Raises:
         ValueError: shapes or indices are wrong, a number is not finite, or no face has an area.
-        ImportError: backend "fcpw" is asked for and missing.
+        ImportError: backend "numba" is asked for and missing.
 
     Example:
         >>> box = trimesh.creation.box()
@@ -46,23 +57,23 @@ class MeshSDF:
     """
 
     def __init__(self, vertices: ArrayLike, faces: ArrayLike, *, backend: Backend = "auto"):
-        vertices, faces = _validate_mesh(vertices, faces)
+        vertices, self._all_faces = _validate_mesh(vertices, faces)
         corner_min, corner_max = vertices.min(0), vertices.max(0)
-        self._center = (corner_min + corner_max) / 2
-        self._scale = float(np.linalg.norm(corner_max - corner_min)) / 2
-        if self._scale == 0:
+        self.center = (corner_min + corner_max) / 2
+        self.scale = float(np.linalg.norm(corner_max - corner_min)) / 2
+        if self.scale == 0:
             raise ValueError(f"all {len(vertices)} vertices of the mesh coincide, so it has no surface")
         # Both libraries work in or near single precision, so the mesh is moved to the origin and scaled to size one.
-        self._vertices = np.ascontiguousarray((vertices - self._center) / self._scale)
-        edges = self._vertices[faces[:, 1:]] - self._vertices[faces[:, :1]]
+        self._vertices = np.ascontiguousarray((vertices - self.center) / self.scale)
+        edges = self._vertices[self._all_faces[:, 1:]] - self._vertices[self._all_faces[:, :1]]
         areas = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
-        self._face_ids = np.flatnonzero(areas > 1e-18)
-        if len(self._face_ids) == 0:
-            raise ValueError(f"none of the {len(faces)} faces of the mesh has an area")
-        self._faces = np.ascontiguousarray(faces[self._face_ids])
+        self.face_ids = np.flatnonzero(areas > 1e-18)
+        if len(self.face_ids) == 0:
+            raise ValueError(f"none of the {len(self._all_faces)} faces of the mesh has an area")
+        self._faces = np.ascontiguousarray(self._all_faces[self.face_ids])
         self._bounds = self._vertices[self._faces.ravel()].min(0), self._vertices[self._faces.ravel()].max(0)
         self.backend: str = _resolve_backend(backend)
-        self._tree = (_FcpwTree if self.backend == "fcpw" else _IglTree)(self._vertices, self._faces)
+        self.tree: TriangleTree | IglTree = _tree_of(self.backend)(self._vertices, self._faces)
 
     def __call__(self, points: Tensor) -> Tensor:
         """Signed distances (N,) at points (N, 3), with their device and dtype and without a graph.
@@ -79,12 +90,7 @@ class MeshSDF:
 
     def distance(self, points: ArrayLike) -> Array:
         """Unsigned distances (N,) at points (N, 3)."""
-        local, order = self._local(points)
-        distances = np.empty(len(local))
-        for start in range(0, len(local), _CHUNK):
-            part = order[start : start + _CHUNK]
-            distances[part] = self._tree.distance(local[part])
-        return distances * self._scale
+        return self.tree.closest(self.to_tree(points))[0] * self.scale
 
     def closest(self, points: ArrayLike) -> tuple[Array, Indices, Array]:
         """Find the nearest surface point of each query.
@@ -95,73 +101,68 @@ class MeshSDF:
         Returns:
             Unsigned distances (N,), the faces (N,) of the nearest points, and the nearest points (N, 3).
         """
-        local, order = self._local(points)
-        distances, index = np.empty(len(local)), np.empty(len(local), dtype=np.int64)
-        nearest = np.empty((len(local), 3))
-        for start in range(0, len(local), _CHUNK):
-            part = order[start : start + _CHUNK]
-            distances[part], index[part], nearest[part] = self._tree.closest(local[part])
-        return distances * self._scale, self._face_ids[index], nearest * self._scale + self._center
+        distances, index, nearest = self.tree.closest(self.to_tree(points))
+        return distances * self.scale, self.face_ids[index], nearest * self.scale + self.center
 
     def inside(self, points: ArrayLike) -> Mask:
         """Whether the winding number exceeds one half, (N,), at points (N, 3)."""
-        local, order = self._local(points)
-        order = order[((local >= self._bounds[0]) & (local <= self._bounds[1])).all(1)[order]]
-        inside = np.zeros(len(local), dtype=bool)
+        local = self.to_tree(points)
+        if self._crossings is not None:
+            return self._crossings.inside(local)
         # Outside the box the whole surface lies in one half space, so its winding number stays below a half.
-        if len(order):
-            winding = np.asarray(igl.fast_winding_number(self._vertices, self._faces, local[order]))
-            inside[order] = winding > 0.5
+        rows = np.flatnonzero(((local >= self._bounds[0]) & (local <= self._bounds[1])).all(1))
+        inside = np.zeros(len(local), dtype=bool)
+        if len(rows):
+            rows = rows[curve_order(local[rows])]
+            inside[rows] = np.asarray(igl.fast_winding_number(self._vertices, self._faces, local[rows])) > 0.5
         return inside
 
-    def _local(self, points: ArrayLike) -> tuple[Array, Indices]:
-        """Points in the normalised frame of the mesh, and their order along a Morton curve."""
+    def to_tree(self, points: ArrayLike) -> Array:
+        """Points (N, 3) in the frame of the hierarchy; ValueError where they are of another shape."""
         points = np.asarray(points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
             raise ValueError(f"points must have shape (N, 3), got {points.shape}")
-        local = (points - self._center) / self._scale
-        return np.ascontiguousarray(local), _morton_order(local)
+        return np.ascontiguousarray((points - self.center) / self.scale)
+
+    def from_box(self, points: Array) -> tuple[Array, float]:
+        """Points in the frame of the hierarchy, and the size of one unit there.
+
+        Args:
+            points: (N, 3) in the frame where the bounding box of the surface has its middle at the origin and half of
+                its diagonal is one, axes kept.
+        """
+        low, high = self._bounds
+        size = float(np.linalg.norm(high - low)) / 2
+        return np.ascontiguousarray(points * size + (low + high) / 2), size
+
+    @cached_property
+    def _crossings(self) -> Crossings | None:
+        """Crossings of a surface whose edges are used as often in one direction as in the other; None for others."""
+        if self.backend != "numba" or edge_table(self._all_faces).balance.any():
+            return None
+        from .crossings import Crossings
+
+        return Crossings(self._vertices, self._all_faces)
 
 
-class _IglTree:
-    def __init__(self, vertices: Array, faces: Indices):
-        self.vertices, self.faces = vertices, faces
-        self.tree = igl.AABB()
-        self.tree.init(vertices, faces)
+def compile_backend() -> None:
+    """Compile what the backend "numba" needs, where it is installed and nobody has done so on this machine.
 
-    def closest(self, points: Array):
-        squared, index, nearest = self.tree.squared_distance(self.vertices, self.faces, points)
-        return np.sqrt(squared), index, nearest
-
-    def distance(self, points: Array) -> Array:
-        return self.closest(points)[0]
+    The result is kept on disk, so that worker processes which are started afterwards load it in a second or two.
+    """
+    if _resolve_backend("auto") == "numba":
+        corners, faces = np.eye(4, 3), np.array([[0, 1, 3], [1, 2, 3], [2, 0, 3], [0, 2, 1]])
+        sdf = MeshSDF(corners, faces)
+        sdf.signed_distance(corners)
+        sdf.tree.hits(corners, corners)
 
 
-class _FcpwTree:
-    def __init__(self, vertices: Array, faces: Indices):
-        fcpw: Any = importlib.import_module("fcpw")
-        self.fcpw = fcpw
-        self.scene = fcpw.scene_3D()
-        self.scene.set_object_count(1)
-        self.scene.set_object_vertices(np.asfortranarray(vertices, dtype=np.float32), 0)
-        self.scene.set_object_triangles(np.asfortranarray(faces, dtype=np.int32), 0)
-        self.scene.build(fcpw.aggregate_type.bvh_surface_area, True, False, True)
+def _tree_of(backend: str) -> type[TriangleTree] | type[IglTree]:
+    if backend == "igl":
+        return IglTree
+    from .triangle_tree import TriangleTree
 
-    def _interactions(self, points: Array):
-        hits = self.fcpw.interaction_3D_list()
-        radii = np.full(len(points), np.inf, dtype=np.float32)
-        self.scene.find_closest_points(np.asfortranarray(points, dtype=np.float32), radii, hits, False)
-        return hits
-
-    def distance(self, points: Array) -> Array:
-        return np.fromiter((hit.d for hit in self._interactions(points)), np.float64, len(points))
-
-    def closest(self, points: Array):
-        hits, count = self._interactions(points), len(points)
-        distances = np.fromiter((hit.d for hit in hits), np.float64, count)
-        index = np.fromiter((hit.primitive_index for hit in hits), np.int64, count)
-        nearest = np.array([hit.p for hit in hits], dtype=np.float64).reshape(count, 3)
-        return distances, index, nearest
+    return TriangleTree
 
 
 def _validate_mesh(vertices: ArrayLike, faces: ArrayLike) -> tuple[Array, Indices]:
@@ -178,22 +179,9 @@ def _validate_mesh(vertices: ArrayLike, faces: ArrayLike) -> tuple[Array, Indice
 
 
 def _resolve_backend(backend: str) -> str:
-    if backend not in ("auto", "fcpw", "igl"):
-        raise ValueError(f"no distance backend named {backend!r}; there are 'auto', 'fcpw' and 'igl'")
-    installed = importlib.util.find_spec("fcpw") is not None
-    if backend == "fcpw" and not installed:
-        raise ImportError("backend 'fcpw' needs the package fcpw: pip install fcpw, or take backend 'igl'")
-    return "fcpw" if backend != "igl" and installed else "igl"
-
-
-def _morton_order(points: Array) -> Indices:
-    """Order of points (N, 3) along a Morton curve of 32 cells per axis over [-2, 2]^3.
-
-    Consecutive queries then visit the same branches of the tree: 1.3 to 2 times faster, measured on both libraries.
-    """
-    cells = np.clip(np.floor((points + 2) * 8), 0, 31).astype(np.uint16)
-    spread = np.zeros_like(cells)
-    for bit in range(5):
-        spread |= ((cells >> bit) & 1) << (3 * bit)
-    key = spread[:, 0] | (spread[:, 1] << 1) | (spread[:, 2] << 2)
-    return np.argsort(key, kind="stable")
+    if backend not in ("auto", "numba", "igl"):
+        raise ValueError(f"no distance backend named {backend!r}; there are 'auto', 'numba' and 'igl'")
+    installed = importlib.util.find_spec("numba") is not None
+    if backend == "numba" and not installed:
+        raise ImportError("backend 'numba' needs the package numba: pip install numba, or take backend 'igl'")
+    return "numba" if backend != "igl" and installed else "igl"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,20 +59,33 @@ def pair_statistics(points: Array, normals: Array, seed: int = 0, pairs: int = P
     radius = np.linalg.norm(p, axis=1)
     radial = np.einsum("md,md->m", p, n) / np.maximum(radius, 1e-9)
     parts = [
-        _shares(_relations(p, n, first, second), (12, ANGLES, ANGLES, ANGLES), (0.0, 3.2)),
+        _pair_shares(p, n, first, second, 12, 3.2),
         _shares((radius, radial), (16, 11), (0.0, 2.5)),
     ]
+    squares = np.square(p).sum(1)
+    rows = min(len(p), max(pairs // share for _, share in NEAR))
+    squared = (-2 * p[:rows]) @ p.T
+    squared += squares[:rows, None] + squares
+    np.fill_diagonal(squared, np.inf)
     for reach, share in NEAR:
-        rows = p[: pairs // share]
-        squared = np.square(rows).sum(1)[:, None] + np.square(p).sum(1) - 2 * rows @ p.T
-        first, second = np.nonzero(squared < reach * reach)
-        apart = first != second
-        first, second = first[apart], second[apart]
-        if len(first) > pairs:
-            chosen = generator.integers(0, len(first), pairs)
-            first, second = first[chosen], second[chosen]
-        parts.append(_shares(_relations(p, n, first, second), (5, ANGLES, ANGLES, ANGLES), (0.0, reach)))
+        near = squared[: pairs // share] < reach * reach
+        chosen = np.flatnonzero(near)
+        if len(chosen) > pairs:
+            chosen = chosen[generator.integers(0, len(chosen), pairs)]
+        parts.append(_pair_shares(p, n, *np.divmod(chosen, len(p)), 5, reach))
     return np.concatenate(parts)
+
+
+def _pair_shares(points: Floats, normals: Floats, first: Indices, second: Indices, bins: int, reach: float) -> Floats:
+    """Square roots of the shares of the relations of pairs, by distances up to the reach and angles."""
+    # The compiled loop gives the same; loading it takes longer than the pairs of a shape or two.
+    if "numba" not in sys.modules:
+        return _shares(_relations(points, normals, first, second), (bins, ANGLES, ANGLES, ANGLES), (0.0, reach))
+    from .pair_counts import count_pairs
+
+    counts = np.zeros(bins * ANGLES**3, dtype=np.int64)
+    count_pairs(points, normals, first, second, bins, ANGLES, np.float32(bins / reach), counts)
+    return np.sqrt(counts / max(1, len(first))).astype(np.float32)
 
 
 def _relations(points: Floats, normals: Floats, first: Indices, second: Indices) -> tuple[Floats, ...]:

@@ -9,6 +9,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from ..core.arrays import Array
+from .distance import MeshSDF
 from .record import RECORD_BYTES, Record, record_of_mesh
 from .view_records import NUMBERS, VIEWS, ViewRecords, leading_numbers, view_records
 
@@ -16,13 +17,18 @@ SearchRecord = NDArray[np.int8]
 SEARCH_BYTES = RECORD_BYTES + VIEWS * NUMBERS
 
 
-def search_record(mesh: trimesh.Trimesh, seed: int = 0) -> SearchRecord:
+def search_record(mesh: trimesh.Trimesh, seed: int = 0, sdf: MeshSDF | None = None) -> SearchRecord:
     """Compute the record (704,) by which a mesh with outward faces is found, in any units and pose.
+
+    Args:
+        mesh: with outward faces.
+        seed: of the surface samples.
+        sdf: signed distance of the mesh in any units and place, not rotated; None builds it.
 
     Raises:
         ValueError: the mesh has no area.
     """
-    return np.concatenate([record_of_mesh(mesh, seed), view_records(mesh, seed).ravel()])
+    return np.concatenate([record_of_mesh(mesh, seed), view_records(mesh, seed, sdf).ravel()])
 
 
 def whole_part(record: SearchRecord) -> Record:

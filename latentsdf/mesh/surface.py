@@ -84,7 +84,7 @@ class Surface:
     @cached_property
     def closest_points(self) -> MeshSDF:
         """Exact distances to the surface, normalised frame."""
-        # libigl answers a few hundred queries faster than fcpw, whose results are read one by one.
+        # A few hundred queries take libigl less time than loading the compiled hierarchy.
         return MeshSDF(self.vertices, self.faces, backend="igl")
 
     def nearest_samples(self, points: Array) -> tuple[Array, Array, Array]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import igl
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
 from ..core.arrays import Array, Mask
+from .distance import MeshSDF
 from .record import POINTS, record_of_points, unit_records
 from .surface_sampling import surface_samples
 
@@ -26,12 +26,13 @@ _FEWEST = 50
 """Visible points of a view that is described."""
 
 
-def view_records(mesh: trimesh.Trimesh, seed: int = 0) -> ViewRecords:
+def view_records(mesh: trimesh.Trimesh, seed: int = 0, sdf: MeshSDF | None = None) -> ViewRecords:
     """Compute the records (12, 48) of the parts of a mesh that are visible from twelve directions.
 
     Args:
         mesh: with outward faces, in any units; views depend on its pose, each record does not.
         seed: of the surface samples.
+        sdf: signed distance of the mesh in any units and place, not rotated; None builds it.
 
     Returns:
         Leading numbers of unit records in units of `STEP`; zeros for a direction that sees next to nothing.
@@ -41,7 +42,9 @@ def view_records(mesh: trimesh.Trimesh, seed: int = 0) -> ViewRecords:
     """
     points, normals = surface_samples(mesh, POINTS, seed)
     records = np.zeros((VIEWS, NUMBERS), dtype=np.int8)
-    for view, visible in enumerate(_visible(mesh, points, normals)):
+    # The rays of one mesh take libigl less time than loading the compiled hierarchy.
+    sdf = MeshSDF(mesh.vertices, mesh.faces, backend="igl") if sdf is None else sdf
+    for view, visible in enumerate(_visible(mesh, sdf, points, normals)):
         if visible.sum() >= _FEWEST:
             record = record_of_points(points[visible], normals[visible], seed, PAIRS)
             records[view] = np.rint(leading_numbers(record) / STEP)
@@ -62,22 +65,17 @@ def directions() -> Array:
     return corners / np.linalg.norm(corners[0])
 
 
-def _visible(mesh: trimesh.Trimesh, points: Array, normals: Array) -> list[Mask]:
+def _visible(mesh: trimesh.Trimesh, sdf: MeshSDF, points: Array, normals: Array) -> list[Mask]:
     """Which surface points (M, 3) face each direction with nothing before them."""
-    # libigl's ray test drops triangles with edges near 1e-3 and below, so the mesh is enlarged first.
-    low, high = points.min(0), points.max(0)
-    factor = 1e4 / float(np.linalg.norm(high - low))
-    vertices = np.ascontiguousarray((np.asarray(mesh.vertices, dtype=np.float64) - low) * factor)
-    faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
-    tree, visible = igl.AABB(), []
-    tree.init(vertices, faces)
+    corners = np.asarray(mesh.vertices, dtype=np.float64)[np.ravel(mesh.faces)]
+    low, high = corners.min(0), corners.max(0)
+    # Starting a little above the surface keeps a point from hiding itself.
+    lifted = points + 1e-6 * float(np.linalg.norm(np.ptp(points, axis=0))) * normals
+    starts, _ = sdf.from_box((lifted - (low + high) / 2) / (float(np.linalg.norm(high - low)) / 2))
+    visible = []
     for direction in directions():
         facing = np.flatnonzero(normals @ direction > 0)
-        # Starting a little above the surface keeps a point from hiding itself.
-        starts = (points[facing] - low) * factor + 1e-2 * normals[facing]
-        rays = np.ascontiguousarray(np.broadcast_to(direction, starts.shape))
-        hit = np.asarray(tree.intersect_ray_first(vertices, faces, starts, rays)[0])
         mask = np.zeros(len(points), dtype=bool)
-        mask[facing[hit < 0]] = True
+        mask[facing] = ~sdf.tree.blocked(starts[facing], np.tile(direction, (len(facing), 1)))
         visible.append(mask)
     return visible

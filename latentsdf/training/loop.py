@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from ..core.optimize import Adam, Group, Step, Stop, cosine, minimize
 from ..core.threads import workers
@@ -162,14 +164,15 @@ class Trainer:
                 self._length = max(1, round(self._stage.share * state.config.schedule_steps))
                 self._objective = StageObjective(state, self._stage, self.rehearsal, count, pool)
                 self._optimizer = _stage_optimizer(state, self._stage)
-                state.stop = minimize(
-                    self._objective,
-                    self._optimizer,
-                    progress=self._by_time if self.steps is None else self._by_steps,
-                    scale=cosine if state.stage == len(plan) - 1 else _warm_up,
-                    on_step=self._on_step,
-                    start=state.step,
-                )
+                with state.dataset.prefetched(self._objective.draws, state.step) as wait:
+                    state.stop = minimize(
+                        partial(_when_read, self._objective, wait),
+                        self._optimizer,
+                        progress=self._by_time if self.steps is None else self._by_steps,
+                        scale=cosine if state.stage == len(plan) - 1 else _warm_up,
+                        on_step=self._on_step,
+                        start=state.step,
+                    )
                 paused = state.stop is Stop.PAUSED
                 if state.stop is not Stop.FINISHED and not (paused and state.step >= self._length):
                     state.moments = self._optimizer.state()
@@ -225,6 +228,12 @@ class Trainer:
             row["rates"] = {name: rate * step.scale for name, rate in self._stage.rates.items()}
             row["samples_per_second"] = round(event.samples_per_second)
             log.append(row)
+
+
+def _when_read(objective: StageObjective, wait: Callable[[int], None], step: int) -> dict[str, Tensor]:
+    """Loss terms of a step, once its samples are read."""
+    wait(step)
+    return objective(step)
 
 
 def _stage_optimizer(state: TrainState, stage: Stage) -> Adam:

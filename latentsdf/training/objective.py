@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.threads import terms_of_parts
+from ..dataset.dataset import Draw
 from ..decoder.base import Decoder
 from .batch_sampler import BatchSampler, mixed_seed
 from .config import CODE_PRIOR
@@ -61,13 +63,11 @@ class StageObjective:
         device = table.weight.device
         rows = self._sampler.rows(self._index, step)
         codes = table(rows.to(device))
-        count = min(self._count, len(rows))
+        owned = self._parts_of(rows)
+        count = len(owned)
         rehearsed = self._sampler.rehearsed_rows(self._index, step) if self._rehearsal is not None else torch.arange(0)
-        pieces = list(zip(torch.tensor_split(rows, count), torch.tensor_split(rehearsed, count), strict=True))
-        parts = [
-            partial(self._part, *piece, mixed_seed(seed, self._index, step, number))
-            for number, piece in enumerate(pieces)
-        ]
+        pieces = list(zip(owned, torch.tensor_split(rehearsed, count), strict=True))
+        parts = [partial(self._part, *piece, self._generator(step, number)) for number, piece in enumerate(pieces)]
         generator = torch.Generator().manual_seed(mixed_seed(seed, self._index, step, len(parts)))
         flat = self._state.decoder.flat_state(
             self._sampler.truncate_codes(self._with_rehearsed(codes, rehearsed, count), generator)
@@ -83,6 +83,21 @@ class StageObjective:
             terms["prior"] = CODE_PRIOR * codes.square().mean()
         return terms
 
+    def draws(self, step: int) -> Iterator[Draw]:
+        """The samples of the dataset that a step draws."""
+        for number, part in enumerate(self._parts_of(self._sampler.rows(self._index, step))):
+            generator = self._generator(step, number)
+            for counts in self._counts.values():
+                yield part, counts, generator
+
+    def _parts_of(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Rows (B,) of a step, divided for its threads."""
+        return torch.tensor_split(rows, min(self._count, len(rows)))
+
+    def _generator(self, step: int, number: int) -> torch.Generator:
+        """Randomness of a part of a step."""
+        return torch.Generator().manual_seed(mixed_seed(self._state.config.seed, self._index, step, number))
+
     def _with_rehearsed(self, codes: Tensor, rehearsed: Tensor, count: int) -> Tensor:
         """Codes (S, D) of the batch and those of rehearsed shapes (K,), a part of each after the other."""
         if not len(rehearsed):
@@ -92,15 +107,15 @@ class StageObjective:
         pairs = zip(torch.tensor_split(codes, count), torch.tensor_split(others, count), strict=True)
         return torch.cat([part for pair in pairs for part in pair])
 
-    def _part(self, rows: Tensor, rehearsed: Tensor, seed: int, flat: Tensor) -> dict[str, Tensor]:
+    def _part(self, rows: Tensor, rehearsed: Tensor, generator: torch.Generator, flat: Tensor) -> dict[str, Tensor]:
         """Terms of a part of the batch: rows (S,) of the collection, rehearsed ones (K,), states (S + K, F)."""
-        generator = torch.Generator().manual_seed(seed)
         state, device = self._state, flat.device
         rehearsal = self._rehearsal if len(rehearsed) else None
         prepared = state.decoder.state_of(flat)
+        # Drawn before anything else is, so that `draws` knows them ahead.
+        drawn = {branch: state.dataset.sample(rows, counts, generator) for branch, counts in self._counts.items()}
         terms = {}
-        for branch, counts in self._counts.items():
-            points, distances = state.dataset.sample(rows, counts, generator)
+        for branch, (points, distances) in drawn.items():
             if rehearsal is not None:
                 more = rehearsal.sample(rehearsed, points.shape[1], generator)
                 points, distances = torch.cat([points, more[0]]), torch.cat([distances, more[1]])
