@@ -75,8 +75,11 @@ def infer_codes(
     """Fit codes to signed samples with the decoder frozen; a `CodeFitter` fits several batches.
 
     Args:
-        decoder, stored, config: as of a `CodeFitter`.
-        samples, on_step: as of `CodeFitter.fit`.
+        decoder: of the space.
+        samples: of S shapes, in their unit frames.
+        stored: (K, D) codes of the space; K may be 0.
+        config: `EncodeConfig()` if None.
+        on_step: called after every iteration.
 
     Returns:
         As `CodeFitter.fit`.
