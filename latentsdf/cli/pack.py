@@ -30,7 +30,7 @@ def pack(options: Namespace) -> Result:
     """Run `latentsdf pack`; raises ValueError, FileNotFoundError and the other errors of `verbs.run`."""
     out = Path(options.out)
     info = named_space(options.space)
-    check_finished(options.space, info)
+    check_finished(options.space, info.unfinished)
     if not options.code_only and options.tolerance is None and options.bytes is None:
         options.tolerance = 0.01
     _check(options, out)
