@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.arrays import Array
 from .record import RECORD_BYTES, Record, record_of_mesh
-from .view_records import NUMBERS, STEP, VIEWS, ViewRecords, leading_numbers, view_records
+from .view_records import NUMBERS, STEP, VIEWS, ViewRecords, view_records
 
 SearchRecord = NDArray[np.int8]
 SEARCH_BYTES = RECORD_BYTES + VIEWS * NUMBERS
@@ -75,9 +75,9 @@ def view_part(record: SearchRecord) -> ViewRecords:
 
 
 def unit_views(record: SearchRecord) -> Array:
-    """Vectors (12, 48) of length one of the views; that of the whole for a view that sees nothing."""
+    """Vectors (K, 48) of length one of the views that see anything."""
     views = view_part(record).astype(np.float64)
-    views[~views.any(1)] = leading_numbers(whole_part(record))
+    views = views[views.any(1)]
     return views / np.linalg.norm(views, axis=1, keepdims=True)
 
 
