@@ -23,8 +23,8 @@ def class_of(name: str) -> str:
 def nearest_name(name: str, names: Collection[str]) -> str | None:
     """The known name most like an unknown one; None where none is like it.
 
-    Among more than `FEW` names those are compared that are one edit away; where there is none, some of those that begin
-    or end as the unknown name does, or hold a third of it.
+    Among more than `FEW` names those are compared that are one edit away; where there is none, some of those that share
+    the first, the last or the middle half of the unknown name.
     """
     candidates: Collection[str] = names
     if len(names) > FEW:
@@ -64,15 +64,11 @@ def _edited(name: str) -> Iterator[str]:
 
 
 def _sharing(name: str, names: Collection[str]) -> Iterator[str]:
-    """Some names with the first half, the last half, or a third of a name."""
-    text = "\n".join(["", *names, ""])
-    half, third = -(-len(name) // 2), -(-len(name) // 3)
-    pieces = [
-        "\n" + name[:half],
-        name[-half:] + "\n",
-        *(name[at : at + third] for at in range(0, len(name), third or 1)),
-    ]
-    for piece in pieces:
+    """Some names with the first, the last or the middle half of a name."""
+    text = "\n".join(names)
+    text = f"\n{text}\n"
+    half, quarter = -(-len(name) // 2), len(name) // 4
+    for piece in (name[half:] + "\n", "\n" + name[:half], name[quarter : quarter + half]):
         at = -1
         for _ in range(_HITS):
             at = text.find(piece, at + 1)

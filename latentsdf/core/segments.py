@@ -48,22 +48,18 @@ def read_tail(handle: int, start: int, newest: int) -> Tail:
     payloads, at = [], 0
     while len(data) - at >= _HEADER_BYTES:
         magic, state, version, _, length, checksum = _FIELDS.unpack_from(data, at)
-        if state != _COMPLETE and magic in (MAGIC, bytes(len(MAGIC))):
+        if state != _COMPLETE and all(byte in (0, there) for byte, there in zip(magic, MAGIC, strict=True)):
             break
-        header = bytes(data[at : at + _FIELDS.size])
-        if magic != MAGIC or zlib.crc32(header) != int.from_bytes(
-            data[at + _FIELDS.size : at + _HEADER_BYTES], "little"
-        ):
-            raise ValueError(
-                f"the bytes from {start + at} on are no rows that were added; restore the file from a copy"
-            )
+        header, check = data[at : at + _FIELDS.size], data[at + _FIELDS.size : at + _HEADER_BYTES]
+        if magic != MAGIC or zlib.crc32(header) != int.from_bytes(check, "little"):
+            raise ValueError(f"the bytes from {start + at} on are no rows that were added; restore it from a copy")
         if version > newest:
             raise ValueError(
-                f"rows were added in format version {version}, this latentsdf reads up to {newest}; upgrade"
+                f"added rows are of format version {version}, this latentsdf reads up to {newest}; upgrade"
             )
         payload = bytes(data[at + _HEADER_BYTES : at + _HEADER_BYTES + length])
         if len(payload) != length or zlib.crc32(payload) != checksum:
-            raise ValueError(f"the rows added from byte {start + at} on are damaged; restore the file from a copy")
+            raise ValueError(f"the rows added from byte {start + at} on are damaged; restore it from a copy")
         payloads.append(payload)
         at += _HEADER_BYTES + length
     return Tail(tuple(payloads), start + at)

@@ -131,17 +131,20 @@ class CodeColumn:
         Raises:
             ValueError: a stream is damaged.
         """
+        first, last, _ = rows.indices(len(self))
+        out = torch.empty(last - first, self.form.size)
+        for start in range(first, last, _DECODED_AT_ONCE):
+            part = slice(start, min(last, start + _DECODED_AT_ONCE))
+            out[start - first : part.stop - first] = self._decoded(part)
+        return out
+
+    def _decoded(self, rows: slice) -> Tensor:
         if self.streams is not None:
             assert self.form.streams is not None
-            first, last, _ = rows.indices(len(self))
-            out = torch.empty(last - first, self.form.size)
-            for start in range(first, last, _DECODED_AT_ONCE):
-                part = slice(start, min(last, start + _DECODED_AT_ONCE))
-                out[part.start - first : part.stop - first] = self.form.streams.unpack(self.streams.items(part))
-            return out
+            return self.form.streams.unpack(self.streams.items(rows))
         assert self.values is not None
         values = torch.from_numpy(np.array(self.values[rows]))
         if self.form.unit is None:
-            return values.float()
+            return values
         assert self.steps is not None
         return restore_codes(Rows(values, torch.from_numpy(np.array(self.steps[rows]))), self.form.unit)

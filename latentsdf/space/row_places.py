@@ -28,9 +28,7 @@ class RowPlaces:
         for rows in self._added:
             fresh = np.unique(rows[rows >= self._count])
             if len(fresh) and fresh[-1] != self._count + len(fresh) - 1:
-                raise ValueError(
-                    f"rows up to {fresh[-1]} were added, but only {len(fresh)} after the first {self._count}"
-                )
+                raise ValueError(f"row {fresh[-1]} was added, but only {len(fresh)} after the first {self._count}")
             self._count += len(fresh)
         if self._added:
             self._part, self._row = np.zeros(self._count, dtype=np.int64), np.arange(self._count)
