@@ -1,8 +1,8 @@
 """Statistics of the numbers of compact search records, of generated shapes: the models of `space.record_column`.
 
-    python datasets/creatures.py A --count 60; python datasets/household.py B --count 60
-    python datasets/families.py C --count 4 --resolution 64
-    python benchmarks/record_models.py A B C
+python datasets/creatures.py A --count 60; python datasets/household.py B --count 60
+python datasets/families.py C --count 4 --resolution 64
+python benchmarks/record_models.py A B C
 """
 
 from __future__ import annotations

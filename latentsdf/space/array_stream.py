@@ -19,7 +19,7 @@ _KINDS = ("|u1", "|i1", "<u2", "<u4", "<f4", "<f8")
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Pack arrays of the numbers that space files hold."""
+    """Pack arrays (...) of the numbers that space files hold, by their names."""
     data = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     data = {name: array.astype(array.dtype.newbyteorder("<"), copy=False) for name, array in data.items()}
     head = json.dumps([[name, array.dtype.str, array.shape] for name, array in data.items()]).encode()
@@ -27,7 +27,7 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpack_arrays(packed: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays that `pack_arrays` packed.
+    """The arrays (...) that `pack_arrays` packed, by their names.
 
     Raises:
         ValueError: the stream is damaged.

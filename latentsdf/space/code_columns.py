@@ -45,7 +45,7 @@ class CodeForm:
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]]) -> CodeForm:
-        """The form that the shared arrays of a file say."""
+        """The form that the shared arrays of a file say, (D,) each, or its codes (S, D)."""
         if "code_steps" in arrays:
             pairs = zip(arrays["code_deviation"], arrays["code_limit"], strict=True)
             models = tuple(ColumnModel(int(deviation), int(limit)) for deviation, limit in pairs)
@@ -57,7 +57,7 @@ class CodeForm:
         return CodeForm(arrays["code"].shape[1])
 
     def stored(self) -> dict[str, NDArray[Any]]:
-        """The arrays of a file that all its codes share."""
+        """The arrays (D,) of a file that all its codes share."""
         if self.streams is not None:
             models = self.streams.models
             return {
@@ -109,14 +109,14 @@ class CodeColumn:
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]], form: CodeForm) -> CodeColumn:
-        """The column of the arrays of a file."""
+        """The column of the arrays (S, ...) of a file."""
         if form.streams is not None:
             streams = ByteColumn.of_lengths(arrays["code_streams"], arrays["code_length"])
             return CodeColumn(form, streams=streams)
         return CodeColumn(form, arrays["code"], None if form.unit is None else arrays["code_step"])
 
     def stored(self) -> dict[str, NDArray[Any]]:
-        """The arrays of a file."""
+        """The arrays (S, ...) of a file."""
         if self.streams is not None:
             return {"code_streams": self.streams.data, "code_length": self.streams.lengths.astype(np.uint16)}
         assert self.values is not None

@@ -76,13 +76,13 @@ class FrameColumn:
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]]) -> FrameColumn:
-        """The column of the arrays of a file."""
+        """The column of the arrays (S, ...) of a file."""
         none = np.zeros(0, dtype=np.int64), np.zeros((0, 3, 3))
         turned = arrays.get("rotation_row", none[0]), arrays.get("rotation", none[1])
         return FrameColumn(arrays["scale"], arrays["center"], *turned)
 
     def stored(self) -> dict[str, NDArray[Any]]:
-        """The arrays of a file."""
+        """The arrays (S, ...) of a file."""
         out: dict[str, NDArray[Any]] = {"scale": self.scales, "center": self.centers}
         if len(self.turned):
             out |= {"rotation_row": self.turned.astype(np.uint32), "rotation": self.rotations}

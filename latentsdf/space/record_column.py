@@ -62,13 +62,13 @@ class RecordColumn:
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]], count: int) -> RecordColumn:
-        """The column of the arrays of a file with so many rows."""
+        """The column of the arrays (S,) and (B,) of a file with so many rows."""
         if "record_streams" not in arrays:
             return RecordColumn(ByteColumn(np.zeros(0, np.uint8), np.zeros(count, np.int64)))
         return RecordColumn(ByteColumn.of_lengths(arrays["record_streams"], arrays["record_length"]))
 
     def stored(self) -> dict[str, NDArray[Any]]:
-        """The arrays of a file."""
+        """The arrays (S,) and (B,) of a file."""
         streams = self.streams
         if not len(streams.data):
             return {}

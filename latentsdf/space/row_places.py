@@ -36,7 +36,7 @@ class RowPlaces:
                 self._part[rows], self._row[rows] = part, np.arange(len(rows))
 
     def and_rows(self, rows: ArrayLike) -> RowPlaces:
-        """The places with one part more, of which the rows (K,) of the space are given."""
+        """The places with one part more, of which the rows (K,) of the space are given; ValueError as for all parts."""
         return RowPlaces(self._first, [*self._added, rows])
 
     def __len__(self) -> int:

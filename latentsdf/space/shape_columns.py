@@ -86,7 +86,7 @@ class ShapeColumns:
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]], count: int, form: CodeForm) -> ShapeColumns:
-        """The columns of the arrays of a file with so many rows.
+        """The columns of the arrays (S, ...) of a file with so many rows.
 
         Raises:
             KeyError, ValueError: damaged.
@@ -104,7 +104,7 @@ class ShapeColumns:
         )
 
     def stored(self, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The arrays of a file; names are read from their column where they are not given."""
+        """The arrays (S, ...) of a file; names are read from their column where they are not given."""
         hashes = name_hashes(list(self.names) if names is None else names)
         out = {**self.codes.stored(), **self.frames.stored(), "name_hash": hashes}
         out |= stored_texts(self.names, "name") | stored_texts(self.infos, "info") | self.records.stored()

@@ -50,7 +50,7 @@ class AddedRows:
 
     @staticmethod
     def of(rows: Sequence[int], arrays: Arrays) -> AddedRows:
-        """Rows with given columns."""
+        """Rows with given columns (K, ...)."""
         kept = {name: array for name, array in arrays.items() if name != "name_hash"}
         return AddedRows(np.array(rows, dtype=np.uint32), arrays["name_hash"].astype(np.uint32), pack_arrays(kept))
 
@@ -120,7 +120,7 @@ class StoredRows:
         return [name for part, rows in self.places.pieces() for name in parts[part][rows]]
 
     def rows_of(self, names: Sequence[str]) -> dict[str, int]:
-        """Rows of those of some names that the file holds. Few texts are opened."""
+        """Rows of those of some names that the file holds, few texts opened; ValueError where it is damaged."""
         wanted, found = name_hashes(names), {}
         known = set(names)
         for part in self.added:
