@@ -3,10 +3,10 @@
     python benchmarks/scale.py scale.json [--shapes 100 1000 10000 100000 1000000] [--part store index]
     python benchmarks/scale.py scale.json --table
 
-Codes of 64 numbers are drawn from the normal distribution of the leading components of the codes of the base space, and
-stored in eight bits; the decoder is a fresh one. Names are `class_KK/NNNNNNN`, metadata is the source file. Seconds are
-of processor time, wall time beside them. Rows of other parts (`prepare`, `train`, `encode`) in the same file are kept
-and shown.
+Codes of 64 numbers are drawn from the normal distribution of the codes of the base space, whose decoder is stored with
+them, in eight bits both. Names are `class_KK/NNNNNNN`, metadata is the source file. A query is a sum of two codes, as
+far from the mean of all as they. Seconds are of processor time, wall time beside them. Rows of other parts (`prepare`,
+`train`, `encode`) in the same file are kept and shown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ import numpy as np
 import psutil
 import torch
 
-from latentsdf.decoder.volumes import Volumes, VolumesConfig
 from latentsdf.space.byte_column import ByteColumn
 from latentsdf.space.code_columns import CodeColumn, CodeForm
 from latentsdf.space.file_info import space_info
@@ -44,7 +43,7 @@ from latentsdf.space.text_blocks import TextBlocks
 from latentsdf.training.warm_start import base_space
 
 COUNTS = (100, 1_000, 10_000, 100_000, 1_000_000)
-CODE_SIZE, CLASSES = 64, 50
+CLASSES = 50
 QUERIES = 1000
 Row = dict[str, Any]
 
@@ -94,10 +93,10 @@ def measured(options: argparse.Namespace, part: str, count: int, path: Path) -> 
 
 def make(path: Path, count: int) -> None:
     """Write a space of so many shapes with drawn codes."""
-    decoder = Volumes(VolumesConfig(code_size=CODE_SIZE)).eval().requires_grad_(False)
-    codes, generator = base_space().codes().double(), np.random.default_rng(0)
-    deviations = torch.linalg.svdvals(codes - codes.mean(0))[:CODE_SIZE] / len(codes) ** 0.5
-    drawn = generator.standard_normal((count, CODE_SIZE), dtype=np.float32) * deviations.float().numpy()
+    space, generator = base_space(), np.random.default_rng(0)
+    codes = space.codes().double()
+    factor = torch.linalg.cholesky(codes.T.cov()).T.float().numpy()
+    drawn = codes.mean(0).float().numpy() + generator.standard_normal((count, space.code_size), np.float32) @ factor
     names = [f"class_{row % CLASSES:02d}/{row:07d}" for row in range(count)]
     tensor = torch.from_numpy(drawn)
     scales, centers = generator.lognormal(size=count), generator.standard_normal((count, 3))
@@ -109,8 +108,8 @@ def make(path: Path, count: int) -> None:
         ByteColumn.of_lengths(np.zeros(0, np.uint8), np.zeros(count, np.uint32)),
         RecordColumn.of_stored({}, count),
     )
-    stored = StoredShapes([columns], RowPlaces(count), decoder, "drawn")
-    save(LatentSpace(decoder, stored=stored), path, codes="int8", precision="int8")
+    stored = StoredShapes([columns], RowPlaces(count), space.decoder, "drawn")
+    save(LatentSpace(space.decoder, stored=stored), path, codes="int8", precision="int8")
 
 
 def store(count: int, path: Path) -> Iterator[Row]:
@@ -144,7 +143,9 @@ def index(count: int, path: Path) -> Iterator[Row]:
     """Building, keeping and searching an index of codes."""
     torch.set_num_threads(1)
     space = load(path)
-    queries = [space.decode(code) for code in space.codes()[: 7 * QUERIES : 7] * 1.01]
+    codes = space.codes()
+    pairs = torch.from_numpy(np.random.default_rng(1).integers(count, size=(2, QUERIES)))
+    queries = list(codes.mean(0) + (codes[pairs] - codes.mean(0)).sum(0) / 2**0.5)
     kept = path.with_name(f"{path.name}.index")
     kept.unlink(missing_ok=True)
     row, found = timed(lambda: Index(space, "code"), "index")

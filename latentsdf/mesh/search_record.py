@@ -12,7 +12,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Mask
 from .record import RECORD_BYTES, Record, record_of_mesh
 from .view_records import NUMBERS, STEP, VIEWS, ViewRecords, view_records
 
@@ -41,7 +41,7 @@ def compact_record(record: SearchRecord) -> SearchRecord:
     whole = out[:RECORD_BYTES].astype(np.float64)
     if np.abs(whole).max(initial=0) > WHOLE_LEVELS:
         out[:RECORD_BYTES] = np.rint(whole * (WHOLE_LEVELS / np.abs(whole).max()))
-    seen = view_part(record).any(1)
+    seen: Mask = np.any(view_part(record), axis=1)
     if seen.sum() > DISTINCT_VIEWS or not seen[: seen.sum()].all():
         merged = _merged(view_part(record)[seen].astype(np.float64))
         out[RECORD_BYTES:] = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.arrays import Indices
 
@@ -34,7 +34,7 @@ class ByteColumn:
         return ByteColumn.of_lengths(np.frombuffer(b"".join(items), np.uint8), [len(item) for item in items])
 
     @staticmethod
-    def of_lengths(data: Bytes, lengths: Sequence[int] | NDArray[np.unsignedinteger]) -> ByteColumn:
+    def of_lengths(data: Bytes, lengths: ArrayLike) -> ByteColumn:
         """The column of strings of given lengths (S,).
 
         Raises:

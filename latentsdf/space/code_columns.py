@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -100,12 +100,16 @@ class CodeColumn:
     def joined(columns: Sequence[CodeColumn], pieces: Sequence[Piece], form: CodeForm) -> CodeColumn:
         """Rows of several columns of one form as one."""
         if form.streams is not None:
-            return CodeColumn(form, streams=ByteColumn.joined([column.streams for column in columns], pieces))
+            streams = [column.streams for column in columns if column.streams is not None]
+            return CodeColumn(form, streams=ByteColumn.joined(streams, pieces))
         if not pieces:
             return CodeColumn.of(torch.zeros(0, form.size), form)
-        values = np.concatenate([columns[number].values[rows] for number, rows in pieces])
-        steps = None if form.unit is None else np.concatenate([columns[number].steps[rows] for number, rows in pieces])
-        return CodeColumn(form, values, steps)
+        values = [column.values for column in columns if column.values is not None]
+        joined = CodeColumn(form, np.concatenate([values[number][rows] for number, rows in pieces]))
+        if form.unit is None:
+            return joined
+        steps = [column.steps for column in columns if column.steps is not None]
+        return replace(joined, steps=np.concatenate([steps[number][rows] for number, rows in pieces]))
 
     @staticmethod
     def of_stored(arrays: Mapping[str, NDArray[Any]], form: CodeForm) -> CodeColumn:

@@ -35,12 +35,13 @@ class RecordColumn:
     @staticmethod
     def of(records: Iterable[SearchRecord | None]) -> RecordColumn:
         """The column of records (704,), which are made compact."""
-        compact = [None if record is None or not record.any() else compact_record(record) for record in records]
+        none = np.zeros(SEARCH_BYTES, dtype=np.int8)
+        compact = [none if record is None or not record.any() else compact_record(record) for record in records]
         streams = [b""] * len(compact)
-        views = np.array([-1 if record is None else _view_count(record) for record in compact])
+        views = np.array([_view_count(record) if record.any() else -1 for record in compact], dtype=np.int64)
         for count in np.unique(views[views >= 0]).tolist():
             at = np.flatnonzero(views == count)
-            rows = np.stack([compact[row][: RECORD_BYTES + count * NUMBERS] for row in at.tolist()])
+            rows = np.stack([compact[row][: RECORD_BYTES + count * NUMBERS].astype(np.int64) for row in at.tolist()])
             for start in range(0, len(at), _TOGETHER):
                 part = slice(start, start + _TOGETHER)
                 for row, stream in zip(at[part].tolist(), pack_rows(rows[part], _models(count)), strict=True):
@@ -89,7 +90,7 @@ class RecordColumn:
         """
         if self.plain is not None:
             part = self.plain[rows]
-            return part.any(1), part[:, :RECORD_BYTES] if whole else part
+            return np.asarray(part.any(1)), part[:, :RECORD_BYTES] if whole else part
         streams = self.streams.items(rows)
         views = np.array([stream[0] if stream else -1 for stream in streams], dtype=np.int64)
         if len(views) and views.max() > DISTINCT_VIEWS:

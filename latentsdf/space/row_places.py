@@ -1,4 +1,4 @@
-"""Where the rows of a space lie: in the columns that were written as a whole, or in those added since."""
+"""Places of the rows of a space: in the columns that were written as a whole, or in those added since."""
 
 from __future__ import annotations
 

@@ -236,15 +236,11 @@ def _columns(file: Any) -> tuple[list[ShapeColumns], RowPlaces, StoredRows | Non
 def _columns_of(space: LatentSpace, precision: CodePrecision) -> ShapeColumns:
     """Columns of a space, those that it was loaded with as they are."""
     stored, changed = space.stored, space.changes
-    parts = [] if stored is None else list(stored.columns)
-    if stored is not None and precision is stored.form.streams:
-        form = stored.form
-    else:
-        form = CodeForm.of(precision, space.codes())
-    if stored is None:
-        return ShapeColumns.of(list(changed.values()), form)
+    if not isinstance(stored, StoredShapes):
+        return ShapeColumns.of(list(space.values()), CodeForm.of(precision, space.codes()))
+    form = stored.form if precision is stored.form.streams else CodeForm.of(precision, space.codes())
     places = stored.places.and_rows(list(changed))
-    return ShapeColumns.joined([*parts, ShapeColumns.of(list(changed.values()), form)], places.pieces(), form)
+    return ShapeColumns.joined([*stored.columns, ShapeColumns.of(list(changed.values()), form)], places.pieces(), form)
 
 
 def _rewrite(path: str | Path, added: ShapeColumns | None = None, rows: Sequence[int] = ()) -> None:

@@ -145,7 +145,7 @@ def texts_of(arrays: Arrays, key: str, count: int) -> TextBlocks:
 
 
 def stored_texts(texts: TextBlocks, key: str) -> dict[str, NDArray[Any]]:
-    """The arrays of a file of a column of texts."""
+    """The arrays (B,) of a file of a column of texts."""
     blocks = texts.blocks
     return {f"{key}_blocks": blocks.data, f"{key}_length": blocks.lengths.astype(np.uint32)}
 

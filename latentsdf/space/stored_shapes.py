@@ -47,6 +47,7 @@ class StoredShapes:
     ):
         self.columns, self.places, self.decoder, self.source = tuple(columns), places, decoder, source
         self._file = rows
+        self._names: tuple[str, ...] | None = None
         self._block = lru_cache(_KEPT)(self._read_block)
         if len(self) <= AT_ONCE:
             self._check()
@@ -64,11 +65,13 @@ class StoredShapes:
     def __len__(self) -> int:
         return len(self.places)
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of all rows."""
-        parts = [list(columns.names) for columns in self.columns]
-        return tuple(name for part, rows in self.places.pieces() for name in parts[part][rows])
+        if self._names is None:
+            parts = [list(columns.names) for columns in self.columns]
+            self._names = tuple(name for part, rows in self.places.pieces() for name in parts[part][rows])
+        return self._names
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -76,7 +79,7 @@ class StoredShapes:
 
     def row_of(self, name: str) -> int | None:
         """The row of a name; None where there is none."""
-        if self._file is None or "names" in self.__dict__:
+        if self._file is None or self._names is not None:
             return self._rows.get(name)
         return self._file.rows_of([name]).get(name)
 

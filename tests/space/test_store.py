@@ -365,7 +365,7 @@ def test_records_are_kept_appended_to_and_replaced(space_path: Path, tmp_path: P
     with h5py.File(path, "r+") as file:
         lengths = np.array(file["shapes/record_length"])
         lengths[1] += 1
-        file["shapes/record_length"][...] = lengths
+        file["shapes/record_length"][...] = lengths  # pyright: ignore[reportIndexIssue]
     with pytest.raises(ValueError, match="damaged latentsdf space: strings take"):
         load(path)
 
