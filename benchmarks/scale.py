@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -115,7 +114,10 @@ def make(path: Path, count: int) -> None:
 def store(count: int, path: Path) -> Iterator[Row]:
     """Bytes, opening, lookups and appends."""
     size, info = path.stat().st_size, space_info(path)
-    yield {"bytes_per_shape": round((size - info.sizes.decoder) / count, 1), "decoder_bytes": info.sizes.decoder}
+    yield {
+        "bytes_per_shape": round((size - info.sizes.decoder) / len(info.names), 1),
+        "decoder_bytes": info.sizes.decoder,
+    }
     del info
     before = memory()
     row, space = timed(lambda: load(path), "open")
@@ -136,7 +138,7 @@ def store(count: int, path: Path) -> Iterator[Row]:
     yield timed(lambda: append(path, many), "append_1000")[0]
     row, space = timed(lambda: load(path), "open_after")
     assert len(space) >= count + 1010
-    yield {**row, "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+    yield {**row, "peak_mib": peak()}
 
 
 def index(count: int, path: Path) -> Iterator[Row]:
@@ -185,6 +187,12 @@ def timed(action: Callable[[], Any], key: str) -> tuple[Row, Any]:
 def memory() -> float:
     """Resident memory in MiB."""
     return psutil.Process().memory_info().rss / 2**20
+
+
+def peak() -> int:
+    """Greatest resident memory of this process so far in MiB; that of `getrusage` counts the parent's too."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024)
 
 
 def rows_of(path: Path) -> list[Row]:

@@ -38,8 +38,11 @@ def exclusive_writer(path: str | Path, wait: float = WAIT_SECONDS) -> Iterator[N
     while True:
         try:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError as error:
+            raise OSError(f"could not write {path}: its folder {path.parent} does not exist") from error
         except OSError as error:
-            raise OSError(f"could not write {path}: {error.strerror} ({lock})") from error
+            text = f"could not write {path}: {error.strerror} ({lock.name} beside it)"
+            raise OSError(f"{text}; the file that was there is unchanged") from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(handle, lock):

@@ -91,6 +91,10 @@ class RecordColumn:
         if self.plain is not None:
             part = self.plain[rows]
             return np.asarray(part.any(1)), part[:, :RECORD_BYTES] if whole else part
+        first, last, _ = rows.indices(len(self))
+        if not len(self.streams.data):
+            size = RECORD_BYTES if whole else SEARCH_BYTES
+            return np.zeros(last - first, dtype=bool), np.zeros((last - first, size), dtype=np.int8)
         streams = self.streams.items(rows)
         views = np.array([stream[0] if stream else -1 for stream in streams], dtype=np.int64)
         if len(views) and views.max() > DISTINCT_VIEWS:

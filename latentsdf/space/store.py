@@ -203,8 +203,8 @@ def load_resume(path: str | Path) -> ResumeState | None:
 
 @dataclass(frozen=True)
 class _Held:
-    """The part of a file that an append needs: form of codes, number of shapes, rows of the names that are taken, and
-    the rows to add a segment to, None where the file is to be written as a whole."""
+    """Form of codes, number of shapes, rows of the names that are taken, and the rows that a segment is added to; None
+    where the file is to be written as a whole."""
 
     form: CodeForm
     count: int
@@ -235,12 +235,12 @@ def _columns(file: Any) -> tuple[list[ShapeColumns], RowPlaces, StoredRows | Non
 
 def _columns_of(space: LatentSpace, precision: CodePrecision) -> ShapeColumns:
     """Columns of a space, those that it was loaded with as they are."""
-    stored, changed = space.stored, space.changes
+    stored = space.stored
     if not isinstance(stored, StoredShapes):
         return ShapeColumns.of(list(space.values()), CodeForm.of(precision, space.codes()))
     form = stored.form if precision is stored.form.streams else CodeForm.of(precision, space.codes())
-    places = stored.places.and_rows(list(changed))
-    return ShapeColumns.joined([*stored.columns, ShapeColumns.of(list(changed.values()), form)], places.pieces(), form)
+    columns = [*stored.columns, ShapeColumns.of(list(space.changes.values()), form)]
+    return ShapeColumns.joined(columns, stored.places.and_rows(list(space.changes)).pieces(), form)
 
 
 def _rewrite(path: str | Path, added: ShapeColumns | None = None, rows: Sequence[int] = ()) -> None:

@@ -52,11 +52,6 @@ class StoredShapes:
         if len(self) <= AT_ONCE:
             self._check()
 
-    @staticmethod
-    def of_rows(rows: StoredRows, form: CodeForm, decoder: Decoder, source: str) -> StoredShapes:
-        """Shapes of the rows of a file; ValueError where they are damaged."""
-        return StoredShapes(stored_columns(rows, form), rows.places, decoder, source, rows)
-
     @property
     def form(self) -> CodeForm:
         """How the codes are stored."""
