@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import string
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Container, Iterator
 
 FEW = 2000
 """Names up to which all are compared with an unknown one."""
@@ -20,15 +20,20 @@ def class_of(name: str) -> str:
     return name.split("/", 1)[0] if "/" in name else ""
 
 
-def nearest_name(name: str, names: Collection[str]) -> str | None:
+def nearest_name(name: str, names: Collection[str], known: Container[str] | None = None) -> str | None:
     """The known name most like an unknown one; None where none is like it.
 
     Among more than `FEW` names those are compared that are one edit away; where there is none, some of those that share
     the first, the last or the middle half of the unknown name.
+
+    Args:
+        name: the unknown name.
+        names: the known names.
+        known: the same, where whether it holds a name is found in no time; None makes a set of many names.
     """
     candidates: Collection[str] = names
     if len(names) > FEW:
-        known = names if isinstance(names, (Mapping, Set)) else frozenset(names)
+        known = frozenset(names) if known is None else known
         candidates = {near for near in _edited(name) if near in known} or set(_sharing(name, names))
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=_NEAREST)
     return near[0] if near else None
@@ -41,10 +46,11 @@ class UnknownShape(KeyError):
         name: the unknown name.
         names: the known names.
         source: file or space that holds the known names, for the message.
+        known: as in `nearest_name`.
     """
 
-    def __init__(self, name: str, names: Collection[str], source: str):
-        near = nearest_name(str(name), names)
+    def __init__(self, name: str, names: Collection[str], source: str, known: Container[str] | None = None):
+        near = nearest_name(str(name), names, known)
         hint = f"did you mean {near!r}? " if near else ""
         super().__init__(f"no shape named {name!r} in {source}; {hint}({len(names)} shapes)")
 

@@ -190,7 +190,7 @@ def _row_sizes(rows: StoredRows) -> dict[str, int]:
     return {
         "code": -(-codes // max(1, count)) if codes else rows.base["code"].shape[1] * rows.base["code"].itemsize,
         "records": taken("record_streams", "record_length"),
-        "frames": taken("scale", "center", "rotation", "rotation_row"),
+        "frames": taken("scale", "center", "frame", "frame_row", "rotation", "rotation_row"),
         "texts": taken("name_blocks", "name_length", "name_hash", "info_blocks", "info_length"),
     }
 

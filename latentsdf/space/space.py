@@ -108,8 +108,7 @@ class LatentSpace(Mapping[str, Shape]):
     def __getitem__(self, name: str) -> Shape:
         row = self._row_of(name)
         if row is None:
-            _ = self.names  # from here on names are looked up in memory
-            raise UnknownShape(name, self, self.source)
+            raise UnknownShape(name, self.names, self.source, known=self)
         shape = self.changes.get(row) or self._made.get(row)
         if shape is None:
             assert self.stored is not None

@@ -51,12 +51,16 @@ def test_frames_take_single_precision_where_that_is_enough() -> None:
     turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     near, far = Frame(turn, 2.0, np.array([0.1, 0.2, 0.3])), Frame(np.eye(3), 2.0, np.array([4.5e6 + 0.3, 0.2, 0.3]))
     column, other = FrameColumn.of([near]), FrameColumn.of([far])
-    assert (column.centers.dtype, other.centers.dtype) == (np.float32, np.float64)
+    assert (len(column.exact.rows), len(other.exact.rows)) == (0, 1)
     np.testing.assert_allclose(column[0].center, near.center, atol=1e-6)
     joined = FrameColumn.joined([column, other], [(1, slice(0, 1)), (0, slice(0, 1))])
     assert (joined[0].center == far.center).all()
     assert (joined[1].rotation == turn).all()
-    assert (FrameColumn.of_stored(joined.stored())[1].rotation == turn).all()
+    again = FrameColumn.of_stored(joined.stored())
+    assert (again[1].rotation == turn).all()
+    assert (again[0].center == far.center).all()
+    with pytest.raises(ValueError, match="do not rise"):
+        FrameColumn.of_stored({**joined.stored(), "frame_row": np.array([2], np.uint32)})
 
 
 def _space(count: int) -> LatentSpace:
