@@ -92,7 +92,9 @@ def add_segment(path: str | Path, end: int, payload: bytes, version: int) -> Non
                     file.truncate(end)
                 raise
     except OSError as error:
-        raise OSError(f"could not write {path}: {error.strerror or error}; what it held is unchanged") from error
+        raise OSError(
+            f"could not write {path}: {error.strerror or error}; the file that was there is unchanged"
+        ) from error
 
 
 def _segment(payload: bytes, version: int) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from latentsdf.core import segments
 from latentsdf.core.segments import Tail, add_segment, read_tail
 
 BASE = b"what was there"
@@ -76,13 +79,30 @@ def test_later_versions_and_other_bytes_are_refused(path: Path) -> None:
         tail_of(path)
 
 
-def test_a_full_disk_takes_nothing_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Filling(io.FileIO):
+    """A file on a disk that takes ten bytes more."""
+
+    room = 10
+
+    def write(self, data: Any) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not self.room:
+            raise OSError(28, "No space left on device")
+        done = super().write(bytes(data[: self.room]))
+        self.room -= done
+        return done
+
+
+@pytest.mark.parametrize("place", ["os.fsync", "write"])
+def test_a_full_disk_takes_nothing_away(place: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left on device; what it held is unchanged"):
+    if place == "write":
+        monkeypatch.setattr(segments, "open", lambda path, mode, buffering: Filling(path, mode), raising=False)
+    else:
+        monkeypatch.setattr(place, full)
+    with pytest.raises(OSError, match="No space left on device; the file that was there is unchanged"):
         add_segment(path, len(before), b"second", 1)
     assert path.read_bytes() == before
