@@ -9,6 +9,7 @@ each shape are kept beside OUT.json, so that an interrupted run goes on. Normals
 does, from the points and, for views, their sensor; with `--true-normals` they are those of the mesh.
 
 Descriptors: `record`, of whole shapes; `views`, the nearer of the record of the whole shape and those of its views;
+stored ones are compact, as in a space;
 `harmonics`, energies of the surface on 32 shells to degree 15 (Kazhdan, Funkhouser and Rusinkiewicz 2003); `d2`,
 distances of random pairs (Osada et al. 2002); `box`, ratios of the extents along the principal axes. `--space` adds
 `code`, Euclidean distance of the codes, for stored names and whole meshes.
@@ -38,7 +39,7 @@ from scipy.special import sph_harm_y
 from latentsdf.core.frame import Frame
 from latentsdf.core.names import class_of
 from latentsdf.mesh.folder import find_meshes
-from latentsdf.mesh.record import POINTS, record_distances, record_of_points
+from latentsdf.mesh.record import POINTS, RECORD_BYTES, record_distances, record_of_points
 from latentsdf.mesh.search_record import search_record, unit_views, whole_part
 from latentsdf.mesh.surface_sampling import surface_samples
 from latentsdf.mesh.view_records import leading_numbers
@@ -240,6 +241,11 @@ def cityblock(queries: Values, stored: Values) -> Values:
     return cdist(queries, stored, "cityblock")
 
 
+def whole_distances(queries: Values, stored: Values) -> Values:
+    """Distances (Q, S) of records (Q, 128) to the whole shapes of search records (S, 704)."""
+    return record_distances(queries, stored[:, :RECORD_BYTES])
+
+
 def view_distances(queries: Values, stored: Values) -> Values:
     """Distances (Q, S) of records (Q, 128) to search records (S, 704): to the nearest of the whole and its views."""
     asked = leading_numbers(queries)
@@ -254,7 +260,7 @@ DESCRIPTORS: dict[str, Callable[[Scan], Values]] = {
     "box": box_ratios,
 }
 DISTANCES: dict[str, tuple[str, str, Callable[[Values, Values], Values]]] = {
-    "record": ("record", "record", record_distances),
+    "record": ("record", "search", whole_distances),
     "views": ("record", "search", view_distances),
     "harmonics": ("harmonics", "harmonics", cityblock),
     "d2": ("d2", "d2", cityblock),

@@ -186,7 +186,7 @@ def _overfit_terms(options: Namespace) -> str | dict[str, float] | None:
 
 def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:
     """Refuse an unfinished space, taken names, and meshes all of which are missing, before PyTorch is loaded."""
-    check_finished(options.space, info)
+    check_finished(options.space, info.unfinished)
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")

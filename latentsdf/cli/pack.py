@@ -30,14 +30,14 @@ def pack(options: Namespace) -> Result:
     """Run `latentsdf pack`; raises ValueError, FileNotFoundError and the other errors of `verbs.run`."""
     out = Path(options.out)
     info = named_space(options.space)
-    check_finished(options.space, info)
+    check_finished(options.space, info.unfinished)
     if not options.code_only and options.tolerance is None and options.bytes is None:
         options.tolerance = 0.01
     _check(options, out)
     files = {} if options.code_only else dict(find_meshes(Path(options.meshes))[0])
     from ..inference.packing import pack_shape
     from ..inference.rate_search import Target
-    from ..space.store import append, load, save
+    from ..space.store import append, compact, load, save
 
     if not options.resume:
         first = _codes_alone(load(options.space))
@@ -71,6 +71,7 @@ def pack(options: Namespace) -> Result:
         finally:
             if finished:
                 append(out, finished, replace=True)
+    compact(out)
     return _summary(out, rows, failed)
 
 

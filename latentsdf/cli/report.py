@@ -70,6 +70,8 @@ def _space_facts(path: str) -> Result:
         "code_size": facts.code_size,
         "decoder": facts.decoder,
         "parameters": facts.parameters,
+        "format_version": facts.version,
+        "added_in_segments": facts.segments,
         "bytes": Path(path).stat().st_size,
         "bytes_per_shape": sizes.code,
         "decoder_bytes": sizes.decoder,

@@ -103,8 +103,13 @@ def pack_rows(rows: Indices, models: list[ColumnModel]) -> list[bytes]:
     ]
 
 
-def unpack_rows(streams: list[bytes], models: list[ColumnModel]) -> Indices:
+def unpack_rows(streams: list[bytes], models: list[ColumnModel], first: int | None = None) -> Indices:
     """Rows (S, D) of integers that `pack_rows` coded.
+
+    Args:
+        streams: of the rows.
+        models: one a number.
+        first: numbers (S, first) at the beginning of each row that are decoded; damage behind them is not noticed.
 
     Raises:
         ValueError: a stream is damaged; the text says which.
@@ -125,8 +130,8 @@ def unpack_rows(streams: list[bytes], models: list[ColumnModel]) -> Indices:
         state = (state << 8) | table[every, position]
         position += 1
     state[raw] = LOWEST
-    rows = np.zeros((count, columns), dtype=np.int64)
-    for column, model in enumerate(models):
+    rows = np.zeros((count, columns if first is None else first), dtype=np.int64)
+    for column, model in enumerate(models[: rows.shape[1]]):
         frequency = model.frequencies()
         symbols = np.repeat(np.arange(len(frequency)), frequency)
         start = np.cumsum(frequency) - frequency
@@ -137,9 +142,9 @@ def unpack_rows(streams: list[bytes], models: list[ColumnModel]) -> Indices:
         while len(at := np.flatnonzero((state < LOWEST) & (position < lengths) & ~raw)):
             state[at] = (state[at] << 8) | table[at, position[at]]
             position[at] += 1
-    damaged = ~raw & ((state != LOWEST) | (position != lengths))
+    damaged = ~raw & (first is None) & ((state != LOWEST) | (position != lengths))
     if damaged.any():
         raise ValueError(f"the stream of row {int(np.argmax(damaged))} is damaged: its numbers end elsewhere")
     for row in np.flatnonzero(raw):
-        rows[row] = np.frombuffer(streams[row], "<i2")
+        rows[row] = np.frombuffer(streams[row], "<i2")[: rows.shape[1]]
     return rows

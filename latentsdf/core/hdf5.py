@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import h5py
 import psutil
 
 from .interrupt import delay_interrupt
+from .segments import read_at
 
 
 @contextlib.contextmanager
@@ -61,16 +62,21 @@ def atomic_write(path: str | Path) -> Iterator[Any]:
         yield file
 
 
-def copy_contents(path: str | Path, file: Any) -> None:
-    """Copy attributes and contents of the HDF5 file at `path` into an empty one, without what earlier writes freed.
+def copy_contents(source: Any, file: Any, without: Sequence[str] = ()) -> None:
+    """Copy attributes and contents of an open HDF5 file into an empty one, without what earlier writes freed.
+
+    Args:
+        source: the file that is read.
+        file: the file that is written.
+        without: names that are left out.
 
     Raises:
         OSError: a file cannot be read or written.
     """
-    with h5py.File(path) as source:
-        for name, value in source.attrs.items():
-            file.attrs[name] = value
-        for name in source:
+    for name, value in source.attrs.items():
+        file.attrs[name] = value
+    for name in source:
+        if name not in without:
             source.copy(name, file)
 
 
@@ -114,6 +120,33 @@ def remove_stale(path: Path) -> None:
         if process.isdigit() and not psutil.pid_exists(int(process)):
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+@contextlib.contextmanager
+def file_handle(file: Any) -> Iterator[int]:
+    """Handle of the very file that an open HDF5 file is, even where another has taken its name since."""
+    if hasattr(os, "pread"):
+        yield file.id.get_vfd_handle()
+        return
+    # Without it reading moves the place in the file that HDF5 counts on.
+    handle = os.open(file.filename, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def end_of_hdf5(handle: int) -> int:
+    """Where the HDF5 part of an open file ends, by its superblock; other bytes may follow, which HDF5 ignores.
+
+    Raises:
+        ValueError: it has no superblock that is known.
+    """
+    head = read_at(handle, 52, 0)
+    place = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8] if len(head) == 52 else -1)
+    if not head.startswith(b"\x89HDF\r\n\x1a\n") or place is None:
+        raise ValueError("the file has no HDF5 superblock of version 0 to 3 at its beginning")
+    return int.from_bytes(head[place : place + 8], "little")
 
 
 @contextlib.contextmanager

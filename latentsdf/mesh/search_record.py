@@ -1,4 +1,8 @@
-"""Search records of stored shapes: the record of the whole, then those of its views, in one row of bytes."""
+"""Search records of stored shapes: the record of the whole, then those of its views, in one row of bytes.
+
+A record is kept compact: the whole has numbers up to `WHOLE_LEVELS`, and views that look alike are merged into one, at
+most `DISTINCT_VIEWS`. `docs/benchmarks.md` says what retrieval loses by it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,19 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Mask
 from .distance import MeshSDF
 from .record import RECORD_BYTES, Record, record_of_mesh
-from .view_records import NUMBERS, VIEWS, ViewRecords, leading_numbers, view_records
+from .view_records import NUMBERS, STEP, VIEWS, ViewRecords, view_records
 
 SearchRecord = NDArray[np.int8]
 SEARCH_BYTES = RECORD_BYTES + VIEWS * NUMBERS
+WHOLE_LEVELS = 15
+"""Largest magnitude of a number of the whole."""
+DISTINCT_VIEWS = 5
+"""Views that a compact record holds at most; the rows behind them are zero."""
+_ALIKE = 0.1
+"""Loss of length of the sum of views, up to which two groups of them become one."""
 
 
 def search_record(mesh: trimesh.Trimesh, seed: int = 0, sdf: MeshSDF | None = None) -> SearchRecord:
@@ -28,7 +38,36 @@ def search_record(mesh: trimesh.Trimesh, seed: int = 0, sdf: MeshSDF | None = No
     Raises:
         ValueError: the mesh has no area.
     """
-    return np.concatenate([record_of_mesh(mesh, seed), view_records(mesh, seed, sdf).ravel()])
+    return compact_record(np.concatenate([record_of_mesh(mesh, seed), view_records(mesh, seed, sdf).ravel()]))
+
+
+def compact_record(record: SearchRecord) -> SearchRecord:
+    """The compact form (704,) of a search record, which is itself compact already."""
+    out = record.copy()
+    whole = out[:RECORD_BYTES].astype(np.float64)
+    if np.abs(whole).max(initial=0) > WHOLE_LEVELS:
+        out[:RECORD_BYTES] = np.rint(whole * (WHOLE_LEVELS / np.abs(whole).max()))
+    seen: Mask = np.any(view_part(record), axis=1)
+    if seen.sum() > DISTINCT_VIEWS or not seen[: seen.sum()].all():
+        merged = _merged(view_part(record)[seen].astype(np.float64))
+        out[RECORD_BYTES:] = 0
+        view_part(out)[: len(merged)] = np.rint(merged / STEP)
+    return out
+
+
+def _merged(views: Array) -> Array:
+    """Unit vectors (K, 48) of groups of views (V, 48): the two are merged whose sum loses the least length (Ward)."""
+    groups = list(views / np.linalg.norm(views, axis=1, keepdims=True))
+    while len(groups) > 1:
+        sums = np.stack(groups)
+        lengths = np.linalg.norm(sums, axis=1)
+        loss = lengths[:, None] + lengths - np.linalg.norm(sums[:, None] + sums, axis=2)
+        loss[np.tril_indices(len(sums))] = np.inf
+        first, second = np.unravel_index(int(loss.argmin()), loss.shape)
+        if loss[first, second] > _ALIKE and len(groups) <= DISTINCT_VIEWS:
+            break
+        groups[first] = groups[first] + groups.pop(second)
+    return np.stack([group / max(np.linalg.norm(group), 1e-12) for group in groups])
 
 
 def whole_part(record: SearchRecord) -> Record:
@@ -42,9 +81,9 @@ def view_part(record: SearchRecord) -> ViewRecords:
 
 
 def unit_views(record: SearchRecord) -> Array:
-    """Vectors (12, 48) of length one of the views; that of the whole for a view that sees nothing."""
+    """Vectors (K, 48) of length one of the views that see anything."""
     views = view_part(record).astype(np.float64)
-    views[~views.any(1)] = leading_numbers(whole_part(record))
+    views = views[views.any(1)]
     return views / np.linalg.norm(views, axis=1, keepdims=True)
 
 

@@ -10,20 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.arrays import Indices
 from ..core.hdf5 import one_line, open_checked
-from .frame_columns import frame_bytes
-from .text_columns import read_texts, text_bytes
+from .earlier_facts import earlier_corrections, earlier_sizes
+from .stored_rows import SHARED, StoredRows
+from .text_columns import read_texts
 
 FORMAT = "latentsdf-space"
-VERSION = 6
-"""The newest version read; a file is marked with the lowest one that reads all of it: 6 where weights are streams, else
-5 where a shape is a stored mesh, else 4 where a shape has a residual or codes are streams, else 3 where one has a
-correction, else 2 where anything is in 8 bits, else 1."""
-
-CODE_STREAMS = 4
-"""The version that reads codes stored as streams."""
-WEIGHT_STREAMS = 6
-"""The version that reads weights stored as streams."""
+VERSION = 7
+"""The version that is written, and the newest one read."""
+SEGMENTS = 7
+"""The version from which on rows are whole columns and segments added to them."""
 LARGEST_HISTORY = 1 << 28
 """Bytes of a history, inflated, above which it counts as damaged."""
 RESIDUAL = 1
@@ -65,6 +62,8 @@ class SpaceInfo(NamedTuple):
         sizes: bytes as stored.
         history: log of training, plain JSON values.
         unfinished: whether the file holds a training run that is not at its end.
+        version: of the format.
+        segments: writes that added rows since the file was written as a whole.
         residuals: bytes of each residual; shapes without one are left out.
         meshes: bytes of each stored mesh, likewise.
     """
@@ -76,6 +75,8 @@ class SpaceInfo(NamedTuple):
     sizes: Sizes
     history: Mapping[str, Any]
     unfinished: bool
+    version: int
+    segments: int
     residuals: tuple[int, ...] = ()
     meshes: tuple[int, ...] = ()
 
@@ -93,29 +94,35 @@ def space_info(path: str | Path) -> SpaceInfo:
     """
     with open_checked(path, FORMAT, VERSION) as file:
         try:
-            shapes = file["shapes"]
+            version = int(file.attrs["version"])
+            rows = StoredRows.of_file(file, VERSION) if version >= SEGMENTS else None
+            lengths, kinds = _corrections(rows) if rows else earlier_corrections(file["shapes"])
             return SpaceInfo(
-                names=tuple(read_texts(shapes, "name")),
+                names=tuple(rows.names() if rows else read_texts(file["shapes"], "name")),
                 decoder=json.loads(file.attrs["decoder"])["kind"],
-                code_size=_code_size(shapes),
+                code_size=_code_size(rows.base if rows else file["shapes"]),
                 parameters=_parameters(file["decoder"]),
-                sizes=_sizes(file),
+                sizes=Sizes(
+                    decoder=_decoder_bytes(file),
+                    corrections=int(lengths.sum()),
+                    corrected=len(lengths),
+                    **(_row_sizes(rows) if rows else earlier_sizes(file["shapes"])),
+                ),
                 history=read_history(file),
                 unfinished="resume" in file,
-                residuals=_lengths_of_kind(shapes, RESIDUAL),
-                meshes=_lengths_of_kind(shapes, MESH),
+                version=version,
+                segments=len(rows.added) if rows else 0,
+                residuals=tuple(lengths[kinds == RESIDUAL].tolist()),
+                meshes=tuple(lengths[kinds == MESH].tolist()),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
 
 
-def write_history(file: Any, history: Mapping[str, Any], compact: bool) -> None:
-    """Write the log of training: as text, or compressed."""
+def write_history(file: Any, history: Mapping[str, Any]) -> None:
+    """Write the log of training, compressed."""
     text = json.dumps(dict(history))
-    if compact:
-        file.create_dataset("history", data=np.frombuffer(zlib.compress(text.encode(), 9), np.uint8))
-    else:
-        file.attrs["history"] = text
+    file.create_dataset("history", data=np.frombuffer(zlib.compress(text.encode(), 9), np.uint8))
 
 
 def read_history(file: Any) -> dict[str, Any]:
@@ -129,16 +136,27 @@ def read_history(file: Any) -> dict[str, Any]:
         raise ValueError(f"the history is damaged: {error}") from error
 
 
-def check_finished(path: str | Path, info: SpaceInfo) -> None:
+def check_finished(path: str | Path, unfinished: bool) -> None:
     """Refuse a space file that takes no shapes since its training is not at its end, with a ValueError."""
-    if info.unfinished:
+    if unfinished:
         text = "is an unfinished training run, and its decoder may still change under new codes"
         raise ValueError(f"{path} {text}; finish it with `latentsdf train ... --resume` first")
 
 
-def _lengths_of_kind(shapes: Any, kind: int) -> tuple[int, ...]:
-    packed = shapes["correction"][:] if "correction" in shapes else []
-    return tuple(len(item) for item in packed if len(item) and item[0] == kind)
+def _corrections(rows: StoredRows) -> tuple[Indices, Indices]:
+    """Bytes of each correction (K,) of a file of version 7, and its first byte."""
+    lengths, kinds = {}, {}
+    parts = [(np.arange(rows.count), rows.base), *((part.rows, part.arrays) for part in rows.added)]
+    for places, arrays in parts:
+        if places is not parts[0][0]:
+            for row in places.tolist():
+                lengths.pop(row, None)
+        if "correction" in arrays:
+            long = arrays["correction_length"].astype(np.int64)
+            at = places[arrays["correction_row"]].tolist()
+            lengths |= dict(zip(at, long.tolist(), strict=True))
+            kinds |= dict(zip(at, arrays["correction"][np.cumsum(long) - long].tolist(), strict=True))
+    return np.array(list(lengths.values()), dtype=np.int64), np.array([kinds[row] for row in lengths], dtype=np.int64)
 
 
 def _parameters(group: Any) -> int:
@@ -149,34 +167,33 @@ def _parameters(group: Any) -> int:
     return plain + sum(int(np.prod(shape)) for shape in streams.values())
 
 
-def _sizes(file: Any) -> Sizes:
-    decoder = sum(
+def _decoder_bytes(file: Any) -> int:
+    """Bytes of what all shapes share."""
+    weights = sum(
         item.id.get_storage_size() + sum(value.nbytes for value in item.attrs.values())
         for item in file["decoder"].values()
     )
-    shapes = file["shapes"]
-    keys = ("code_unit", "code_steps", "code_deviation", "code_limit")
-    shared = sum(shapes[key].nbytes for key in keys if key in shapes)
-    lengths = [len(item) for item in shapes["correction"][:]] if "correction" in shapes else []
-    return Sizes(
-        decoder=decoder + shared,
-        code=_code_bytes(shapes),
-        corrections=sum(lengths),
-        corrected=sum(length > 0 for length in lengths),
-        records=shapes["record"].id.get_storage_size() if "record" in shapes else 0,
-        frames=frame_bytes(shapes),
-        texts=text_bytes(shapes),
-    )
+    return weights + sum(file["shapes"][key].nbytes for key in SHARED if key in file["shapes"])
+
+
+def _row_sizes(rows: StoredRows) -> dict[str, int]:
+    """Bytes of the columns of a file of version 7; those of replaced rows count, as long as the file holds them."""
+    parts = [rows.base, *(part.arrays for part in rows.added)]
+
+    def taken(*keys: str) -> int:
+        return sum(part[key].nbytes for part in parts for key in keys if key in part)
+
+    codes = taken("code", "code_step", "code_streams", "code_length")
+    count = rows.count + sum(len(part.rows) for part in rows.added)
+    for key in ("scale", "center", "info_blocks", "info_length", "name_hash"):
+        _ = rows.base[key]
+    return {
+        "code": -(-codes // max(1, count)) if codes else rows.base["code"].shape[1] * rows.base["code"].itemsize,
+        "records": taken("record_streams", "record_length"),
+        "frames": taken("scale", "center", "frame", "frame_row", "rotation", "rotation_row"),
+        "texts": taken("name_blocks", "name_length", "name_hash", "info_blocks", "info_length"),
+    }
 
 
 def _code_size(shapes: Any) -> int:
     return shapes["code_steps"].shape[0] if "code_steps" in shapes else shapes["code"].shape[1]
-
-
-def _code_bytes(shapes: Any) -> int:
-    if "code_steps" in shapes:
-        count, length = len(shapes["code_length"]), shapes["code_length"].dtype.itemsize
-        return -(-shapes["code_streams"].nbytes // max(1, count)) + length
-    code = shapes["code"]
-    step = shapes["code_step"].dtype.itemsize if "code_step" in shapes else 0
-    return code.shape[1] * code.dtype.itemsize + step

@@ -15,8 +15,10 @@ from torch import Tensor
 from ..core.arrays import Indices
 from ..mesh.record import RECORD_BYTES, Record, record_of_mesh, unit_records
 from ..mesh.search_record import SEARCH_BYTES, SearchRecord, unit_views, whole_part
-from ..mesh.view_records import VIEWS, leading_numbers
+from ..mesh.view_records import leading_numbers
+from .kept_index import KeptIndex
 from .nearest_vectors import NearestVectors
+from .space import LatentSpace
 
 Vectors = NDArray[np.float32]
 
@@ -62,9 +64,11 @@ class Match:
 
 
 class Index:
-    """Exact nearest neighbours among the shapes of a space (FAISS, flat Euclidean).
+    """Nearest neighbours among the shapes of a space (FAISS, Euclidean).
 
-    What is compared is copied: build a new index after shapes were added.
+    Among up to `nearest_vectors.EXACT_UP_TO` shapes, and among those that `among` names, the search is exact. Above, an
+    inverted index finds a shortlist, with an effort for which a share `inverted_index.RECALL` of the ten nearest is
+    found; it is kept beside the file of the space (`kept_index`). Build a new `Index` after shapes were added.
 
     Args:
         space: names, codes and, in a `LatentSpace`, search records.
@@ -90,27 +94,27 @@ class Index:
         self.space = space
         self.prefix = prefix
         self.names = tuple(space.names)
-        self._rows = {name: row for row, name in enumerate(self.names)}
         if not self.names:
             raise ValueError("the space holds no shapes to search; train it or encode meshes into it first")
         if metric not in (None, "record", "code"):
             raise ValueError(f"no metric is named {metric!r}; compare by 'record' or by 'code'")
-        if metric is None:
-            recorded = all(getattr(space[name], "record", None) is not None for name in self.names)
-            metric = "record" if recorded and prefix is None else "code"
         if metric == "record" and prefix is not None:
             raise ValueError("a prefix is of codes; give metric='code', or leave it out")
-        self.metric: Literal["record", "code"] = metric
-        if metric == "code":
+        known, records = np.zeros(len(self), dtype=bool), np.zeros((len(self), RECORD_BYTES), dtype=np.int8)
+        if metric != "code" and prefix is None and isinstance(space, LatentSpace):
+            known, records = space.whole_records()
+        self.metric: Literal["record", "code"] = metric or ("record" if known.all() else "code")
+        if self.metric == "code":
             codes = self._stored_codes()
             if prefix is not None and not 1 <= prefix <= codes.shape[1]:
                 raise ValueError(
                     f"codes of {codes.shape[1]} numbers have no prefix of {prefix}; give 1 to {codes.shape[1]}"
                 )
-            self._whole = NearestVectors(codes, prefix)
+            self._whole = NearestVectors(codes, prefix, kept=self._kept("code" if prefix is None else f"code-{prefix}"))
             return
-        self._records = [self._record_of(space[name]) for name in self.names]
-        self._whole = NearestVectors(unit_records([whole_part(record) for record in self._records]))
+        for row in np.flatnonzero(~known).tolist():
+            records[row] = whole_part(self._record_of(space[self.names[row]]))
+        self._whole = NearestVectors(unit_records(records), kept=self._kept("record") if known.all() else None)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -162,11 +166,26 @@ class Index:
             found = self._whole.nearest(np.stack(vectors), own, k, chosen)
         return [[Match(self.names[row], distance) for row, distance in near] for near in found]
 
+    def _kept(self, key: str) -> KeptIndex | None:
+        """Where an index of the space as it lies in its file is kept."""
+        space = self.space
+        if not isinstance(space, LatentSpace) or space.path is None or space.changes:
+            return None
+        return KeptIndex(space.path, key)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.names)}
+
     @cached_property
     def _views(self) -> NearestVectors:
         """What a partial query is compared with: each shape as a whole, then its views."""
-        parts = [np.vstack([leading_numbers(whole_part(record)), unit_views(record)]) for record in self._records]
-        return NearestVectors(np.concatenate(parts), owners=np.repeat(np.arange(len(self)), 1 + VIEWS))
+        parts = []
+        for name in self.names:
+            record = self._record_of(self.space[name])
+            parts.append(np.vstack([leading_numbers(whole_part(record)), unit_views(record)]))
+        owners = np.repeat(np.arange(len(self)), [len(part) for part in parts])
+        return NearestVectors(np.concatenate(parts), owners=owners)
 
     def _chosen(self, among: Iterable[str]) -> Indices:
         """Rows of names."""
@@ -210,6 +229,8 @@ class Index:
         """A query as a code (D,) in single precision."""
         if isinstance(query, (np.ndarray, trimesh.Trimesh)):
             raise ValueError("an index by codes takes names, shapes and codes; encode the mesh first")
+        if isinstance(query, str) and self.metric == "code" and query in self._rows:
+            return self._whole.vectors[self._rows[query]]
         if isinstance(query, str):
             query = self.space[query]
         code = _single(query if isinstance(query, Tensor) else query.code)

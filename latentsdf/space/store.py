@@ -1,13 +1,14 @@
-"""Latent spaces in HDF5 files: written whole, read whole, and appended to. The format is docs/format.md.
+"""Latent spaces in HDF5 files: written whole, opened lazily, and added to. The format is docs/format.md.
 
-Every write goes to a temporary file beside the target, is flushed to the disk, and replaces the target in one rename,
-so that a reader sees the old file or the new one.
+A file is written whole to a temporary file beside the target, which is flushed to the disk and replaces the target in
+one rename. Shapes are added as a segment behind it (`core.segments`). Either way a reader sees the old file or the new
+one, whenever the writer is killed, and one process writes at a time (`core.file_lock`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,33 +18,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..codec.mesh_stream import KIND as MESH
-from ..codec.residual import KIND, Residual
+from ..core.file_lock import exclusive_writer
 from ..core.hdf5 import atomic_write, copy_contents, library_version, one_line, open_checked
+from ..core.interrupt import delay_interrupt
+from ..core.segments import add_segment
 from ..decoder.kinds import build_decoder, decoder_from_dict, decoder_to_dict
-from ..mesh.search_record import SEARCH_BYTES, SearchRecord, stored_search_record
-from ..solver.correction import Correction
-from .code_columns import CodePrecision, create_codes, read_code_format, read_codes, write_codes
-from .code_format import CodeFormat
-from .file_info import (
-    CODE_STREAMS,
-    FORMAT,
-    VERSION,
-    WEIGHT_STREAMS,
-    check_finished,
-    read_history,
-    space_info,
-    write_history,
-)
-from .frame_columns import create_frames, frame_count, read_frames, write_frames
-from .morph_field import MorphField
+from .code_columns import CodeForm, CodePrecision
+from .earlier_versions import read_earlier_rows
+from .file_info import FORMAT, SEGMENTS, VERSION, check_finished, read_history, write_history
+from .row_places import RowPlaces
 from .shape import Shape
+from .shape_columns import ShapeColumns
 from .space import LatentSpace
-from .stored_mesh import StoredMesh
-from .text_columns import create_texts, read_texts, write_texts
+from .stored_rows import AddedRows, StoredRows, write_base
+from .stored_shapes import StoredShapes, stored_columns
 from .weight_columns import Precision, read_weight_format, read_weights, write_weights
 
-_BYTES = h5py.vlen_dtype(np.uint8)
+MOST_SEGMENTS = 1024
+"""Segments of a file after which the next write makes one whole of them."""
+LEAST_TAIL = 1 << 16
+"""Bytes of segments below which they stay; above, those of half the rest of the file are made one whole with it."""
 
 
 @dataclass(frozen=True)
@@ -75,49 +69,38 @@ def save(
             own size. None is that of the file the space was loaded from where those were streams, else float32.
 
     Raises:
-        OSError: the disk refused (full, read-only, no such folder); the file that was there is untouched.
+        OSError: the disk refused (full, read-only, no such folder), or another process is writing the file; the file
+            that was there is untouched.
     """
-    with atomic_write(path) as file:
+    precision = precision or space.weight_format or ("float32" if space.code_format is None else "int8")
+    columns = _columns_of(space, codes or space.code_format or "float32")
+    with exclusive_writer(path), atomic_write(path) as file:
         file.attrs["format"] = FORMAT
-        precision = precision or space.weight_format or ("float32" if space.code_format is None else "int8")
-        codes = codes or space.code_format or "float32"
-        compact = isinstance(precision, Mapping)
-        file.attrs["version"] = _version(precision, codes)
-        file.attrs["library"] = library_version()
         file.attrs["decoder"] = json.dumps(decoder_to_dict(space.decoder.config))
-        write_history(file, space.history, compact)
+        write_history(file, space.history)
         weights = file.create_group("decoder")
         for name, tensor in space.decoder.state_dict().items():
             write_weights(weights, name, tensor, precision)
-        group = file.create_group("shapes")
-        create_codes(group, space.codes(), codes)
-        create_frames(group, compact)
-        create_texts(group, compact)
-        _append_rows(file, space.values())
         if resume is not None:
             group = file.create_group("resume")
             group.attrs["facts"] = json.dumps(dict(resume.facts))
             for name, tensor in resume.tensors.items():
                 group.create_dataset(name, data=tensor.detach().cpu().numpy())
-
-
-def _version(precision: Precision, codes: CodePrecision) -> int:
-    """The lowest version that reads a file of these forms, corrections left out."""
-    if isinstance(precision, Mapping):
-        return WEIGHT_STREAMS
-    return CODE_STREAMS if isinstance(codes, CodeFormat) else 2 if "int8" in (precision, codes) else 1
+        _finish(file, columns)
 
 
 def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
-    """Read a space.
+    """Open a space: the decoder is read, and a shape is made when it is asked for.
 
     Args:
-        path: a file that `save` wrote, by this or an earlier version.
+        path: a file that `save` wrote, by this or an earlier version. A large one is mapped, and what it held when it
+            was opened stays readable when it is added to or replaced.
         device: of decoder and codes.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not HDF5, not a space, of a later version, or damaged; the text says which.
+        ValueError: not HDF5, not a space, of a later version, or damaged; the text says which. Damage to a shape of a
+            space of more than `stored_rows.AT_ONCE` is an error of the same kind when the shape is asked for.
     """
     with open_checked(path, FORMAT, VERSION) as file:
         try:
@@ -127,11 +110,11 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
             }
             decoder.load_state_dict(weights)
             decoder.to(device).eval().requires_grad_(False)
-            space = LatentSpace(decoder, history=read_history(file))
-            space.source, space.code_format = Path(path).name, read_code_format(file["shapes"])
-            space.weight_format = read_weight_format(file["decoder"])
-            for shape in _read_shapes(file, decoder, device):
-                space.add(shape)
+            columns, places, rows = _columns(file)
+            shapes = StoredShapes(columns, places, decoder, str(path), rows)
+            space = LatentSpace(decoder, history=read_history(file), stored=shapes)
+            space.source, space.code_format = Path(path).name, shapes.form.streams
+            space.path, space.weight_format = Path(path), read_weight_format(file["decoder"])
         except (KeyError, IndexError, TypeError, ValueError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
     return space
@@ -140,8 +123,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> LatentSpace:
 def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) -> None:
     """Add encoded shapes to a space file; decoder and earlier shapes keep their bytes.
 
-    The contents are copied to a new file, which leaves out what earlier writes freed, the rows are added to the copy,
-    and the copy replaces the file.
+    The rows are added behind what the file holds. A file of an earlier version, or with many segments, is written as a
+    whole instead.
 
     Args:
         path: of the space file.
@@ -152,24 +135,50 @@ def append(path: str | Path, shapes: Iterable[Shape], *, replace: bool = False) 
         FileNotFoundError: no such file.
         ValueError: a name is taken and replace is False, a code is not of the space's size, or the file is no space or
             holds an unfinished training run.
-        OSError: the disk refused; the file is untouched.
+        OSError: the disk refused, or another process is writing the file (`TimeoutError`); the file is untouched.
     """
-    shapes, info = list(shapes), space_info(path)
-    check_finished(path, info)
-    rows = {name: row for row, name in enumerate(info.names)}
-    for shape in shapes:
-        if shape.code.shape != (info.code_size,):
-            raise ValueError(f"the code of {shape.name!r} has {len(shape.code)} numbers, {path} holds {info.code_size}")
-        if shape.name in rows and not replace:
-            raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
-    fresh = [shape for shape in shapes if shape.name not in rows]
-    with atomic_write(path) as file:
-        copy_contents(path, file)
+    shapes = list(shapes)
+    names = [shape.name for shape in shapes]
+    with open_checked(path, FORMAT, VERSION):
+        pass
+    with exclusive_writer(path), delay_interrupt():
+        with open_checked(path, FORMAT, VERSION) as file:
+            check_finished(path, "resume" in file)
+            try:
+                held = _held(file, names)
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
+        rows, count = held.known, held.count
         for shape in shapes:
-            if shape.name in rows:
-                row = rows[shape.name]
-                _write_rows(file["shapes"], row, [shape])
-        _append_rows(file, fresh)
+            if shape.code.shape != (held.form.size,):
+                size = held.form.size
+                raise ValueError(f"the code of {shape.name!r} has {len(shape.code)} numbers, {path} holds {size}")
+            if shape.name in rows and not replace:
+                raise ValueError(f"{path} already holds a shape named {shape.name!r}; use --replace or another name")
+            if shape.name not in rows:
+                rows[shape.name], count = count, count + 1
+        shapes = list({shape.name: shape for shape in shapes}.values())
+        if not shapes:
+            return
+        added, places = ShapeColumns.of(shapes, held.form), [rows[shape.name] for shape in shapes]
+        if held.segments is None:
+            _rewrite(path, added, places)
+        else:
+            segment = AddedRows.of(places, added.stored())
+            add_segment(path, held.segments.end, segment.payload, SEGMENTS)
+
+
+def compact(path: str | Path) -> None:
+    """Write a space file that shapes were added to as a whole, in the fewest bytes; others stay as they are.
+
+    Raises:
+        FileNotFoundError, ValueError, OSError: as `append`.
+    """
+    with open_checked(path, FORMAT, VERSION) as file:
+        if int(file.attrs["version"]) >= SEGMENTS and not StoredRows.of_file(file, VERSION).added:
+            return
+    with exclusive_writer(path), delay_interrupt():
+        _rewrite(path)
 
 
 def load_resume(path: str | Path) -> ResumeState | None:
@@ -192,67 +201,62 @@ def load_resume(path: str | Path) -> ResumeState | None:
         return ResumeState(json.loads(group.attrs["facts"]), tensors)
 
 
-def _append_rows(file: Any, shapes: Iterable[Shape]) -> None:
-    group, shapes = file["shapes"], list(shapes)
-    start = frame_count(group)
-    for key in ("correction", "record"):
-        if key in group:
-            group[key].resize(start + len(shapes), axis=0)
-    if shapes:
-        _write_rows(group, start, shapes)
+@dataclass(frozen=True)
+class _Held:
+    """Form of codes, number of shapes, rows of the names that are taken, and the rows that a segment is added to; None
+    where the file is to be written as a whole."""
+
+    form: CodeForm
+    count: int
+    known: dict[str, int]
+    segments: StoredRows | None
 
 
-def _write_rows(group: Any, start: int, shapes: list[Shape]) -> None:
-    rows = slice(start, start + len(shapes))
-    write_codes(group, rows, torch.stack([shape.code for shape in shapes]))
-    write_frames(group, start, [shape.frame for shape in shapes])
-    write_texts(group, "name", start, [shape.name for shape in shapes])
-    write_texts(group, "info", start, [json.dumps(dict(shape.metadata)) for shape in shapes])
-    _write_corrections(group, rows, [shape.correction for shape in shapes])
-    _write_records(group, rows, [shape.record for shape in shapes])
+def _held(file: Any, names: Sequence[str]) -> _Held:
+    if int(file.attrs["version"]) < SEGMENTS:
+        columns = read_earlier_rows(file)
+        rows = {name: row for row, name in enumerate(columns.names)}
+        known = {name: rows[name] for name in names if name in rows}
+        return _Held(columns.codes.form, len(columns), known, None)
+    rows = StoredRows.of_file(file, VERSION)
+    tail = rows.end - rows.start
+    crowded = len(rows.added) >= MOST_SEGMENTS or tail > max(LEAST_TAIL, rows.start // 2)
+    return _Held(CodeForm.of_stored(rows.base), len(rows), rows.rows_of(names), None if crowded else rows)
 
 
-def _write_corrections(
-    group: Any, rows: slice, corrections: list[Correction | Residual | StoredMesh | MorphField | None]
-) -> None:
-    """Write corrections; the first one adds their column, and raises the version to 3, 4 (residual) or 5 (mesh)."""
-    if "correction" not in group:
-        if not any(corrections):
-            return
-        group.create_dataset("correction", (frame_count(group),), _BYTES, maxshape=(None,), chunks=(64,))
-    needed = max(5 if isinstance(c, StoredMesh) else 4 if isinstance(c, Residual) else 3 for c in corrections)
-    group.file.attrs["version"] = max(int(group.file.attrs["version"]), needed)
-    for row, correction in zip(range(rows.start, rows.stop), corrections, strict=True):
-        group["correction"][row] = np.frombuffer(b"" if correction is None else correction.packed, np.uint8)
+def _columns(file: Any) -> tuple[list[ShapeColumns], RowPlaces, StoredRows | None]:
+    """Columns of a file, the places of its rows in them, and the rows as they are stored."""
+    if int(file.attrs["version"]) < SEGMENTS:
+        columns = read_earlier_rows(file)
+        return [columns], RowPlaces(len(columns)), None
+    rows = StoredRows.of_file(file, VERSION)
+    return stored_columns(rows, CodeForm.of_stored(rows.base)), rows.places, rows
 
 
-def _write_records(group: Any, rows: slice, records: list[SearchRecord | None]) -> None:
-    """Write search records, zeros where a shape has none; the first one adds their column."""
-    if "record" not in group:
-        if all(record is None for record in records):
-            return
-        size = (frame_count(group), SEARCH_BYTES)
-        limits = {"maxshape": (None, SEARCH_BYTES), "chunks": (64, SEARCH_BYTES)}
-        group.create_dataset("record", size, "i1", compression="gzip", compression_opts=9, **limits)
-    none = np.zeros(SEARCH_BYTES, np.int8)
-    group["record"][rows] = np.stack([none if record is None else record for record in records])
+def _columns_of(space: LatentSpace, precision: CodePrecision) -> ShapeColumns:
+    """Columns of a space, those that it was loaded with as they are."""
+    stored = space.stored
+    if not isinstance(stored, StoredShapes):
+        return ShapeColumns.of(list(space.values()), CodeForm.of(precision, space.codes()))
+    form = stored.form if precision is stored.form.streams else CodeForm.of(precision, space.codes())
+    columns = [*stored.columns, ShapeColumns.of(list(space.changes.values()), form)]
+    return ShapeColumns.joined(columns, stored.places.and_rows(list(space.changes)).pieces(), form)
 
 
-def _read_shapes(file: Any, decoder: Any, device: Any) -> Iterator[Shape]:
-    group = file["shapes"]
-    codes = read_codes(group).to(device)
-    frames, names, infos = read_frames(group), read_texts(group, "name"), read_texts(group, "info")
-    packed = group["correction"][:] if "correction" in group else [b""] * len(codes)
-    records = group["record"][:] if "record" in group else [None] * len(codes)
-    rows = zip(names, codes, frames, infos, packed, records, strict=True)
-    for name, code, frame, info, correction, record in rows:
-        unpacked = _unpack_correction(bytes(correction))
-        yield Shape(name, code, frame, decoder, json.loads(info), unpacked, stored_search_record(record))
+def _rewrite(path: str | Path, added: ShapeColumns | None = None, rows: Sequence[int] = ()) -> None:
+    """Write a file as a whole, with rows added or replaced; the caller holds its lock."""
+    with open_checked(path, FORMAT, VERSION) as source:
+        columns, places, _ = _columns(source)
+        if added is not None:
+            columns, places = [*columns, added], places.and_rows(rows)
+        joined = ShapeColumns.joined(columns, places.pieces(), columns[0].codes.form)
+        with atomic_write(path) as file:
+            copy_contents(source, file, without=("shapes",))
+            _finish(file, joined)
 
 
-def _unpack_correction(packed: bytes) -> Correction | Residual | StoredMesh | None:
-    if not packed:
-        return None
-    if packed[0] == MESH:
-        return StoredMesh(packed)
-    return Residual(packed) if packed[0] == KIND else Correction(packed)
+def _finish(file: Any, columns: ShapeColumns) -> None:
+    """Write the columns of shapes, and the version, to a new file."""
+    file.attrs["version"] = VERSION
+    file.attrs["library"] = library_version()
+    write_base(file, len(columns), columns.stored(), columns.codes.form.stored())

@@ -19,6 +19,7 @@ from conftest import TINY, primitive
 
 from latentsdf.cli import main
 from latentsdf.dataset.dataset import Dataset
+from latentsdf.space.file_info import space_info
 from latentsdf.space.store import append, load, load_resume
 from latentsdf.training.config import config_to_dict
 
@@ -38,10 +39,14 @@ loop.train(dataset, config, path=space, resume=resume == "resume", minutes=100.0
 
 APPENDING = """
 import sys
-from latentsdf.space.store import append, load
-shape = next(iter(load(sys.argv[1]).values()))
-while True:
-    append(sys.argv[1], [shape], replace=True)
+from dataclasses import replace
+from itertools import count
+from latentsdf.space import store
+store.MOST_SEGMENTS = 20
+shape = next(iter(store.load(sys.argv[1]).values()))
+for number in count():
+    store.append(sys.argv[1], [replace(shape, name=f"{sys.argv[2]}/{number}")])
+    print(number, flush=True)
 """
 
 
@@ -184,10 +189,10 @@ def test_ctrl_c_keeps_the_training_and_resume_finishes_it(dataset_path: Path, tm
 @pytest.mark.parametrize("stop", ["kill", "interrupt"])
 def test_encode_stopped_keeps_the_space_and_goes_on(stop: str, space: Path, tmp_path: Path) -> None:
     files = many(tmp_path / "meshes", 30)
-    old, written = load(space), space.stat().st_mtime_ns
+    old = load(space)
     process = start("-m", "latentsdf", "encode", space, *files, "--steps", 60)
     if stop == "kill":
-        kill_when(process, lambda: space.stat().st_mtime_ns != written)
+        kill_when(process, lambda: space_info(space).segments > 0)
     else:
         interrupt_after(process, "encoded  00")
     found = load(space)
@@ -203,22 +208,28 @@ def test_encode_stopped_keeps_the_space_and_goes_on(stop: str, space: Path, tmp_
     assert not litter(tmp_path)
 
 
-def test_a_space_survives_the_end_of_a_process_in_the_middle_of_an_append(space: Path, tmp_path: Path) -> None:
+def test_a_space_survives_the_end_of_a_process_in_the_middle_of_many_appends(space: Path, tmp_path: Path) -> None:
     old = load(space)
     for how in ("terminate", "interrupt", "kill"):
-        process = start("-c", APPENDING, space)
-        while not (tmp_path / f".space.h5.{process.pid}.tmp").exists():
-            assert process.poll() is None, process.communicate()[1]
+        process, before = start("-c", APPENDING, space, how), load(space)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range({"terminate": 7, "interrupt": 12, "kill": 45}[how])]
         if how == "interrupt":
             process.send_signal(signal.SIGINT)
         else:
             getattr(process, how)()
-        _, err = process.communicate()
+        out, err = process.communicate()
         if how == "interrupt":  # it comes out after the write: inside HDF5 it would be a crash
             assert err.rstrip().endswith("KeyboardInterrupt")
+        told = len(lines) + len(out.splitlines())
         found = load(space)
-        assert found.names == old.names
-        assert torch.equal(found.codes(), old.codes())
+        # What was told is there; one more may be.
+        assert found.names[: len(before)] == before.names
+        new = found.names[len(before) :]
+        assert new == tuple(f"{how}/{number}" for number in range(len(new)))
+        assert told <= len(new) <= told + 1
+        assert torch.equal(found.codes()[:9], old.codes())
+        assert torch.equal(found[new[-1]].code, old["ball/0"].code)
     append(space, [replace(found["ball/0"], name="new")])
-    assert len(load(space)) == 10
+    assert load(space).names == (*found.names, "new")
     assert not litter(tmp_path)

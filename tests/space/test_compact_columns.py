@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,56 +12,55 @@ import torch
 from latentsdf.core.frame import Frame
 from latentsdf.decoder.coarse import CoarseVolumes
 from latentsdf.decoder.volumes import Volumes, VolumesConfig
+from latentsdf.space import store
+from latentsdf.space.byte_column import ByteColumn
 from latentsdf.space.file_info import space_info
-from latentsdf.space.frame_columns import create_frames, read_frames, write_frames
+from latentsdf.space.frame_columns import FrameColumn
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
-from latentsdf.space.store import append, load, save
-from latentsdf.space.text_columns import BLOCK, create_texts, read_texts, write_texts
+from latentsdf.space.store import append, compact, load, save
+from latentsdf.space.text_blocks import BLOCK, TextBlocks
 from latentsdf.space.weight_format import WeightSteps
 
-Group = Any
 
-
-@pytest.fixture
-def group(tmp_path: Path) -> Iterator[Group]:
-    with h5py.File(tmp_path / "columns.h5", "w") as file:
-        yield file.create_group("shapes")
-
-
-@pytest.mark.parametrize("compact", [False, True])
-def test_texts_are_written_appended_to_and_replaced(group: Group, compact: bool) -> None:
-    create_texts(group, compact)
+def test_texts_lie_in_blocks_and_are_joined_without_opening_whole_ones() -> None:
     expected = [f'gear/{number} \u00e9\n\t"' for number in range(2 * BLOCK + 5)]
-    write_texts(group, "name", 0, expected[: BLOCK + 2])
-    write_texts(group, "name", BLOCK + 2, expected[BLOCK + 2 :])
-    assert read_texts(group, "name") == expected
-    expected[3] = expected[BLOCK + 1] = "other"
-    write_texts(group, "name", 3, ["other"])
-    write_texts(group, "name", BLOCK + 1, ["other"])
-    assert read_texts(group, "name") == expected
-    assert read_texts(group, "info") == []
+    texts = TextBlocks.of(expected)
+    assert list(texts) == expected
+    assert texts[BLOCK + 1] == expected[BLOCK + 1]
+    other = TextBlocks.of(["other"])
+    joined = TextBlocks.joined(
+        [texts, other], [(0, slice(0, BLOCK + 2)), (1, slice(0, 1)), (0, slice(BLOCK + 3, None))]
+    )
+    assert list(joined) == [*expected[: BLOCK + 2], "other", *expected[BLOCK + 3 :]]
+    assert joined.blocks[0] is not texts.blocks[0]
+    assert joined.blocks[0] == texts.blocks[0]
+    assert list(TextBlocks.of([])) == []
 
 
-def test_a_damaged_block_of_texts_is_an_error(group: Group) -> None:
-    create_texts(group, compact=True)
-    write_texts(group, "name", 0, ["a", "b"])
-    group["name_blocks"][0] = group["name_blocks"][0][:-3]
-    with pytest.raises(ValueError, match="damaged"):
-        read_texts(group, "name")
+def test_a_damaged_block_of_texts_is_an_error() -> None:
+    blocks = TextBlocks.of(["a", "b"]).blocks
+    for damaged in (ByteColumn.of([blocks[0][:-3]]), TextBlocks.of(["a"]).blocks):
+        with pytest.raises(ValueError, match="damaged"):
+            list(TextBlocks(damaged, 2))
+    with pytest.raises(ValueError, match="3 texts lie in 2 blocks"):
+        TextBlocks(ByteColumn.of([blocks[0], blocks[0]]), 3)
 
 
-def test_frames_take_single_precision_where_that_is_enough(group: Group) -> None:
-    create_frames(group, compact=True)
-    near = Frame(np.eye(3), 2.0, np.array([0.1, 0.2, 0.3]))
-    write_frames(group, 0, [near])
-    assert group["center"].dtype == np.float32
-    np.testing.assert_allclose(read_frames(group)[0].center, near.center, atol=1e-6)
-    far = Frame(np.eye(3), 2.0, np.array([4.5e6 + 0.3, 0.2, 0.3]))
-    write_frames(group, 1, [far])
-    assert group["center"].dtype == np.float64
-    assert (read_frames(group)[1].center == far.center).all()
-    assert group["scale"].dtype == np.float32
+def test_frames_take_single_precision_where_that_is_enough() -> None:
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    near, far = Frame(turn, 2.0, np.array([0.1, 0.2, 0.3])), Frame(np.eye(3), 2.0, np.array([4.5e6 + 0.3, 0.2, 0.3]))
+    column, other = FrameColumn.of([near]), FrameColumn.of([far])
+    assert (len(column.exact.rows), len(other.exact.rows)) == (0, 1)
+    np.testing.assert_allclose(column[0].center, near.center, atol=1e-6)
+    joined = FrameColumn.joined([column, other], [(1, slice(0, 1)), (0, slice(0, 1))])
+    assert (joined[0].center == far.center).all()
+    assert (joined[1].rotation == turn).all()
+    again = FrameColumn.of_stored(joined.stored())
+    assert (again[1].rotation == turn).all()
+    assert (again[0].center == far.center).all()
+    with pytest.raises(ValueError, match="do not rise"):
+        FrameColumn.of_stored({**joined.stored(), "frame_row": np.array([2], np.uint32)})
 
 
 def _space(count: int) -> LatentSpace:
@@ -87,16 +83,28 @@ def test_texts_and_frames_of_a_compact_file_take_few_bytes(tmp_path: Path) -> No
     assert load(tmp_path / "space.h5").names == _space(500).names
 
 
-def test_a_file_that_is_appended_to_grows_by_what_is_added(tmp_path: Path) -> None:
+def test_a_file_that_is_added_to_grows_by_what_is_added(tmp_path: Path) -> None:
     path = tmp_path / "space.h5"
     save(_space(300), path)
-    first = load(path)["part/0"]
-    before = path.stat().st_size
+    first, before = load(path)["part/0"], path.read_bytes()
     for number in range(10):
         append(path, [replace(first, name=f"new/{number}")])
-    grown = path.stat().st_size - before
+    assert path.read_bytes()[: len(before)] == before
+    assert path.stat().st_size < len(before) + 10 * 350
     for _ in range(5):
         append(path, [replace(first, name="new/3")], replace=True)
-    assert grown < 10 * 200
-    assert path.stat().st_size <= before + grown + 1000
+    compact(path)
+    assert path.stat().st_size < len(before) + 1000
     assert len(load(path)) == 310
+
+
+def test_many_segments_are_made_one_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "space.h5"
+    monkeypatch.setattr(store, "MOST_SEGMENTS", 3)
+    save(_space(5), path)
+    first, counts = load(path)["part/0"], []
+    for number in range(6):
+        append(path, [replace(first, name=f"new/{number}")])
+        counts.append(space_info(path).segments)
+    assert counts == [1, 2, 3, 0, 1, 2]
+    assert load(path).names == (*(f"part/{k}" for k in range(5)), *(f"new/{k}" for k in range(6)))

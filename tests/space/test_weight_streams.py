@@ -59,7 +59,7 @@ def test_a_trained_space_keeps_its_weights_to_the_bit_when_it_is_stored_again(tr
     assert torch.equal(first.codes(), again.codes())
     file: Any
     with h5py.File(trained) as file:
-        assert file.attrs["version"] == 6
+        assert file.attrs["version"] == 7
         assert file["decoder/field.basis.0"].dtype == np.uint8
     info = space_info(trained)
     assert info.parameters == sum(tensor.numel() for tensor in first.decoder.state_dict().values())
