@@ -31,7 +31,7 @@ from .space.shape import Shape as Shape
 from .space.space import LatentSpace as LatentSpace
 from .space.store import load as load
 from .space.store import save as save
-from .space.viewer import view as view
+from .explorer.page_server import view as view
 from .training.config import TrainConfig as TrainConfig
 from .training.loop import train as train
 from .training.stages import Stage as Stage

@@ -1,0 +1,1 @@
+from .page_server import view as view
