@@ -261,6 +261,8 @@ def _view(parser: argparse.ArgumentParser) -> None:
     edit = "let the page delete, rename, tag and add shapes of SPACE.h5"
     parser.add_argument("--edit", action="store_true", help=edit)
     parser.add_argument("--meshes", metavar="MESH_DIR", help="folder of the source meshes, to compare shapes with")
+    up = "axis of the meshes that points up on the page (default z)"
+    parser.add_argument("--up", choices=("y", "z"), default="z", help=up)
     static = "write the page as files that any web server can publish, instead of serving it"
     parser.add_argument("--static", metavar="OUT", help=static)
     parser.add_argument("--title", help="of the page (with --static)")

@@ -39,6 +39,7 @@ def view(options: Namespace) -> Result:
         edit=options.edit,
         meshes=options.meshes,
         scan=options.scan,
+        up=options.up,
     )
     view_space(load(options.space), port=options.port or _PORT, on_ready=say, config=config)
     return {"space": str(options.space)}
@@ -62,7 +63,8 @@ def _export(options: Namespace) -> Result:
     from ..space.store import load
 
     with Bar("page", options.quiet) as bar:
-        page = export_page(load(options.space), options.static, title=options.title, on_progress=bar.update)
+        space = load(options.space)
+        page = export_page(space, options.static, title=options.title, up=options.up, on_progress=bar.update)
     say(f"{page.folder}: {page.shapes} shapes in {page.total_bytes:,} bytes, {page.first_bytes:,} to open the page")
     say(f"look at it with: python -m http.server -d {page.folder}")
     return {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import trimesh
 
 from ..core.frame import Frame
@@ -23,14 +21,13 @@ from .originals import Originals
 from .pair_morphs import PairMorphs
 from .plane_map import PlaneMap
 from .preview_mesh import LARGEST, preview_mesh
+from .query_values import Answer, Query, as_json, cells_of, number, one
 from .shaded_mesh import mesh_packet, points_packet
 from .shape_facts import shape_facts
 from .space_edits import add_shape, delete_shape, rename_shape, tag_shape
-from .subjects import Query, Subject, subject_of
+from .subjects import Subject, subject_of
 from .uploads import Upload, Uploads
 
-CELLS = (16, 256)
-"""Range of the lattice cells per axis of a mesh."""
 FORMATS = {"glb": "model/gltf-binary", "stl": "model/stl", "ply": "application/octet-stream"}
 """Endings of files to download, and their types."""
 CACHED = 256 << 20
@@ -42,34 +39,23 @@ SCAN_POINTS = 60_000
 _COMPARE_CELLS, _RECORD_CELLS, _DOWNLOAD_CELLS = 96, 64, 192
 
 
-class Answer(NamedTuple):
-    """Body of a response, its type, and the name under which a browser keeps it."""
-
-    body: bytes
-    type: str = "application/octet-stream"
-    filename: str | None = None
-
-
-def as_json(value: Any) -> Answer:
-    """An answer of JSON values; numbers that are not finite become null."""
-    return Answer(json.dumps(_finite(value), allow_nan=False).encode(), "application/json; charset=utf-8")
-
-
 class Answers:
     """What the server answers about a collection.
 
     Args:
         collection: that is shown.
         originals: source meshes of its shapes.
+        up: axis of the meshes that points up.
 
     Attributes:
         get: answers to queries by path.
         post: answers to changes by path, of a query and the body.
     """
 
-    def __init__(self, collection: Collection, originals: Originals):
+    def __init__(self, collection: Collection, originals: Originals, up: str = "z"):
         self.collection, self.originals, self.uploads = collection, originals, Uploads(collection)
         self.cache, self.morphs = ByteCache(CACHED), PairMorphs()
+        self.up = up
         self.opened: str | None = None
         self._map: tuple[int, PlaneMap] | None = None
         self._map_lock = threading.Lock()
@@ -82,13 +68,13 @@ class Answers:
             "original": self._original,
             "compare": self._compare,
             "section": self._section,
-            "upload": lambda query: as_json(self.uploads[_one(query, "upload")].summary()),
+            "upload": lambda query: as_json(self.uploads[one(query, "upload")].summary()),
             "points": self._points,
             "download": self._download,
         }
         self.post: dict[str, Callable[[Query, bytes], Answer]] = {
             "upload": self._receive,
-            "cancel": lambda query, _: as_json(self.uploads.cancel(_one(query, "upload")).summary()),
+            "cancel": lambda query, _: as_json(self.uploads.cancel(one(query, "upload")).summary()),
             "delete": self._delete,
             "rename": self._rename,
             "tag": self._tag,
@@ -107,7 +93,7 @@ class Answers:
 
     def _space(self, query: Query) -> Answer:
         self.collection.refresh()
-        return as_json({**self.collection.summary(), "opened": self.opened})
+        return as_json({**self.collection.summary(), "opened": self.opened, "upright": self.up})
 
     def _plane(self, query: Query) -> Answer:
         with self._map_lock:
@@ -150,7 +136,7 @@ class Answers:
 
     def _mesh(self, query: Query) -> Answer:
         """A mesh; of a morph that is not registered yet that of the mixed codes, marked as such and not kept."""
-        subject, cells = self._subject(query), _cells(query)
+        subject, cells = self._subject(query), cells_of(query)
         form = "shape"
         if subject.pair is not None:
             if cells > LARGEST:
@@ -188,8 +174,8 @@ class Answers:
 
     def _section(self, query: Query) -> Answer:
         subject = self._subject(query)
-        axis, cells = int(_number(query, "axis", 0)), int(_number(query, "cells", 96))
-        offset = round(_number(query, "offset", 0.0), 4)
+        axis, cells = int(number(query, "axis", 0)), int(number(query, "cells", 96))
+        offset = round(number(query, "offset", 0.0), 4)
         key = ("section", subject.key, axis, offset, cells)
         shape = subject.shape
         if subject.pair is not None:
@@ -198,17 +184,17 @@ class Answers:
         return self._cached(key, lambda: section_packet(shape, axis, offset, cells), at_once=True)
 
     def _points(self, query: Query) -> Answer:
-        upload = self.uploads[_one(query, "upload")]
+        upload = self.uploads[one(query, "upload")]
         if upload.scan is None:
             raise ValueError(f"{upload.name} is a mesh, it has no scan points")
         frame = upload.shape_or_fail().frame
         return Answer(points_packet(upload.scan.subsampled(SCAN_POINTS, 0).points, frame))
 
     def _download(self, query: Query) -> Answer:
-        subject, ending = self._subject(query), _one(query, "format")
+        subject, ending = self._subject(query), one(query, "format")
         if ending not in FORMATS:
             raise ValueError(f"no download as {ending!r}; choose {', '.join(FORMATS)}")
-        cells = _cells(query, _DOWNLOAD_CELLS)
+        cells = cells_of(query, _DOWNLOAD_CELLS)
         if subject.pair is not None:
             subject.pair[0].wait()
         with self.collection.work:
@@ -220,24 +206,24 @@ class Answers:
 
     def _receive(self, query: Query, body: bytes) -> Answer:
         kind = query.get("kind", ["auto"])[0]
-        return as_json(self.uploads.receive(_one(query, "filename"), body, kind).summary())
+        return as_json(self.uploads.receive(one(query, "filename"), body, kind).summary())
 
     def _delete(self, query: Query, body: bytes) -> Answer:
-        delete_shape(self.collection, _one(query, "name"))
+        delete_shape(self.collection, one(query, "name"))
         return as_json(self.collection.summary())
 
     def _rename(self, query: Query, body: bytes) -> Answer:
-        rename_shape(self.collection, _one(query, "name"), _one(query, "new"))
+        rename_shape(self.collection, one(query, "name"), one(query, "new"))
         return as_json(self.collection.summary())
 
     def _tag(self, query: Query, body: bytes) -> Answer:
-        tag_shape(self.collection, _one(query, "name"), query.get("tag", []))
+        tag_shape(self.collection, one(query, "name"), query.get("tag", []))
         return as_json(self.collection.summary())
 
     def _add(self, query: Query, body: bytes) -> Answer:
         """Add the shape of an upload; one that a scan was fitted to gains its search record first."""
-        shape = self.uploads[_one(query, "upload")].shape_or_fail()
-        add_shape(self.collection, shape, _one(query, "new"))
+        shape = self.uploads[one(query, "upload")].shape_or_fail()
+        add_shape(self.collection, shape, one(query, "new"))
         return as_json(self.collection.summary())
 
     def _source_mesh(self, subject: Subject) -> trimesh.Trimesh:
@@ -272,38 +258,3 @@ def surface(subject: Subject, cells: int) -> trimesh.Trimesh:
         if found is not None:
             return found
     return preview_mesh(subject.shape, cells) if cells <= LARGEST else subject.shape.mesh(cells)
-
-
-def _one(query: Query, name: str) -> str:
-    if not query.get(name):
-        raise ValueError(f"the request lacks {name}=")
-    return query[name][0]
-
-
-def _number(query: Query, name: str, default: float) -> float:
-    text = query.get(name, [str(default)])[0]
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f"{name} must be a number, got {text!r}") from None
-    if not np.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {text}")
-    return value
-
-
-def _cells(query: Query, default: int = 48) -> int:
-    value = _number(query, "cells", default)
-    if value != int(value) or not CELLS[0] <= value <= CELLS[1]:
-        raise ValueError(f"cells must be a whole number from {CELLS[0]} to {CELLS[1]}, got {value:g}")
-    return int(value)
-
-
-def _finite(value: Any) -> Any:
-    """JSON values with null in place of numbers that are not finite."""
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 TOKEN = "X-Latentsdf"
@@ -24,7 +24,15 @@ HEADERS = {
 """Headers of every answer: the page loads nothing from elsewhere, and no other page may frame or embed it."""
 
 
-def refusal(headers: Mapping[str, str], host: str, changes: bool) -> str | None:
+class Headers(Protocol):
+    """Headers of a request by name, such as a dict."""
+
+    def get(self, name: str, default: str = "", /) -> str | None:
+        """The value of a header."""
+        ...
+
+
+def refusal(headers: Headers, host: str, changes: bool) -> str | None:
     """The reason to refuse a request, None where there is none.
 
     Args:
@@ -32,15 +40,15 @@ def refusal(headers: Mapping[str, str], host: str, changes: bool) -> str | None:
         host: that the server is bound to.
         changes: whether the request changes something.
     """
-    asked = headers.get("Host", "")
+    asked = headers.get("Host") or ""
     if not is_own_host(asked, host):
         return f"this server is not {asked or '(no host)'}; open it by the address that `latentsdf view` prints"
-    origin = headers.get("Origin")
+    origin = headers.get("Origin") or None
     if origin is not None and origin.lower() != f"http://{asked}".lower():
         return f"requests from {origin} are not answered"
-    if headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+    if (headers.get("Sec-Fetch-Site") or "none") not in ("same-origin", "none"):
         return "requests from other sites are not answered"
-    if changes and headers.get(TOKEN) is None:
+    if changes and not headers.get(TOKEN):
         return f"a request that changes something needs the header {TOKEN}"
     return None
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from .answers import Answer, Answers
+from .answers import Answers
 from .guards import HEADERS, refusal
+from .query_values import Answer
 from .uploads import LARGEST
 
 TYPES = {
@@ -129,5 +130,5 @@ class RequestHandler(BaseHTTPRequestHandler):
 
 def web_files() -> list[Any]:
     """Files of the page that come with the library."""
-    folder = resources.files(__package__).joinpath("web")
+    folder = resources.files(__name__.rpartition(".")[0]).joinpath("web")
     return [file for file in folder.iterdir() if Path(file.name).suffix in TYPES]

@@ -19,6 +19,7 @@ from .originals import Originals
 from .page_requests import RequestHandler
 from .uploads import check_ending
 
+AXES = ("y", "z")
 _PORTS = 64
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +38,12 @@ class ViewConfig:
     """Folder of the source meshes, to compare shapes with; None finds those whose path is stored."""
     scan: str | Path | None = None
     """Mesh or scan file that is opened first."""
+    up: str = "z"
+    """Axis of the meshes that points up, `y` or `z`, until it is changed on the page."""
+
+    def __post_init__(self):
+        if self.up not in AXES:
+            raise ValueError(f"the axis that points up is {' or '.join(AXES)}, got {self.up!r}")
 
 
 def view(
@@ -72,7 +79,7 @@ def view(
         if not Path(config.scan).is_file():
             raise FileNotFoundError(f"no such file: {config.scan}")
     collection = Collection(space, config.path, config.edit)
-    server = PageServer(config.host, port, Answers(collection, Originals(config.meshes)))
+    server = PageServer(config.host, port, Answers(collection, Originals(config.meshes), config.up))
     try:
         if config.scan is not None:
             server.answers.open(Path(config.scan))

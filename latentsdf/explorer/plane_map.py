@@ -34,13 +34,7 @@ class PlaneMap:
 
     def __init__(self, space: LatentSpace):
         self._lock = threading.Lock()
-        records = [shape.record for shape in space.values()]
-        self.by = "codes" if any(record is None for record in records) else "records"
-        if self.by == "records":
-            vectors = unit_records([whole_part(record) for record in records if record is not None], np.float64)
-        else:
-            codes = space.codes().detach().cpu().double().numpy()
-            vectors = codes - codes.mean(axis=0)
+        self.by, vectors = map_vectors(space)
         self._points, self._method, self._progress = principal_plane(vectors), "pca", 0.0
         self._done = len(vectors) < _LEAST
         self._ended = False
@@ -81,6 +75,15 @@ class _Ended(Exception):
     """The map is no longer wanted."""
 
 
+def map_vectors(space: LatentSpace) -> tuple[str, Array]:
+    """Vectors (S, D) to place shapes by: unit search records, called `records`, or `codes` where a shape has none."""
+    records = [shape.record for shape in space.values()]
+    if all(record is not None for record in records):
+        whole = [whole_part(record) for record in records if record is not None]
+        return "records", unit_records(whole, np.float64).astype(np.float64)
+    return "codes", space.codes().detach().cpu().double().numpy()
+
+
 def principal_plane(vectors: Array) -> Array:
     """Place vectors (S, D) by their first two principal components: (S, 2), from -1 to 1."""
     if len(vectors) < 3:
@@ -98,7 +101,7 @@ def neighbour_plane(vectors: Array, on_progress: Callable[[float], None] | None 
     """
     chosen = np.unique(np.linspace(0, len(vectors) - 1, min(LANDMARKS, len(vectors))).round().astype(np.int64))
     landmarks = vectors[chosen]
-    placed = tsne(cdist(landmarks, landmarks), principal_plane(landmarks), on_progress)
+    placed = tsne(cdist(landmarks, landmarks).astype(np.float64), principal_plane(landmarks), on_progress)
     points = np.zeros((len(vectors), 2))
     points[chosen] = placed
     others = np.setdiff1d(np.arange(len(vectors)), chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,9 @@ from ..space.morph import between
 from ..space.shape import Shape
 from .collection import Collection
 from .pair_morphs import PairMorph, PairMorphs
+from .query_values import Query
 from .uploads import Uploads
 
-Query = Mapping[str, Sequence[str]]
-"""Values of the query part of an address by name, as `urllib.parse.parse_qs` gives them."""
 MOST = 4
 """Shapes of a mixture at most."""
 

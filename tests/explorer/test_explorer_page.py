@@ -34,10 +34,17 @@ def covered(page: Chromium) -> int:
 def place(page: Chromium, name: str) -> tuple[float, float]:
     """Where a shape is on the page."""
     page.wait("!explorer.map.glide && explorer.map.items.every((item) => item.placed)")
-    script = f"""(() => {{ const box = explorer.map.canvas.getBoundingClientRect(), item = explorer.map.byName.get({name!r});
+    script = f"""(() => {{
+      const box = explorer.map.canvas.getBoundingClientRect(), item = explorer.map.byName.get({name!r});
       const [x, y] = explorer.map.toScreen(item.x, item.y); return [box.left + x, box.top + y]; }})()"""
     x, y = page.run(script)
     return x, y
+
+
+def middle(key: str) -> str:
+    """Script for the middle of an element and its width."""
+    return f"""(() => {{ const box = document.getElementById({key!r}).getBoundingClientRect();
+      return [box.x + box.width / 2, box.y + box.height / 2, box.width]; }})()"""
 
 
 def test_the_first_shape_is_drawn_and_refined(page: Chromium, pictures: Path) -> None:
@@ -86,9 +93,7 @@ def test_the_keyboard_reaches_search_map_and_view(page: Chromium) -> None:
 
 
 def test_dragging_turns_the_shape(page: Chromium) -> None:
-    x, y = page.run(
-        "(() => { const b = explorer.scene.canvas.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
-    )
+    x, y, _ = page.run(middle("stage"))
     before = page.run("[explorer.scene.goal.yaw, explorer.scene.goal.pitch]")
     page.mouse("mousePressed", x, y, held=True)
     page.mouse("mouseMoved", x + 60, y + 30, held=True)
@@ -103,14 +108,13 @@ def test_a_dragged_morph_changes_the_mesh(page: Chromium, pictures: Path) -> Non
     for name in ("ball/1", "ring/1"):
         page.run(f"explorer.pins.add({name!r})")
     page.wait(f"{DRAWN}.form === 'morph' || (explorer.pins.setWeights([0.5, 0.5]), false)")
-    slider = page.run(
-        "(() => { const b = document.getElementById('morph-slider').getBoundingClientRect(); return [b.x, b.y + b.height / 2, b.width]; })()"
-    )
+    slider = page.run(middle("morph-slider"))
     heights = []
     for share in (0.12, 0.9):
-        page.click(slider[0] + share * slider[2], slider[1])
+        page.click(slider[0] + (share - 0.5) * slider[2], slider[1])
         page.wait(
-            f"{DRAWN}.cells === 96 && {DRAWN}.form === 'morph' && Math.abs(explorer.state.subject.weights[1] - {share}) < 0.05"
+            f"{DRAWN}.cells >= 96 && {DRAWN}.form === 'morph' && "
+            f"Math.abs(explorer.state.subject.weights[1] - {share}) < 0.05"
         )
         heights.append(page.run("explorer.scene.meshes.main.box[1][2]"))
     assert heights[0] > heights[1] + 0.2
@@ -143,9 +147,11 @@ def test_a_slice_and_the_original_are_shown(page: Chromium, pictures: Path) -> N
 
 def test_a_dropped_file_is_found_and_encoded(page: Chromium, mesh_dir: Path, pictures: Path) -> None:
     text = json.dumps((mesh_dir / "ring" / "2.ply").read_bytes().hex())
-    page.run(f"""(() => {{ const data = Uint8Array.from({text}.match(/../g), (h) => parseInt(h, 16)), transfer = new DataTransfer();
-      transfer.items.add(new File([data], "dropped.ply"));
-      for (const type of ["dragenter", "drop"]) window.dispatchEvent(new DragEvent(type, {{ dataTransfer: transfer, cancelable: true }})); }})()""")
+    script = f"""(() => {{
+      const data = Uint8Array.from({text}.match(/../g), (pair) => parseInt(pair, 16)), dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([data], "dropped.ply"));
+      for (const type of ["dragenter", "drop"]) window.dispatchEvent(new DragEvent(type, {{ dataTransfer }})); }})()"""
+    page.run(script)
     page.wait("document.getElementById('job-state').textContent === 'is done'")
     page.wait("explorer.state.facts.upload?.matches[0].name === 'ring/2' && explorer.state.subject.upload")
     assert page.run("!document.getElementById('add').hidden")
@@ -169,7 +175,8 @@ def test_an_error_is_shown_and_thousands_of_shapes_are_drawn_at_once(page: Chrom
     sentence: Any = page.run("explorer.source.mesh({ name: 'nothing' }, 48).catch((error) => error.message)")
     assert sentence.startswith("no shape named 'nothing' in")
     page.messages[:] = [text for text in page.messages if "404" not in text]
-    script = """(() => { const { map } = explorer, items = [...Array(5000).keys()].map((i) => ({ name: `x/${i}`, rank: i % 9 }));
+    script = """(() => {
+      const { map } = explorer, items = [...Array(5000).keys()].map((i) => ({ name: `x/${i}`, rank: i % 9 }));
       const kept = map.handlers.thumbnail; map.handlers.thumbnail = () => null;
       map.setItems(items); map.setPoints(items.map((_, i) => [Math.sin(i), Math.cos(1.7 * i)])); map.glide = null;
       map.items.forEach((item) => { item.x = item.toX; item.y = item.toY; }); map.draw(performance.now());

@@ -63,6 +63,7 @@ async function refresh() {
   map.setItems(summary.names.map((name, i) => ({ name, rank: state.ranks.get(summary.classes[i]) })));
   $("edits").hidden = !summary.edit;
   $("open").hidden = !source.live;
+  if (!source.live) $("cells").replaceChildren(...[64, 96, 128].map((n) => new Option(`${n} cells`, n, n === 96, n === 96)));
   drawLegend(classes);
   await place();
 }
@@ -243,7 +244,8 @@ function drawNeighbours(matches) {
   $("neighbours").replaceChildren(...matches.map(({ name, distance }) => {
     const button = document.createElement("button"), picture = document.createElement("canvas"), label = document.createElement("span");
     picture.width = picture.height = 116;
-    label.textContent = name.split("/").pop();
+    const short = name.split("/").pop();
+    label.textContent = short.length > 3 ? short : name.replace("/", " ");
     button.title = `${name}, distance ${figure(distance)}`;
     button.setAttribute("role", "listitem");
     button.append(picture, label);
