@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from conftest import Client
+from page_client import Client
 
 from latentsdf.cli import main
 from latentsdf.core.frame import Frame

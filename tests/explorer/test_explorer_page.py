@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from chromium import Chromium
-from conftest import Client
+from page_client import Client
 
 DRAWN = "window.explorer && explorer.state.drawn && explorer.state.drawn"
 
@@ -148,7 +148,8 @@ def test_a_slice_and_the_original_are_shown(page: Chromium, pictures: Path) -> N
 def test_a_dropped_file_is_found_and_encoded(page: Chromium, mesh_dir: Path, pictures: Path) -> None:
     text = json.dumps((mesh_dir / "ring" / "2.ply").read_bytes().hex())
     script = f"""(() => {{
-      const data = Uint8Array.from({text}.match(/../g), (pair) => parseInt(pair, 16)), dataTransfer = new DataTransfer();
+      const data = Uint8Array.from({text}.match(/../g), (pair) => parseInt(pair, 16));
+      const dataTransfer = new DataTransfer();
       dataTransfer.items.add(new File([data], "dropped.ply"));
       for (const type of ["dragenter", "drop"]) window.dispatchEvent(new DragEvent(type, {{ dataTransfer }})); }})()"""
     page.run(script)

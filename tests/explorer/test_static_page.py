@@ -27,6 +27,7 @@ from latentsdf.space.code_format import CodeFormat
 from latentsdf.space.shape import Shape
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
+from latentsdf.space.weight_format import WeightSteps
 
 TURN = Rotation.from_euler("z", 40, degrees=True).as_matrix()
 
@@ -42,7 +43,7 @@ class Silent(SimpleHTTPRequestHandler):
 def volumes_space() -> LatentSpace:
     """Balls, slabs and mixtures by a volumes decoder whose one channel is the distance, with a random warp and head."""
     config = CoarseVolumes(resolutions=(17, 9), channels=(1, 2), width=8, depth=2, warp=3)
-    decoder = build_decoder(VolumesConfig(code_size=24, volumes=config)).eval().requires_grad_(False)
+    decoder = build_decoder(VolumesConfig(code_size=32, volumes=config)).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     grid = torch.stack(torch.meshgrid(*[torch.linspace(-1, 1, 17)] * 3, indexing="ij"), -1).view(-1, 3)
     state: Any = decoder.state_dict()
@@ -64,14 +65,18 @@ def volumes_space() -> LatentSpace:
             state[f"field.network.layers.{layer}.bias"][unit] = 0.0
     state["field.network.out.weight"][0, :2] = torch.tensor([1.0, -1.0])
     decoder.load_state_dict(state)
-    codes = 0.05 * torch.randn((6, 24), generator=generator)
+    codes = 0.05 * torch.randn((6, 32), generator=generator)
     codes[:, 0] = torch.tensor([0.0, 0.1, 0.2, 0.8, 0.9, 1.0])
     frames = [Frame(np.eye(3), 2.0 + row, np.array([10.0, 0.0, row])) for row in range(5)]
     frames.append(Frame(TURN, 3.0, np.zeros(3)))
     names = ["ball/0", "ball/1", "ball/2", "slab/0", "slab/1", "slab/turned"]
     shapes = [Shape(*parts, decoder) for parts in zip(names, codes, frames, strict=True)]
     space = LatentSpace(decoder, shapes)
-    space.code_format = CodeFormat.of(space.codes(), torch.full((24,), 1e-3))
+    # steps so small that many weights take more than a byte
+    space.weight_format = {
+        "field.basis.0": WeightSteps(torch.full((32,), 1e-3), torch.arange(4913).remainder(3).char())
+    }
+    space.code_format = CodeFormat.of(space.codes(), torch.full((32,), 1e-3))
     return space
 
 
@@ -94,7 +99,7 @@ def test_the_files_hold_the_collection(exported: tuple[StaticPage, str], volumes
     assert page.total_bytes == page.first_bytes == sum(f.stat().st_size for f in page.folder.rglob("*") if f.is_file())
     header, arrays = unpack_packet(gzip.decompress((page.folder / "collection.bin").read_bytes()))
     assert (header["title"], header["names"], header["meshed"]) == ("Balls & slabs", list(volumes_space.names), [0])
-    codes = arrays["code"].reshape(6, 24) * arrays["code.steps"]
+    codes = arrays["code"].reshape(6, 32) * arrays["code.steps"]
     assert codes == pytest.approx(volumes_space.codes().numpy(), abs=6e-4)
     assert arrays["near"].shape == (6, 5)
     assert b'data-source="static"' in (page.folder / "index.html").read_bytes()
@@ -136,7 +141,8 @@ def test_the_exported_page_mixes_searches_and_downloads(exported: tuple[StaticPa
     chromium.wait("explorer.state.subject.mix && explorer.state.drawn.form === 'mixture'")
     assert chromium.run("document.getElementById('open').hidden && document.getElementById('edits').hidden")
     for ending, magic in (("glb", "glTF"), ("stl", "")):
-        script = f"""(async () => {{ const {{ name, blob }} = await explorer.source.download({{ name: "ball/2" }}, {ending!r}, 32);
+        script = f"""(async () => {{
+          const {{ name, blob }} = await explorer.source.download({{ name: "ball/2" }}, {ending!r}, 32);
           const bytes = new Uint8Array(await blob.arrayBuffer());
           return [name, bytes.length, new TextDecoder().decode(bytes.subarray(0, 4)).replaceAll("\\0", "")]; }})()"""
         name, size, start = chromium.run(script)
