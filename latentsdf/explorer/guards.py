@@ -27,8 +27,8 @@ HEADERS = {
 class Headers(Protocol):
     """Headers of a request by name, such as a dict."""
 
-    def get(self, name: str, default: str = "", /) -> str | None:
-        """The value of a header."""
+    def get(self, name: str, /) -> str | None:
+        """The value of a header; None where it is not there."""
         ...
 
 

@@ -11,9 +11,6 @@ import pytest
 from chromium import Chromium, find_browser
 from page_client import Client
 
-from latentsdf.explorer.page_server import ViewConfig, view
-from latentsdf.space.store import load
-
 
 @pytest.fixture(scope="session")
 def shown_path(space_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,6 +23,9 @@ def shown_path(space_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def client(shown_path: Path, mesh_dir: Path) -> Iterator[Client]:
     """A served page of the tiny space, with edits."""
+    from latentsdf.explorer.page_server import ViewConfig, view
+    from latentsdf.space.store import load
+
     config = ViewConfig(path=shown_path, edit=True, meshes=mesh_dir)
     server = view(load(shown_path), port=8490, block=False, config=config)
     assert server is not None
