@@ -88,11 +88,11 @@ class Chromium:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def wait(self, script: str) -> Any:
+    def wait(self, script: str, patience: float = PATIENCE) -> Any:
         """The value of an expression as soon as it is true."""
         begun = time.monotonic()
         while not (value := self.run(script)):
-            assert time.monotonic() - begun < PATIENCE, f"never true: {script}; {self.messages}"
+            assert time.monotonic() - begun < patience, f"never true: {script}; {self.messages}"
             time.sleep(0.03)
         return value
 

@@ -124,6 +124,7 @@ async function show(subject, { fresh = true } = {}) {
   const controller = state.shown = new AbortController(), { signal } = controller;
   const began = performance.now();
   state.subject = subject;
+  latest = null;
   thumbnails.pause(true);
   let mesh;
   try {
@@ -150,6 +151,8 @@ async function show(subject, { fresh = true } = {}) {
 function draw(mesh, fresh, began) {
   scene.setMesh("main", mesh, fresh);
   const { triangles, cells } = mesh.header, time = Math.round(performance.now() - began);
+  state.drawnAt ??= performance.now();
+  if (!mesh.stored) state.decodedAt ??= performance.now();
   state.drawn = { cells, triangles, milliseconds: time, form: mesh.header.form, positions: mesh.positions.length };
   $("stage-note").textContent = `${count(triangles)} triangles${cells ? ` at ${cells} cells` : ""}`;
   $("guess-key").hidden = !mesh.guess;
@@ -176,7 +179,9 @@ async function follow(subject) {
       const next = latest, began = performance.now();
       latest = null;
       state.subject = next;
-      draw(await source.mesh(next, DRAGGED), false, began);
+      const mesh = await source.mesh(next, DRAGGED);
+      if (state.subject !== next) break;  // another shape was chosen meanwhile
+      draw(mesh, false, began);
       $("name").textContent = mixtureName(next);
     }
   } catch (error) { complain(error); } finally { following = false; thumbnails.pause(false); }

@@ -3,6 +3,7 @@
 import { readPacket } from "./packets.js";
 
 export const live = true;
+const LARGEST = 256 << 20; // as in latentsdf/explorer/uploads.py
 
 export function queryOf(subject) {
   const query = new URLSearchParams();
@@ -41,7 +42,10 @@ export const neighbours = (subject, signal) => json("neighbours", queryOf(subjec
 export const comparison = (subject, signal) => json("compare", queryOf(subject), { signal });
 export const points = (subject, signal) => packet("points", queryOf(subject), { signal });
 export const section = (subject, axis, offset, cells, signal) => packet("section", withCells(subject, cells, { axis, offset }), { signal });
-export const upload = (file, kind) => change("upload", new URLSearchParams({ filename: file.name, kind }), file);
+export async function upload(file, kind) {
+  if (file.size > LARGEST) throw new Error(`${file.name} has more than ${LARGEST >> 20} MB, the most that is taken`);
+  return change("upload", new URLSearchParams({ filename: file.name, kind }), file);
+}
 export const uploadState = (key) => json("upload", new URLSearchParams({ upload: key }));
 export const cancel = (key) => change("cancel", new URLSearchParams({ upload: key }));
 export const edit = (verb, values) => change(verb, new URLSearchParams(values));

@@ -72,7 +72,7 @@ async function storedMesh(row) {
       const packet = readPacket(data);
       if (!packet.faces) throw new Error("this shape has no surface");
       const positions = Float32Array.from(packet.steps, (value) => value * packet.header.step), faces = Uint32Array.from(packet.faces);
-      return { positions, faces, normals: vertexNormals(positions, faces), cells: packet.header.cells };
+      return { positions, faces, normals: vertexNormals(positions, faces), cells: packet.header.cells, stored: true };
     }));
   }
   return meshes.get(row);
