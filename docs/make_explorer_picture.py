@@ -31,7 +31,7 @@ def main(space: str = str(ROOT / "checkpoints" / "families.h5"), out: str = "", 
         page = Chromium(browser, Path(place))
         page.open(f"{server.address}/#{name}")
         page.wait("window.explorer && explorer.state.plane && explorer.state.plane.startsWith('tsne')", 600)
-        page.wait("!explorer.map.glide && explorer.state.drawn && explorer.state.drawn.cells === 160", 600)
+        page.wait("!explorer.map.glide && explorer.state.drawn && explorer.state.drawn.cells >= 96", 600)
         page.wait("!explorer.thumbnails.wanted.size && !explorer.thumbnails.running", 600)
         page.wait("new Promise((resolve) => setTimeout(() => resolve(true), 500))")
         picture = Path(place) / "page.png"

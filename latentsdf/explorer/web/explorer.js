@@ -9,7 +9,7 @@ import { watchUpload } from "./upload_job.js";
 
 const source = await import(document.documentElement.dataset.source === "static" ? "./static_source.js" : "./live_source.js");
 const $ = (id) => document.getElementById(id);
-const PREVIEW = source.live ? 64 : 48, DRAGGED = 40, REFINED = source.live ? [96, 160] : [64, 96];
+const PREVIEW = source.live ? 64 : 48, DRAGGED = 40, REFINED = source.live ? [96, 160] : [64, 96], DENSE = 60000;
 const state = { summary: null, ranks: new Map(), styles: new Map(), subject: null, shown: null, section: null, job: null, filter: null };
 
 const scene = new Scene($("stage"));
@@ -137,6 +137,7 @@ async function show(subject, { fresh = true } = {}) {
       $("stage-note").textContent = "mixing codes while the two surfaces are registered";
     } else if (state.section) await slice();
     for (const cells of REFINED) {
+      if (mesh.header.triangles > DENSE) break;
       mesh = await source.mesh(subject, cells, signal);
       draw(mesh, false, began);
     }
@@ -164,13 +165,13 @@ function clearOverlays() {
 }
 
 // Draw a mixture that a pointer drags: one request at a time, the latest one next.
-let following = false, latest = null, settling;
+let latest = null, settling;
 async function follow(subject) {
   latest = subject;
   clearTimeout(settling);
   settling = setTimeout(() => pins.settle(), 450);
-  if (following) return;
-  following = true;
+  if (state.following) return;
+  state.following = true;
   state.shown?.abort();
   thumbnails.pause(true);
   map.select(null);
@@ -184,7 +185,7 @@ async function follow(subject) {
       draw(mesh, false, began);
       $("name").textContent = mixtureName(next);
     }
-  } catch (error) { complain(error); } finally { following = false; thumbnails.pause(false); }
+  } catch (error) { complain(error); } finally { state.following = false; thumbnails.pause(false); }
 }
 
 const mixtureName = ({ mix, weights }) => mix.map((name, i) => `${Math.round(100 * weights[i])} % ${name.split("/").pop()}`).join(" + ");

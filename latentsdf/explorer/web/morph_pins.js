@@ -38,6 +38,7 @@ export class MorphPins {
     $("morph-slider").hidden = several !== 2;
     $("morph-pad").hidden = several < 3;
     $("unpin").hidden = !several;
+    $("morph").classList.toggle("first", several >= 2);  // so that the slider stays where it is dragged
     $("morph-hint").hidden = several >= 2;
     if (several === 1) $("morph-hint").textContent = "Pin one to three more: Shift click on the map, or P.";
     this.drawPad();
