@@ -2,9 +2,9 @@
 
     python benchmarks/explorer.py SPACE.h5 OUT.json [--shapes 1000] [--folder PAGE]
 
-Meshes: processor seconds on one thread, medians over 20 shapes of the space, of what a click, a thumbnail, a dragged
+Meshes: processor seconds on one thread, medians over 6 shapes of the space, of what a click, a thumbnail, a dragged
 morph and a slice take. Page: SPACE.h5 with mixtures of its codes added until it has so many shapes, exported, served by
-Python's file server and opened in headless Chromium five times: bytes over the network until the view has drawn
+Python's file server and opened in headless Chromium three times: bytes over the network until the view has drawn
 96 cells, milliseconds from the navigation to the first shape, to the first one that is decoded, and to that of a click.
 """
 
@@ -37,7 +37,7 @@ from latentsdf.space.store import load
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "explorer"))
 DRAWN = "window.explorer && explorer.state.drawn"
-RUNS, TIMED = 5, 20
+RUNS, TIMED = 3, 6
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -112,8 +112,8 @@ def test_a_dragged_morph_changes_the_mesh(page: Chromium, pictures: Path) -> Non
     for share in (0.12, 0.9):
         slider = page.run(middle("morph-slider"))
         page.click(slider[0] + (share - 0.5) * slider[2], slider[1])
-        page.wait(f"Math.abs(explorer.state.subject.weights?.[1] - {share}) < 0.05")
-        page.wait("!explorer.state.following && explorer.state.drawn.form === 'morph'")
+        shown = f"Math.abs(explorer.state.drawn.subject.weights?.[1] - {share}) < 0.05"
+        page.wait(f"{shown} && explorer.state.drawn.form === 'morph'")
         heights.append(page.run("explorer.scene.meshes.main.box[1][2]"))
     assert heights[0] > heights[1] + 0.2
     page.picture(pictures / "morph.png")
@@ -122,7 +122,7 @@ def test_a_dragged_morph_changes_the_mesh(page: Chromium, pictures: Path) -> Non
     page.run("explorer.pins.moveTo(0.1, 0.1)")
     page.wait("explorer.state.subject.mix?.length === 4")
     assert page.run("explorer.pins.weights[0]") > 0.9
-    page.wait("!explorer.state.following && explorer.state.drawn.form === 'shape'")
+    page.wait("explorer.state.drawn.subject.mix?.length === 4")
     page.picture(pictures / "four.png")
     page.run("explorer.pins.clear()")
 

@@ -21,7 +21,7 @@ const map = new MapView($("map"), {
   settle: () => pins.settle(),
   thumbnail: (name, color) => thumbnails.get(name, color),
 });
-const pins = new MorphPins({ map, thumbnail: (name) => thumbnails.get(name, colorOf(name)), paint: (name, canvas) => thumbnails.paint(name, colorOf(name), canvas), onMix: (subject) => follow(subject), onSettle: (subject) => show(subject, { fresh: false }), onSelect: (name) => select(name) });
+const pins = new MorphPins({ map, thumbnail: (name) => thumbnails.get(name, colorOf(name)), paint: (name, canvas) => thumbnails.paint(name, colorOf(name), canvas), onMix: (subject) => follow(subject), onSettle: (subject) => state.following || show(subject, { fresh: false }), onSelect: (name) => select(name) });
 window.explorer = { state, scene, map, pins, source, thumbnails };
 
 const colorOf = (name) => map.byName.get(name)?.color ?? "#56b4e9";
@@ -154,7 +154,7 @@ function draw(mesh, fresh, began) {
   const { triangles, cells } = mesh.header, time = Math.round(performance.now() - began);
   state.drawnAt ??= performance.now();
   if (!mesh.stored) state.decodedAt ??= performance.now();
-  state.drawn = { cells, triangles, milliseconds: time, form: mesh.header.form, positions: mesh.positions.length };
+  state.drawn = { subject: state.subject, cells, triangles, milliseconds: time, form: mesh.header.form, positions: mesh.positions.length };
   $("stage-note").textContent = `${count(triangles)} triangles${cells ? ` at ${cells} cells` : ""}`;
   $("guess-key").hidden = !mesh.guess;
 }
@@ -169,7 +169,6 @@ let latest = null, settling;
 async function follow(subject) {
   latest = subject;
   clearTimeout(settling);
-  settling = setTimeout(() => pins.settle(), 450);
   if (state.following) return;
   state.following = true;
   state.shown?.abort();
@@ -185,7 +184,11 @@ async function follow(subject) {
       draw(mesh, false, began);
       $("name").textContent = mixtureName(next);
     }
-  } catch (error) { complain(error); } finally { state.following = false; thumbnails.pause(false); }
+  } catch (error) { complain(error); } finally {
+    state.following = false;
+    thumbnails.pause(false);
+    settling = setTimeout(() => pins.settle(), 350);
+  }
 }
 
 const mixtureName = ({ mix, weights }) => mix.map((name, i) => `${Math.round(100 * weights[i])} % ${name.split("/").pop()}`).join(" + ");
