@@ -36,6 +36,7 @@ NEAREST = 8
 """Neighbours shown of a shape."""
 SCAN_POINTS = 60_000
 """Points of a scan that are shown at most."""
+_PATIENCE = 20.0
 _COMPARE_CELLS, _RECORD_CELLS, _DOWNLOAD_CELLS = 96, 64, 192
 
 
@@ -87,9 +88,10 @@ class Answers:
 
     def close(self) -> None:
         """End the threads and remove the uploads."""
-        self.uploads.close()
+        self.uploads.close(_PATIENCE)
+        self.morphs.close(_PATIENCE)
         if self._map is not None:
-            self._map[1].end()
+            self._map[1].end(_PATIENCE)
 
     def _space(self, query: Query) -> Answer:
         self.collection.refresh()

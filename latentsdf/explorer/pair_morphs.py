@@ -32,6 +32,12 @@ class PairMorph:
         self._coarse.start()
 
     @property
+    def busy(self) -> bool:
+        """Whether something is computed still."""
+        threads = (self._coarse.thread, self._fine.thread)
+        return any(thread is not None and thread.is_alive() for thread in threads)
+
+    @property
     def ready(self) -> bool:
         """Whether steps between the ends can be meshed at once."""
         return self._coarse.ready.is_set()
@@ -51,6 +57,12 @@ class PairMorph:
         self._fine.start()
         self._fine.ready.wait(seconds)
 
+    def join(self, seconds: float) -> None:
+        """Wait until nothing is computed any more, each thread so many seconds at most."""
+        for prepared in (self._coarse, self._fine):
+            if prepared.thread is not None:
+                prepared.thread.join(seconds)
+
     def at(self, t: float) -> Shape:
         """The shape at t of the fine morph."""
         return self._fine.morph.at(t)
@@ -61,14 +73,15 @@ class _Prepared:
 
     def __init__(self, morph: Morph):
         self.morph, self.ready = morph, threading.Event()
-        self._lock, self._started = threading.Lock(), False
+        self._lock = threading.Lock()
+        self.thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin, unless it has begun."""
         with self._lock:
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._prepare, daemon=True).start()
+            if self.thread is None:
+                self.thread = threading.Thread(target=self._prepare, daemon=True)
+                self.thread.start()
 
     def _prepare(self) -> None:
         try:
@@ -84,6 +97,7 @@ class PairMorphs:
 
     def __init__(self) -> None:
         self._pairs: OrderedDict[tuple[int, int], PairMorph] = OrderedDict()
+        self._dropped: list[PairMorph] = []
         self._lock = threading.Lock()
 
     def of(self, a: Shape, b: Shape) -> PairMorph:
@@ -95,5 +109,13 @@ class PairMorphs:
                 pair = PairMorph(a, b)
             self._pairs[key] = pair
             while len(self._pairs) > KEPT:
-                self._pairs.popitem(last=False)
+                self._dropped.append(self._pairs.popitem(last=False)[1])
+            self._dropped = [item for item in self._dropped if item.busy]
             return pair
+
+    def close(self, seconds: float) -> None:
+        """Wait for what is still computed: a process must not end within a library."""
+        with self._lock:
+            pairs = [*self._pairs.values(), *self._dropped]
+        for pair in pairs:
+            pair.join(seconds)

@@ -38,8 +38,10 @@ class PlaneMap:
         self._points, self._method, self._progress = principal_plane(vectors), "pca", 0.0
         self._done = len(vectors) < _LEAST
         self._ended = False
+        self._thread: threading.Thread | None = None
         if not self._done:
-            threading.Thread(target=self._refine, args=(vectors,), daemon=True).start()
+            self._thread = threading.Thread(target=self._refine, args=(vectors,), daemon=True)
+            self._thread.start()
 
     def state(self) -> dict[str, Any]:
         """Points (S, 2) from -1 to 1, method, progress, and whether they are final, as JSON values."""
@@ -53,9 +55,11 @@ class PlaneMap:
                 "done": self._done,
             }
 
-    def end(self) -> None:
-        """Give up what is still computed."""
+    def end(self, seconds: float = 0.0) -> None:
+        """Give up what is still computed, and wait for that so many seconds at most."""
         self._ended = True
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _refine(self, vectors: Array) -> None:
         def note(share: float) -> None:

@@ -123,7 +123,8 @@ class Uploads:
         self._lock = threading.Lock()
         self._count = 0
         self._queue: queue.Queue[Upload | None] = queue.Queue()
-        threading.Thread(target=self._work, daemon=True).start()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
 
     def __getitem__(self, key: str) -> Upload:
         """An upload by its key; KeyError where there is none."""
@@ -176,13 +177,14 @@ class Uploads:
             upload.state = "cancelled"
         return upload
 
-    def close(self) -> None:
-        """End the thread and remove the folder."""
+    def close(self, seconds: float = 20.0) -> None:
+        """End the thread, for which so many seconds are waited at most, and remove the folder."""
         with self._lock:
             for upload in self._all.values():
                 if not upload.over:
                     upload.state = "cancelled"
         self._queue.put(None)
+        self._thread.join(seconds)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _drop(self, upload: Upload) -> None:
