@@ -4,7 +4,7 @@
 import { Scene } from "./scene.js";
 import { MapView, markIcon, styleOf } from "./map.js";
 import { Thumbnails } from "./thumbnails.js";
-import { MorphPins } from "./morph_pins.js";
+import { MorphPins, shortName } from "./morph_pins.js";
 import { watchUpload } from "./upload_job.js";
 
 const source = await import(document.documentElement.dataset.source === "static" ? "./static_source.js" : "./live_source.js");
@@ -191,7 +191,7 @@ async function follow(subject) {
   }
 }
 
-const mixtureName = ({ mix, weights }) => mix.map((name, i) => `${Math.round(100 * weights[i])} % ${name.split("/").pop()}`).join(" + ");
+const mixtureName = ({ mix, weights }) => mix.map((name, i) => `${Math.round(100 * weights[i])} % ${shortName(name)}`).join(" + ");
 
 async function describe(subject, mesh, signal) {
   const facts = await source.facts(subject, signal);
@@ -253,8 +253,7 @@ function drawNeighbours(matches) {
   $("neighbours").replaceChildren(...matches.map(({ name, distance }) => {
     const button = document.createElement("button"), picture = document.createElement("canvas"), label = document.createElement("span");
     picture.width = picture.height = 116;
-    const short = name.split("/").pop();
-    label.textContent = short.length > 3 ? short : name.replace("/", " ");
+    label.textContent = shortName(name);
     button.title = `${name}, distance ${figure(distance)}`;
     button.setAttribute("role", "listitem");
     button.append(picture, label);

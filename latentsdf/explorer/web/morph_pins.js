@@ -48,7 +48,7 @@ export class MorphPins {
     const chip = document.createElement("button"), picture = document.createElement("canvas"), letter = document.createElement("b");
     picture.width = picture.height = 68;
     letter.textContent = "ABCD"[i];
-    chip.append(picture, letter, name.split("/").pop());
+    chip.append(picture, letter, shortName(name));
     chip.title = `${name}: click to show it`;
     chip.addEventListener("click", () => this.handlers.onSelect(name));
     this.handlers.paint(name, picture);
@@ -115,6 +115,12 @@ export class MorphPins {
     g.fillStyle = theme.accent; g.strokeStyle = theme.paper; g.lineWidth = 3;
     g.beginPath(); g.arc(x, y, 9, 0, 7); g.fill(); g.stroke();
   }
+}
+
+// The last part of a name, with its class where it is but a number.
+export function shortName(name) {
+  const last = name.split("/").pop();
+  return last.length > 3 ? last : name.split("/").slice(-2).join(" ");
 }
 
 function mean(corners, weights) {
