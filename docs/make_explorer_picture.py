@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "tests" / "explorer"))
 
 
 def main(space: str = str(ROOT / "checkpoints" / "families.h5"), out: str = "", name: str = "mug/003") -> None:
-    """Serve the space, wait until every thumbnail in sight is drawn, and write the picture with 256 colours."""
+    """Serve the space, wait until every thumbnail in sight is drawn, and write the picture."""
     from chromium import Chromium, find_browser
 
     browser, target = find_browser(), Path(out or ROOT / "docs" / "explorer.png")
@@ -37,7 +37,7 @@ def main(space: str = str(ROOT / "checkpoints" / "families.h5"), out: str = "", 
         picture = Path(place) / "page.png"
         page.picture(picture)
         page.close()
-        Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
+        Image.open(picture).convert("RGB").save(target, optimize=True)
     server.stop()
 
 
