@@ -33,6 +33,7 @@ BOXES = {
     "inference": (2, "samples to a code, decoder frozen"),
     "training": (3, "a dataset to a space"),
     "reconstruction": (1, "scan and space to a shape"),
+    "explorer": (1, "a space as a web page"),
     "cli": (2, "the command line"),
 }
 """Column and role of each package."""

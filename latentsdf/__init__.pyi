@@ -7,6 +7,7 @@ from .core.frame import Frame as Frame
 from .dataset.dataset import Dataset as Dataset
 from .dataset.preparation import PrepareConfig as PrepareConfig
 from .dataset.preparation import prepare as prepare
+from .explorer.page_server import view as view
 from .fitting.descent import FitConfig as FitConfig
 from .fitting.descent import fit as fit
 from .fitting.direct_solve import solve_scan as solve_scan
@@ -31,7 +32,6 @@ from .space.shape import Shape as Shape
 from .space.space import LatentSpace as LatentSpace
 from .space.store import load as load
 from .space.store import save as save
-from .space.viewer import view as view
 from .training.config import TrainConfig as TrainConfig
 from .training.loop import train as train
 from .training.stages import Stage as Stage

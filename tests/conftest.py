@@ -17,6 +17,9 @@ from latentsdf.decoder import CoarseMLP, Decoder, DualConfig, LinearConfig, buil
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import train
 
+pytest_plugins = ["page_fixtures"]
+"""One server and one browser for all tests of `tests/explorer`, on the path by pyproject.toml."""
+
 TINY_SAMPLING = SamplingConfig(near=6000, uniform=1500, band=2500, band_resolution=64, band_layers=3, lattice=32)
 TINY_DECODER = DualConfig(
     code_size=8,

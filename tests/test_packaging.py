@@ -42,6 +42,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "latentsdf/mesh/record_basis.npz",
         "latentsdf/training/base_space.h5",
         "latentsdf/__init__.pyi",
+        "latentsdf/explorer/web/index.html",
+        "latentsdf/explorer/web/explorer.js",
     } <= set(names)
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"latentsdf"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

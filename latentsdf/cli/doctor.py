@@ -32,8 +32,11 @@ REQUIRED = {
 }
 """Module of each package that the library cannot do without."""
 EXTRAS = {
-    "fcpw": ("fcpw", "twice the speed of prepare and encode: pip install fcpw"),
-    "viser": ("viser", "latentsdf view: pip install viser"),
+    "numba": ("numba", "five times the speed of prepare: pip install numba"),
+    "laspy": ("laspy", "scans in LAS and LAZ: pip install laspy lazrs"),
+    "pye57": ("pye57", "scans in E57: pip install pye57"),
+    "onnx": ("onnx", "export to ONNX: pip install onnx"),
+    "distributed": ("distributed", "prepare and encode over a Dask cluster: pip install distributed"),
     "umap-learn": ("umap", "map --method umap: pip install umap-learn"),
     "fast-simplification": (
         "fast_simplification",
@@ -212,7 +215,7 @@ _PROBES: dict[str, tuple[str, Callable[[], Callable[[], int]]]] = {
     "default decoder": ("points", _decoder),
     "default decoder on the GPU": ("points", _on_gpu),
     "distance to a mesh, libigl": ("points", lambda: _distance("igl")),
-    "distance to a mesh, fcpw": ("points", lambda: _distance("fcpw")),
+    "distance to a mesh, Numba": ("points", lambda: _distance("numba")),
     "surface of 64 cells": ("lattice cells", _surface),
 }
 """What is measured: unit, and a function that prepares it."""
@@ -234,8 +237,8 @@ def _advice(
         for name, state in extras.items()
         if not state["usable"] and state["reason"] != "not installed"
     ]
-    if not extras["fcpw"]["usable"]:
-        found.append("pip install fcpw halves the time of prepare and encode")
+    if not extras["numba"]["usable"]:
+        found.append("pip install numba makes prepare five times as fast")
     threads, usable = processor.get("torch_threads"), processor.get("usable_cores")
     if threads and usable and threads < usable:
         set_by = f"OMP_NUM_THREADS={processor['omp_num_threads']}" if processor["omp_num_threads"] else "its settings"

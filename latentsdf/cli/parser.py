@@ -242,7 +242,18 @@ def _duplicates(parser: argparse.ArgumentParser) -> None:
 
 def _view(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
-    parser.add_argument("--port", type=_count, default=8080)
+    parser.add_argument("scan", nargs="?", metavar="SCAN", help="a mesh or scan file to open first")
+    parser.add_argument("--port", type=_count, help="of the page (default 8080, or the next free one)")
+    host = "address to serve at (default 127.0.0.1: this machine alone; 0.0.0.0: every machine of the network)"
+    parser.add_argument("--host", help=host)
+    edit = "let the page delete, rename, tag and add shapes of SPACE.h5"
+    parser.add_argument("--edit", action="store_true", help=edit)
+    parser.add_argument("--meshes", metavar="MESH_DIR", help="folder of the source meshes, to compare shapes with")
+    up = "axis of the meshes that points up on the page (default z)"
+    parser.add_argument("--up", choices=("y", "z"), default="z", help=up)
+    static = "write the page as files that any web server can publish, instead of serving it"
+    parser.add_argument("--static", metavar="OUT", help=static)
+    parser.add_argument("--title", help="of the page (with --static)")
 
 
 def _pose(parser: argparse.ArgumentParser, kind: str, text: str) -> None:

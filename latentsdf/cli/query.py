@@ -1,4 +1,4 @@
-"""Verbs that show shapes of a space: interpolate, view."""
+"""The verb that morphs one shape of a space into another (interpolate)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,3 @@ def interpolate(options: Namespace) -> Result:
     for item in meshes:
         say(f"{item['path']}  t = {item['t']:.2f}  {item['faces']:,} faces")
     return {"a": options.a, "b": options.b, "meshes": meshes}
-
-
-def view(options: Namespace) -> Result:
-    """Run `latentsdf view`; raises ValueError and the other errors of `verbs.run`."""
-    named_space(options.space)
-    from ..space.store import load
-    from ..space.viewer import view as view_space
-
-    view_space(load(options.space), port=options.port, on_ready=say)
-    return {"space": str(options.space)}

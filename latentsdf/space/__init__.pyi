@@ -7,4 +7,3 @@ from .shape import Shape as Shape
 from .space import LatentSpace as LatentSpace
 from .store import load as load
 from .store import save as save
-from .viewer import view as view

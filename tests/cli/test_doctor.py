@@ -34,13 +34,13 @@ def test_versions_threads_and_speeds(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_is_missing_or_broken_is_named_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "fcpw", None)
+    monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.setitem(sys.modules, "faiss", None)
     out = tmp_path / "out.json"
     assert main(["doctor", "--quiet", "--json", str(out)]) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
-    assert not result["extras"]["fcpw"]["usable"]
+    assert not result["extras"]["numba"]["usable"]
     assert not result["packages"]["faiss-cpu"]["usable"]
-    assert "advice: pip install fcpw halves the time" in printed
+    assert "advice: pip install numba makes prepare five times as fast" in printed
     assert any("pip install --force-reinstall faiss-cpu" in line for line in result["advice"])
-    assert result["speeds"]["distance to a mesh, fcpw"]["per_second"] is None
+    assert result["speeds"]["distance to a mesh, Numba"]["per_second"] is None
