@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.hdf5 import atomic_replace
 from ..mesh.endings import check_mesh_folder
 from ..mesh.folder import find_meshes
-from ..space.stored_figures import StoredFigures, stored_shapes
+from ..space.stored_figures import StoredFigures, stored_figures
 from .arguments import Result, check_out_file, named_space
 from .progress import Bar, say
 
@@ -59,7 +59,7 @@ def _sheet(options: Namespace) -> Result:
     from ..space.store import load
 
     names = options.names or sample_names(info.names, options.most, options.seed)
-    figures = {row.name: row for row in stored_shapes(options.space).rows}
+    figures = {row.name: row for row in stored_figures(options.space)}
     space, colours, cells = load(options.space), class_colours(sorted(info.names)), []
     missing: list[str] = []
     with Bar("sheet", options.quiet, 2 * len(names)) as bar:
@@ -148,7 +148,7 @@ def _losses(options: Namespace) -> Result:
 
 def _rate(options: Namespace) -> Result:
     out = check_out_file(options.out, DIAGRAM)
-    info, rows = named_space(options.space), stored_shapes(options.space).rows
+    info, rows = named_space(options.space), stored_figures(options.space)
     from ..plot.rate import draw_rate, rate_parts
 
     _save(draw_rate(info, rows, Path(options.space).name), out)

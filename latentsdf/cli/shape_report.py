@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.hdf5 import open_checked
 from ..core.names import class_of
 from ..space.diagnosis import FEW_VISITS, Diagnosis, Figures, code_ratio, diagnose, is_bad, short_training, visits
-from ..space.file_info import FORMAT, VERSION, SpaceInfo
-from ..space.stored_figures import StoredFigures, StoredShapes, stored_shapes
+from ..space.file_info import SpaceInfo
+from ..space.stored_figures import StoredFigures, nearest_record, stored_figures
 from .arguments import Result, named_space
 from .progress import say
 
@@ -32,14 +31,20 @@ def named_shapes(path: str, names: Sequence[str]) -> Result:
         UnknownShape: a name that the file does not hold.
     """
     facts = named_space(path, names)
-    stored, codes = stored_shapes(path), _codes(path)
-    rows = {row.name: number for number, row in enumerate(stored.rows)}
+    from ..space.store import load
+
+    space, stored = load(path), stored_figures(path)
+    codes, records = space.codes().numpy(), space.whole_records()[1]
+    rows = {row.name: number for number, row in enumerate(stored)}
     reports = []
     for name in names:
-        row, at = stored.rows[rows[name]], rows[name]
+        row, at = stored[rows[name]], rows[name]
         figures = _figures(row, facts, code_ratio(codes, codes[at], at))
         found = diagnose(figures, path, str(row.metadata.get("source") or "MESH"))
-        reports.append(_report(row, stored, at, figures, found))
+        reports.append(_report(row, figures, found))
+        nearest = nearest_record(records, at)
+        if nearest is not None:
+            reports[-1]["nearest"] = {"name": stored[nearest[0]].name, "distance": nearest[1]}
     return {"kind": "shapes", "space": path, "shapes": reports}
 
 
@@ -47,7 +52,7 @@ def doubts(path: str, facts: SpaceInfo) -> Result:
     """The shapes whose stored figures say that they are bad, and what is wrong with the space as a whole."""
     count = visits(facts.history, len(facts.names))
     space = [short_training(count, path)] if count is not None and count < FEW_VISITS else []
-    bad = [row.name for row in stored_shapes(path).rows if is_bad(_figures(row, facts, None))]
+    bad = [row.name for row in stored_figures(path) if is_bad(_figures(row, facts, None))]
     return {"doubtful_shapes": bad, "diagnosis": [item.to_dict() for item in space]}
 
 
@@ -129,10 +134,8 @@ def _figures(row: StoredFigures, facts: SpaceInfo, ratio: float | None) -> Figur
     return Figures(row.metadata, row.mode, row.nbytes, None, ratio, known, count)
 
 
-def _report(
-    row: StoredFigures, stored: StoredShapes, at: int, figures: Figures, found: Sequence[Diagnosis]
-) -> dict[str, Any]:
-    audit, nearest = row.metadata.get("audit"), stored.nearest(at)
+def _report(row: StoredFigures, figures: Figures, found: Sequence[Diagnosis]) -> dict[str, Any]:
+    audit = row.metadata.get("audit")
     bad = is_bad(figures)
     return {
         "name": row.name,
@@ -146,7 +149,7 @@ def _report(
         "source": row.metadata.get("source"),
         "audit": None if audit is None else _audit_line(audit),
         "code_ratio": figures.code_ratio,
-        "nearest": None if nearest is None else {"name": stored.rows[nearest[0]].name, "distance": nearest[1]},
+        "nearest": None,
         "diagnosis": [item.to_dict() for item in found],
     }
 
@@ -155,13 +158,6 @@ def _audit_line(audit: Mapping[str, Any]) -> str:
     closed = "closed" if audit["watertight"] else f"open ({audit['boundary_edges']:,} boundary edges)"
     size = " x ".join(f"{extent:.4g}" for extent in audit["extents"])
     return f"{audit['faces']:,} faces, {closed}, {audit['components']} component(s), size {size}"
-
-
-def _codes(path: str) -> Any:
-    from ..space.code_columns import read_codes
-
-    with open_checked(path, FORMAT, VERSION) as file:
-        return read_codes(file["shapes"]).numpy()
 
 
 def _some(names: Sequence[str]) -> str:

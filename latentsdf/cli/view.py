@@ -28,7 +28,7 @@ def view(options: Namespace) -> Result:
     if options.meshes is not None:
         check_mesh_folder(Path(options.meshes))
     if options.edit:
-        check_finished(options.space, info)
+        check_finished(options.space, info.unfinished)
     from ..explorer.page_server import ViewConfig
     from ..explorer.page_server import view as view_space
     from ..space.store import load

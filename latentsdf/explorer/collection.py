@@ -35,7 +35,7 @@ class Collection:
         if edit and path is None:
             raise ValueError("edits are written to a file; give the path of the space too")
         if edit and path is not None:
-            check_finished(path, space_info(path))
+            check_finished(path, space_info(path).unfinished)
         self.lock, self.work = threading.RLock(), threading.Lock()
         self.path = None if path is None else Path(path)
         self.edit = edit

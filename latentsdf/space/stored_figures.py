@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.hdf5 import one_line, open_checked
-from .file_info import FORMAT, MESH, RESIDUAL, VERSION
+from .file_info import FORMAT, MESH, RESIDUAL, SEGMENTS, VERSION
+from .stored_rows import StoredRows, texts_of
 from .text_columns import read_texts
-
-WHOLE = 128
-"""Numbers of a search record that describe the whole shape, `mesh.record.RECORD_BYTES`, whose import is slow."""
 
 
 class StoredFigures(NamedTuple):
@@ -46,36 +44,30 @@ class StoredFigures(NamedTuple):
         return self.metadata.get("f_score")
 
 
-class StoredShapes(NamedTuple):
-    """All shapes of a file.
+def nearest_record(records: NDArray[np.int8], row: int) -> tuple[int, float] | None:
+    """The other shape whose record is most like that of a shape, and its distance; None where there is none.
 
-    Attributes:
-        rows: one a shape.
-        records: (S, 128) search records, zeros where a shape has none; None where no shape has one.
+    Args:
+        records: (S, 128) of the whole shapes, zeros where a shape has none.
+        row: of the shape.
+
+    Returns:
+        Its row, and the chord sqrt(2 - 2 cos) of unit records, 0 to 2, as `mesh.record.record_distances` has it.
     """
-
-    rows: tuple[StoredFigures, ...]
-    records: NDArray[np.int8] | None
-
-    def nearest(self, row: int) -> tuple[int, float] | None:
-        """The other shape whose record is most like that of a shape, and its distance; None where there is none.
-
-        The distance is the chord sqrt(2 - 2 cos) of unit records, 0 to 2, as `mesh.record.record_distances` has it.
-        """
-        if self.records is None or not self.records[row].any():
-            return None
-        records = self.records.astype(np.float32)
-        lengths = np.linalg.norm(records, axis=1)
-        cosines = records @ records[row] / (np.maximum(lengths, 1e-12) * lengths[row])
-        cosines[row] = -np.inf
-        cosines[lengths == 0] = -np.inf
-        best = int(cosines.argmax())
-        if not np.isfinite(cosines[best]):
-            return None
-        return best, float(np.sqrt(max(0.0, 2 - 2 * cosines[best])))
+    if not records[row].any():
+        return None
+    numbers = records.astype(np.float32)
+    lengths = np.linalg.norm(numbers, axis=1)
+    cosines = numbers @ numbers[row] / (np.maximum(lengths, 1e-12) * lengths[row])
+    cosines[row] = -np.inf
+    cosines[lengths == 0] = -np.inf
+    best = int(cosines.argmax())
+    if not np.isfinite(cosines[best]):
+        return None
+    return best, float(np.sqrt(max(0.0, 2 - 2 * cosines[best])))
 
 
-def stored_shapes(path: str | Path) -> StoredShapes:
+def stored_figures(path: str | Path) -> tuple[StoredFigures, ...]:
     """Read the figures of all shapes; weights are not read.
 
     Raises:
@@ -83,22 +75,51 @@ def stored_shapes(path: str | Path) -> StoredShapes:
     """
     with open_checked(path, FORMAT, VERSION) as file:
         try:
-            shapes = file["shapes"]
-            names, texts = read_texts(shapes, "name"), read_texts(shapes, "info")
-            packed = shapes["correction"][:] if "correction" in shapes else [b""] * len(names)
-            if "code_length" in shapes:
-                codes = shapes["code_length"][:].astype(int) + shapes["code_length"].dtype.itemsize
-            else:
-                each = shapes["code"].shape[1] * shapes["code"].dtype.itemsize
-                codes = np.full(len(names), each + (shapes["code_step"].dtype.itemsize if "code_step" in shapes else 0))
-            rows = tuple(
-                StoredFigures(name, _mode(item), int(code), len(item), json.loads(text))
-                for name, text, item, code in zip(names, texts, packed, codes.tolist(), strict=True)
-            )
-            records = shapes["record"][:, :WHOLE] if "record" in shapes else None
-            return StoredShapes(rows, records)
+            if int(file.attrs["version"]) < SEGMENTS:
+                return tuple(_earlier(file["shapes"]))
+            rows = StoredRows.of_file(file, VERSION)
+            parts = [(range(rows.count), rows.base), *((part.rows.tolist(), part.arrays) for part in rows.added)]
+            found: dict[int, StoredFigures] = {}
+            for places, arrays in parts:
+                found |= dict(zip(places, _of_columns(arrays, len(places)), strict=True))
+            return tuple(found[row] for row in range(len(rows)))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
+
+
+def _of_columns(arrays: Mapping[str, NDArray[Any]], count: int) -> Iterator[StoredFigures]:
+    """Figures of the columns of a file of version 7."""
+    if "code_length" in arrays:
+        codes = arrays["code_length"].astype(int) + arrays["code_length"].dtype.itemsize
+    else:
+        codes = np.full(count, _code_bytes(arrays))
+    modes, sizes = ["code"] * count, [0] * count
+    if "correction" in arrays:
+        lengths = arrays["correction_length"].astype(np.int64)
+        kinds = arrays["correction"][np.cumsum(lengths) - lengths]
+        for row, length, kind in zip(arrays["correction_row"].tolist(), lengths.tolist(), kinds.tolist(), strict=True):
+            modes[row], sizes[row] = _mode(kind), length
+    texts = texts_of(arrays, "name", count), texts_of(arrays, "info", count)
+    for name, text, mode, code, size in zip(*texts, modes, codes.tolist(), sizes, strict=True):
+        yield StoredFigures(name, mode, int(code), size, json.loads(text))
+
+
+def _earlier(shapes: Any) -> Iterator[StoredFigures]:
+    """Figures of the shapes of a file of an earlier version."""
+    names, texts = read_texts(shapes, "name"), read_texts(shapes, "info")
+    packed = shapes["correction"][:] if "correction" in shapes else [b""] * len(names)
+    if "code_length" in shapes:
+        codes = shapes["code_length"][:].astype(int) + shapes["code_length"].dtype.itemsize
+    else:
+        codes = np.full(len(names), _code_bytes(shapes))
+    for name, text, item, code in zip(names, texts, packed, codes.tolist(), strict=True):
+        yield StoredFigures(name, _mode(int(item[0])) if len(item) else "code", int(code), len(item), json.loads(text))
+
+
+def _code_bytes(columns: Any) -> int:
+    """Bytes of a code that is no stream."""
+    each = columns["code"].shape[1] * columns["code"].dtype.itemsize
+    return each + (columns["code_step"].dtype.itemsize if "code_step" in columns else 0)
 
 
 def stored_names(path: str | Path) -> list[str]:
@@ -108,10 +129,11 @@ def stored_names(path: str | Path) -> list[str]:
         FileNotFoundError, ValueError: as `space_info`.
     """
     with open_checked(path, FORMAT, VERSION) as file:
-        return read_texts(file["shapes"], "name")
+        if int(file.attrs["version"]) < SEGMENTS:
+            return read_texts(file["shapes"], "name")
+        return StoredRows.of_file(file, VERSION).names()
 
 
-def _mode(packed: Any) -> str:
-    if not len(packed):
-        return "code"
-    return {RESIDUAL: "residual", MESH: "mesh"}.get(int(packed[0]), "correction")
+def _mode(kind: int) -> str:
+    """How a shape is stored whose correction begins with a byte."""
+    return {RESIDUAL: "residual", MESH: "mesh"}.get(kind, "correction")

@@ -89,7 +89,7 @@ def stored(name: str, mode: str, extra: int, score: float | None) -> StoredFigur
 def test_bytes_by_part_add_up() -> None:
     rows = [stored("a", "code", 0, None), stored("b", "mesh", 300, 0.96), stored("c", "residual", 60, 0.97)]
     sizes = Sizes(decoder=3000, code=100, corrections=360, corrected=2, records=30, frames=60, texts=90)
-    info = SpaceInfo(("a", "b", "c"), "volumes", 8, 10, sizes, {}, False)
+    info = SpaceInfo(("a", "b", "c"), "volumes", 8, 10, sizes, {}, False, 7, 0)
     parts = rate_parts(info, rows)
     assert parts == {
         "code": 100.0,

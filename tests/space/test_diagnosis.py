@@ -18,7 +18,7 @@ from latentsdf.mesh.search_record import whole_part
 from latentsdf.space.diagnosis import FEW_VISITS, Cause, Figures, code_ratio, diagnose, is_bad, visits
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load, save
-from latentsdf.space.stored_figures import stored_names, stored_shapes
+from latentsdf.space.stored_figures import nearest_record, stored_figures, stored_names
 
 SOLID = {"watertight": True, "boundary_edges": 0, "volume": 0.5, "extents": [1.0, 1.0, 1.0], "sign_disagreement": 0.0}
 SHEET = {**SOLID, "watertight": False, "boundary_edges": 40, "volume": 1e-4}
@@ -84,14 +84,14 @@ def test_the_ratio_of_codes_is_that_of_nearest_distances() -> None:
 
 
 def test_stored_figures_are_those_of_the_loaded_space(space_path: Path) -> None:
-    stored, space = stored_shapes(space_path), load(space_path)
-    assert [row.name for row in stored.rows] == list(space) == stored_names(space_path)
-    assert all(row.metadata == dict(space[row.name].metadata) for row in stored.rows)
-    assert {row.mode for row in stored.rows} == {"code"}
+    stored, space = stored_figures(space_path), load(space_path)
+    assert [row.name for row in stored] == list(space) == stored_names(space_path)
+    assert all(row.metadata == dict(space[row.name].metadata) for row in stored)
+    assert {row.mode for row in stored} == {"code"}
     records = [whole_part(shape.record) for shape in space.values() if shape.record is not None]
     between = record_distances(records, records)
     np.fill_diagonal(between, np.inf)
-    found = [stored.nearest(row) for row in range(len(records))]
+    found = [nearest_record(space.whole_records()[1], row) for row in range(len(space))]
     assert [item[0] for item in found if item] == between.argmin(axis=1).tolist()
     np.testing.assert_allclose([item[1] for item in found if item], between.min(axis=1), atol=1e-3)
 
