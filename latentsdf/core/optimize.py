@@ -138,6 +138,7 @@ def minimize(
     on_step: OnStep | None = None,
     start: int = 0,
     start_seconds: float = 0.0,
+    agree: Callable[[bool], bool] = bool,
 ) -> Stop:
     """Minimise until progress reaches 1, the callback pauses, Ctrl-C, or the loss is not finite.
 
@@ -149,6 +150,8 @@ def minimize(
         on_step: called after every step; returning True pauses the loop.
         start: steps taken before this call, for a resumed run.
         start_seconds: seconds used before this call.
+        agree: whether this loop was interrupted -> whether it is to stop; of several loops that must stop after the
+            same step, the same for all.
 
     Returns:
         The reason for the end. On `Stop.DIVERGED` and `Stop.INTERRUPTED` the last complete step stands.
@@ -172,5 +175,5 @@ def minimize(
                 values = {name: float(term.detach()) for name, term in terms.items()}
                 if on_step(Step(number, seconds, progress(number, seconds), float(loss.detach()), values, factor)):
                     return Stop.PAUSED
-            if interrupted():
+            if agree(interrupted()):
                 return Stop.INTERRUPTED

@@ -101,8 +101,13 @@ def terms_of_parts(
     if moving:
         leaves += pieces
         gradients += [slopes[0] for _, slopes in results]
-    values[names[0]] = _KnownGradient.apply(values[names[0]], gradients, *leaves)  # type: ignore[assignment]
+    values[names[0]] = with_gradients(values[names[0]], gradients, leaves)
     return values
+
+
+def with_gradients(value: Tensor, gradients: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> Tensor:
+    """A scalar whose backward pass gives tensors gradients that are already known, for use once."""
+    return _KnownGradient.apply(value, list(gradients), *leaves)  # type: ignore[return-value]
 
 
 class _KnownGradient(torch.autograd.Function):

@@ -112,11 +112,16 @@ class Dataset:
         Raises:
             ValueError: a group that the dataset or one of the shapes lacks.
         """
-        shapes = self._members[_positions(rows)].tolist()
         form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
-        offsets = torch.rand(len(shapes), len(counts), **form).tolist()
+        return self.sample_at(rows, counts, torch.rand(len(rows), len(counts), **form))
+
+    def sample_at(
+        self, rows: Tensor | Sequence[int], counts: Mapping[str, int], offsets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `sample`, with runs that begin at given offsets (S, groups), parts of each group's size in [0, 1)."""
+        shapes = self._members[_positions(rows)].tolist()
         runs: list[tuple[str, int, int, int]] = []
-        for shape, row in zip(shapes, offsets, strict=True):
+        for shape, row in zip(shapes, offsets.tolist(), strict=True):
             for (group, count), offset in zip(counts.items(), row, strict=True):
                 size = self._size(group, shape, count)
                 start, left = int(offset * size), count
