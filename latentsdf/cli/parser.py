@@ -110,6 +110,7 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", type=_positive, default=300.0, help="seconds a mesh may take (default 300)")
     parser.add_argument("--memory-limit", type=_positive, default=6.0, help="GiB a worker may use (default 6)")
     parser.add_argument("--samples", type=_count, default=200_000, help="query samples per shape (default 200000)")
+    _cluster(parser)
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +143,7 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
+    _cluster(parser)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
     target = parser.add_mutually_exclusive_group()
@@ -274,6 +276,11 @@ def _terms(parser: argparse.ArgumentParser, preset: str) -> None:
     parser.add_argument("--preset", metavar="NAME", help=preset)
     term = "a term of an objective of one's own instead of a preset (repeatable)"
     parser.add_argument("--term", type=_weight, action="append", metavar="NAME=WEIGHT", help=term)
+
+
+def _cluster(parser: argparse.ArgumentParser) -> None:
+    place = "dask://HOST:PORT|ray://HOST:PORT"
+    parser.add_argument("--cluster", metavar=place, help="work on the workers of a cluster, not of this machine")
 
 
 def _resolution(parser: argparse.ArgumentParser, default: int) -> None:

@@ -155,18 +155,19 @@ def launched() -> tuple[int, int]:
     return (rank, size) if size > 1 else (0, 1)
 
 
-def own_device(device: torch.device) -> torch.device:
-    """The device of this process: of `cuda`, where several run on a machine, the GPU of its local rank.
+def own_device(name: str) -> str:
+    """Name of the device of this process: of `cuda`, where several run on a machine, the GPU of its local rank.
 
     Raises:
         ValueError: more processes than GPUs.
     """
-    if device.type != "cuda" or device.index is not None or launched()[1] == 1:
-        return device
-    local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    count = torch.cuda.device_count() if name == "cuda" and launched()[1] > 1 else 0
+    if not count:
+        return name
+    local = int(os.environ.get("LOCAL_RANK", "0"))
     if local >= count:
         raise ValueError(f"{local + 1} processes on a machine with {count} GPUs; start torchrun with one for each")
-    return torch.device("cuda", local)
+    return f"cuda:{local}"
 
 
 @contextlib.contextmanager

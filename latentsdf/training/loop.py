@@ -87,7 +87,7 @@ def train(
         ConnectionError: another process of the run does not answer any more.
     """
     dataset = dataset if isinstance(dataset, Dataset) else Dataset(dataset)
-    device = own_device(torch.device(device))
+    device = torch.device(own_device(str(device)))
     if len(dataset) == 0:
         raise ValueError("the dataset holds no shape")
     if steps is not None and steps < 1:
