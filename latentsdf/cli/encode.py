@@ -104,8 +104,8 @@ class _Run:
             return
         from .encode_remotely import encode_remotely
 
-        began = monotonic()
-        for encoded in encode_remotely(self.options.space, meshes, self.of_tasks, executor):
+        began, batches = monotonic(), [meshes[start : start + BATCH] for start in range(0, len(meshes), BATCH)]
+        for encoded in encode_remotely(self.options.space, batches, self.of_tasks, executor):
             ready = []
             for name, found in encoded:
                 if isinstance(found, str):

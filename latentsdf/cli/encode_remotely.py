@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -12,20 +12,18 @@ from ..core.executors import run_executor
 from ..core.processes import Limits, LostTask
 from .encode_task import Encoded, EncodeOptions, EncodeTask, encode_batch
 
-BATCH = 8
-"""Meshes of a task: those that `encode` fits together, so that codes are the same to the bit."""
 LIMITS = Limits(time=3600.0, memory=16.0)
 """Of a batch: seconds, and GiB of the worker's process."""
 
 
 def encode_remotely(
-    space: str, meshes: list[tuple[str, str]], options: EncodeOptions, executor: Executor
+    space: str, batches: Sequence[Sequence[tuple[str, str]]], options: EncodeOptions, executor: Executor
 ) -> Iterator[list[Encoded]]:
     """Encode meshes by the workers of an executor, which read meshes and space by the same paths.
 
     Args:
         space: file that the codes are for; a copy as it is now lies beside it meanwhile.
-        meshes: (name, file) of each.
+        batches: (name, file) of the meshes whose codes are fitted together.
         options: of the run.
         executor: see `core.executors.run_executor`.
 
@@ -36,12 +34,11 @@ def encode_remotely(
     Raises:
         OSError: the disk refused, or the executor takes no tasks any more.
     """
-    files = [(name, Path(file).absolute()) for name, file in meshes]
-    batches = [tuple(files[start : start + BATCH]) for start in range(0, len(files), BATCH)]
     folder = Path(space).absolute().parent
     with tempfile.TemporaryDirectory(dir=folder, prefix=".encoding-") as temporary:
         copy = Path(shutil.copy(space, temporary))
-        tasks = [EncodeTask(copy, batch, options) for batch in batches]
+        absolute = [tuple((name, Path(file).absolute()) for name, file in batch) for batch in batches]
+        tasks = [EncodeTask(copy, batch, options) for batch in absolute]
         order = {task.meshes[0][0]: number for number, task in enumerate(tasks)}
         waiting: dict[int, list[Encoded]] = {}
         lost: list[EncodeTask] = []
