@@ -63,11 +63,18 @@ class Adam:
     Args:
         groups: tensors to optimise and their learning rates.
         clip: norm to which the whole dense gradient is clipped; None clips nothing.
+        norm: dense tensors with gradients -> norm of these; None is for gradients that lie whole in this process.
     """
 
-    def __init__(self, groups: Sequence[Group], clip: float | None = 1.0):
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        clip: float | None = 1.0,
+        norm: Callable[[Sequence[Tensor]], float] | None = None,
+    ):
         self.groups = list(groups)
         self.clip = clip
+        self._norm = norm or gradient_norm
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for group in self.groups:
             parameters = list(group.parameters)
@@ -83,12 +90,12 @@ class Adam:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip is not None:
-            dense = [p for group in self.groups if not group.sparse for p in group.parameters]
-            gradients = [p.grad for p in dense if p.grad is not None]
+            dense = [p for group in self.groups if not group.sparse for p in group.parameters if p.grad is not None]
             # Scaled only where they must be: that takes as long as a part of the step.
-            if gradients and (norm := float(torch.nn.utils.get_total_norm(gradients))) > self.clip:
-                for gradient in gradients:
-                    gradient.mul_(self.clip / (norm + 1e-6))
+            if dense and (norm := self._norm(dense)) > self.clip:
+                for parameter in dense:
+                    assert parameter.grad is not None
+                    parameter.grad.mul_(self.clip / (norm + 1e-6))
         for group in self.groups:
             optimizer = self._optimizers[group.name]
             for settings in optimizer.param_groups:
@@ -116,6 +123,11 @@ class Adam:
                     state.setdefault(int(index), {})[key] = int(value) if sparse and key == "step" else value.clone()
             settings = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": state, "param_groups": settings})
+
+
+def gradient_norm(tensors: Sequence[Tensor]) -> float:
+    """Euclidean norm of the gradients of tensors."""
+    return float(torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None]))
 
 
 def _has_fused_kernel(parameters: Sequence[Tensor]) -> bool:

@@ -57,7 +57,7 @@ class Ranks:
         seconds = time.monotonic() - self._began if self.rank == 0 else 0.0
         notes = torch.tensor([seconds, float(self._interrupted)], device=self.device)
         flat = torch.cat([*(tensor.detach().reshape(-1) for tensor in tensors), notes])
-        with self._answered():
+        with self.answered():
             dist.all_reduce(flat)
             *sums, notes = flat.split([*(tensor.numel() for tensor in tensors), 2])
             self._seconds, interrupted = notes.tolist()
@@ -68,7 +68,7 @@ class Ranks:
         """Replace the numbers of a tensor by those of rank 0."""
         if self.size > 1:
             sent = tensor.detach().to(self.device).contiguous()
-            with self._answered():
+            with self.answered():
                 dist.broadcast(sent, src=0)
             tensor.detach().copy_(sent)
 
@@ -103,7 +103,7 @@ class Ranks:
             parts = [torch.zeros_like(received) for _ in owned]
             for part, rows in zip(parts, owned, strict=True):
                 part[: len(rows)] = table[rows.to(table.device)].to(self.device)
-        with self._answered():
+        with self.answered():
             dist.scatter(received, parts, src=0)
         return received[: len(owned[self.rank])].clone()
 
@@ -120,7 +120,7 @@ class Ranks:
         sent = torch.zeros(most, *part.shape[1:], dtype=part.dtype, device=self.device)
         sent[: len(part)] = part.detach()
         parts = [torch.empty_like(sent) for _ in owned] if self.rank == 0 else None
-        with self._answered():
+        with self.answered():
             dist.gather(sent, parts, dst=0)
         if parts is None:
             return None
@@ -130,7 +130,8 @@ class Ranks:
         return table
 
     @contextlib.contextmanager
-    def _answered(self) -> Iterator[None]:
+    def answered(self) -> Iterator[None]:
+        """Raise the errors of messages in the block as a ConnectionError that says what to do."""
         try:
             yield
         except RuntimeError as error:
@@ -200,6 +201,8 @@ def open_ranks(device: torch.device, timeout: float = TIMEOUT) -> Iterator[Ranks
             "torchrun, with the same --rdzv-endpoint, and where a machine has several networks name the one in "
             "GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME"
         ) from error
-    yield Ranks(rank, size, device)
-    # Not after an error: NCCL would wait for the process that is gone, and this one ends anyway.
-    dist.destroy_process_group()
+    try:
+        yield Ranks(rank, size, device)
+    finally:
+        with contextlib.suppress(RuntimeError):
+            dist.destroy_process_group()

@@ -121,8 +121,9 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         # In place, since a large tensor takes longer to allocate than to scale; this graph is walked once.
-        scale = float(outer[0])
-        return (None, None, *(item if item is None or scale == 1.0 else item.mul_(scale) for item in ctx.gradients))
+        # Not kept here, since autograd copies a gradient that others hold.
+        scale, gradients, ctx.gradients = float(outer[0]), ctx.gradients, None
+        return (None, None, *(item if item is None or scale == 1.0 else item.mul_(scale) for item in gradients))
 
 
 def _own_memory(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:

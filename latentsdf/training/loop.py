@@ -20,7 +20,7 @@ from .objective import StageObjective, thread_count
 from .pca import fit_linear
 from .presets import named_config
 from .rehearsal import Rehearsal, fingerprint, make_rehearsal
-from .sharding import Sharding, gather_state, scatter_state
+from .sharding import Sharding, gather_state, scatter_state, whole_decoder
 from .stages import Stage
 from .state import TrainState, space_of
 from .warm_start import start_space
@@ -114,10 +114,12 @@ def train(
         minutes = state.config.minutes * (1.0 - state.used) if minutes is None else minutes
         trainer = Trainer(state, rehearsal, path, steps, 60.0 * minutes, on_event, sharding)
         trainer.run()
+        state.decoder = whole_decoder(state, sharding)
     state.decoder.eval().requires_grad_(False)
     whole = trainer.whole
     if whole is None:
         return state.space()
+    whole.decoder.eval().requires_grad_(False)
     if path is None or whole.stop is not Stop.FINISHED:
         return whole.space()
     trainer.finish()
@@ -210,7 +212,7 @@ class Trainer:
                 self._stage, self._low = plan[state.stage], sum(shares[: state.stage])
                 self._length = max(1, round(self._stage.share * state.config.schedule_steps))
                 self._objective = StageObjective(state, self._stage, self.rehearsal, self.sharding, count, pool)
-                self._optimizer = _stage_optimizer(state, self._stage)
+                self._optimizer = _stage_optimizer(state, self._stage, self._objective)
                 state.stop = minimize(
                     self._objective,
                     self._optimizer,
@@ -282,7 +284,7 @@ class Trainer:
             log.append(row)
 
 
-def _stage_optimizer(state: TrainState, stage: Stage) -> Adam:
+def _stage_optimizer(state: TrainState, stage: Stage, objective: StageObjective) -> Adam:
     """Adam over the parameter groups that a stage gives rates to, all others frozen."""
     tensors = {**state.decoder.groups(), "codes": [state.codes.weight]}
     unknown = sorted(set(stage.rates) - set(tensors))
@@ -291,9 +293,8 @@ def _stage_optimizer(state: TrainState, stage: Stage) -> Adam:
     for name, parameters in tensors.items():
         for parameter in parameters:
             parameter.requires_grad_(name in stage.rates)
-    optimizer = Adam(
-        [Group(name=n, parameters=tensors[n], rate=r, sparse=n == "codes") for n, r in stage.rates.items()]
-    )
+    groups = [Group(name=n, parameters=tensors[n], rate=r, sparse=n == "codes") for n, r in stage.rates.items()]
+    optimizer = Adam(groups, norm=objective.norm)
     if state.moments:
         optimizer.restore(state.moments)
     return optimizer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -9,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..core.optimize import gradient_norm
 from ..core.ranks import Ranks
 from ..core.threads import terms_of_parts, with_gradients
 from ..decoder.base import Decoder
@@ -68,6 +71,7 @@ class StageObjective:
             branch: {group: round(part * state.config.points_per_shape) for group, part in groups.items()}
             for branch, groups in stage.losses.items()
         }
+        self._squares = torch.zeros(())
         groups = state.decoder.groups()
         self._weights = [tensor for name, tensors in groups.items() if name in stage.rates for tensor in tensors]
 
@@ -83,6 +87,7 @@ class StageObjective:
         rows = self._sampler.rows(self._index, step)
         rehearsed = self._sampler.rehearsed_rows(self._index, step) if self._rehearsal is not None else torch.arange(0)
         draw = self._draw(step, len(rows), len(rehearsed))
+        sharding.count_codes(rows, len(rehearsed))
         own, others = sharding.own(rows), sharding.own_rehearsed(len(rehearsed))
         codes = table(sharding.local(rows[own]).to(table.weight.device))
         leaf = codes if sharding.ranks.size == 1 else codes.detach().requires_grad_("codes" in self._stage.rates)
@@ -91,6 +96,11 @@ class StageObjective:
             share = len(own) / len(rows)
             terms["prior"] = CODE_PRIOR * share * leaf.square().mean() if len(own) else leaf.sum()
         return terms if leaf is codes else self._summed(terms, leaf, codes)
+
+    def norm(self, tensors: Sequence[Tensor]) -> float:
+        """Norm of the gradients of this step, of parameters of which this process may hold some columns alone."""
+        copied = gradient_norm([tensor for tensor in tensors if not self._sharding.is_divided(tensor)])
+        return math.sqrt(copied * copied + float(self._squares))
 
     def _draw(self, step: int, count: int, rehearsed: int) -> _Draw:
         seed, size = self._state.config.seed, self._state.codes.weight.shape[1]
@@ -112,7 +122,8 @@ class StageObjective:
         order = torch.cat([torch.cat([own, len(batch.rows) + others]) for own, others in pieces])
         share = len(order) / (len(batch.rows) + len(batch.rehearsed))
         if not len(order):
-            return {branch: codes.sum() for branch in self._counts}
+            nothing = self._state.decoder.flat_state(codes).sum()  # the other processes wait for its exchange
+            return dict.fromkeys(self._counts, nothing)
         codes = self._with_rehearsed(codes, batch, count)
         if draw.mask is not None:
             codes = codes * draw.mask[order].to(codes)
@@ -157,14 +168,20 @@ class StageObjective:
         loss, gradients = torch.stack(list(terms.values())).sum(), [None] * len(leaves)
         if loss.requires_grad:
             gradients = list(torch.autograd.grad(loss, leaves, allow_unused=True))
-        shared = [
+        of_weights = [
             torch.zeros_like(weights) if found is None else found
             for weights, found in zip(self._weights, gradients[: len(self._weights)], strict=True)
         ]
-        *shared, values = self._sharding.ranks.sum([*shared, torch.stack([term.detach() for term in terms.values()])])
+        copied = [i for i, weights in enumerate(self._weights) if not self._sharding.is_divided(weights)]
+        squares = [found.square().sum() for i, found in enumerate(of_weights) if i not in copied]
+        values = torch.stack([*(term.detach() for term in terms.values()), sum(squares, torch.zeros_like(loss))])
+        *sums, values = self._sharding.ranks.sum([*(of_weights[i] for i in copied), values.detach()])
+        *values, self._squares = values
+        for i, found in zip(copied, sums, strict=True):
+            of_weights[i] = found
         summed = dict(zip(terms, values, strict=True))
         first, targets = next(iter(summed)), [*self._weights, codes] if leaf.requires_grad else self._weights
-        summed[first] = with_gradients(summed[first], [*shared, *gradients[len(self._weights) :]], targets)
+        summed[first] = with_gradients(summed[first], [*of_weights, *gradients[len(self._weights) :]], targets)
         return summed
 
 

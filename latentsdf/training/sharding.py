@@ -1,4 +1,4 @@
-"""Division of a run among processes: the decoder copied to all, each shape with its code and moments in one."""
+"""Division of a run among processes: each shape with its code in one, large tables by columns, all else in each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ..core.ranks import Ranks
 from ..dataset.dataset import Dataset
+from ..decoder.base import Decoder
+from ..decoder.column_exchange import ColumnExchange
 from .config import config_from_dict, config_to_dict
 from .initialization import fresh_decoder
 from .state import FACTS, TrainState
@@ -29,17 +31,33 @@ class Sharding(NamedTuple):
         ranks: W processes.
         dataset: all shapes of the collection, as they are stored.
         batch: B, shapes of the collection in a step.
+        tables: of the decoder, of which each process holds some columns; the rest of it is copied to all.
+        exchange: of their products.
     """
 
     ranks: Ranks
     dataset: Dataset
     batch: int
+    tables: tuple[nn.Parameter, ...] = ()
+    exchange: ColumnExchange | None = None
 
     def owned(self) -> list[Tensor]:
         """Rows of each process in the collection, ascending."""
         rows = torch.arange(len(self.dataset))
         owners = rows % self.batch % self.ranks.size
         return [rows[owners == rank] for rank in range(self.ranks.size)]
+
+    def count_codes(self, rows: Tensor, rehearsed: int) -> None:
+        """Tell the exchange the number of codes of each process in a batch: rows (B,), and rehearsed shapes."""
+        if self.exchange is not None:
+            size = self.ranks.size
+            owners = torch.bincount(rows % self.batch % size, minlength=size).tolist()
+            others = [len(range(size - 1 - rank, rehearsed, size)) for rank in range(size)]
+            self.exchange.counts = [own + other for own, other in zip(owners, others, strict=True)]
+
+    def is_divided(self, tensor: Tensor) -> bool:
+        """Whether this process holds some columns of a parameter of the decoder, and not all."""
+        return any(tensor is table for table in self.tables)
 
     def own(self, rows: Tensor) -> Tensor:
         """Positions in a batch, rows (B,) of the collection, of the shapes that are this process's."""
@@ -109,15 +127,28 @@ def scatter_state(state: TrainState | None, dataset: Dataset, batch: int, ranks:
         rotations,
         **header["facts"],
     )
+    exchange = ColumnExchange(ranks)
+    widths = {id(parameter): parameter.shape[1] for parameter in decoder.parameters() if parameter.ndim == 2}
+    tables = tuple(decoder.divide(exchange))
+    sharding = sharding._replace(tables=tables, exchange=exchange if tables else None)
     for name, (shape, kind) in header["moments"].items():
         given = None if state is None else state.moments[name]
         if name.startswith(_CODES) and shape:
             part.moments[name] = ranks.scatter(given, owned, row)
-        else:
-            value = torch.zeros(shape, dtype=getattr(torch, kind.removeprefix("torch."))) if given is None else given
-            ranks.broadcast(value)
-            part.moments[name] = value.to(ranks.device)
+            continue
+        value = torch.zeros(shape, dtype=getattr(torch, kind.removeprefix("torch."))) if given is None else given
+        ranks.broadcast(value)
+        table = _table_of(name, decoder, sharding) if shape else None
+        kept = value if table is None else value[:, exchange.columns(widths[id(table)])]
+        part.moments[name] = kept.to(ranks.device).contiguous()
     return part, sharding
+
+
+def _table_of(moment: str, decoder: Decoder, sharding: Sharding) -> nn.Parameter | None:
+    """The divided table that a moment, by its name `group/index/key`, belongs to; None where it is of another one."""
+    group, index, _ = moment.rsplit("/", 2)
+    parameters = decoder.groups().get(group, [])
+    return parameters[int(index)] if parameters and sharding.is_divided(parameters[int(index)]) else None
 
 
 def gather_state(part: TrainState, sharding: Sharding) -> TrainState | None:
@@ -134,13 +165,39 @@ def gather_state(part: TrainState, sharding: Sharding) -> TrainState | None:
     if ranks.size == 1:
         return part
     owned = sharding.owned()
+    decoder = whole_decoder(part, sharding)
     codes = ranks.gather(part.codes.weight, owned)
-    moments = {
-        name: ranks.gather(value, owned) if name.startswith(_CODES) and value.ndim else value
-        for name, value in part.moments.items()
-    }
+    moments: dict[str, Any] = {}
+    for name, value in part.moments.items():
+        table = _table_of(name, part.decoder, sharding) if value.ndim else None
+        if name.startswith(_CODES) and value.ndim:
+            moments[name] = ranks.gather(value, owned)
+        else:
+            moments[name] = value if table is None else _whole_table(value, sharding)
     if codes is None:
         return None
     whole = dataset if part.rotations is None else dataset.rotated(part.rotations.cpu())
     table = nn.Embedding(len(codes), codes.shape[1], sparse=True, _weight=codes)
-    return replace(part, dataset=whole, codes=table, moments=moments)
+    return replace(part, dataset=whole, decoder=decoder, codes=table, moments=moments)
+
+
+def whole_decoder(part: TrainState, sharding: Sharding) -> Decoder:
+    """The decoder of a run, with whole tables; all processes call it together."""
+    if not sharding.tables:
+        return part.decoder
+    decoder = fresh_decoder(part.config).to(sharding.ranks.device)
+    with torch.no_grad():
+        for whole, own in zip(decoder.parameters(), part.decoder.parameters(), strict=True):
+            whole.copy_(_whole_table(own.detach(), sharding) if sharding.is_divided(own) else own)
+        for whole, own in zip(decoder.buffers(), part.decoder.buffers(), strict=True):
+            whole.copy_(own)
+    return decoder
+
+
+def _whole_table(columns: Tensor, sharding: Sharding) -> Tensor:
+    """A table (D, F) of which each process holds some columns."""
+    ranks = sharding.ranks
+    width = torch.tensor([float(columns.shape[1])], device=ranks.device)
+    whole = columns.new_zeros(len(columns), round(float(ranks.sum([width])[0])))
+    whole[:, ColumnExchange(ranks).columns(whole.shape[1])] = columns
+    return ranks.sum([whole])[0]
