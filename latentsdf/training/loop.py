@@ -20,7 +20,7 @@ from .objective import StageObjective, thread_count
 from .pca import fit_linear
 from .presets import named_config
 from .rehearsal import Rehearsal, fingerprint, make_rehearsal
-from .sharding import Sharding, gather_state, scatter_state, whole_decoder
+from .sharding import Sharding, gather_state, scatter_state
 from .stages import Stage
 from .state import TrainState, space_of
 from .warm_start import start_space
@@ -114,14 +114,9 @@ def train(
         minutes = state.config.minutes * (1.0 - state.used) if minutes is None else minutes
         trainer = Trainer(state, rehearsal, path, steps, 60.0 * minutes, on_event, sharding)
         trainer.run()
-        state.decoder = whole_decoder(state, sharding)
-    state.decoder.eval().requires_grad_(False)
-    whole = trainer.whole
-    if whole is None:
-        return state.space()
-    whole.decoder.eval().requires_grad_(False)
-    if path is None or whole.stop is not Stop.FINISHED:
-        return whole.space()
+    trainer.whole.decoder.eval().requires_grad_(False)
+    if path is None or ranks.rank > 0 or trainer.whole.stop is not Stop.FINISHED:
+        return trainer.whole.space()
     trainer.finish()
     return load(path, device)
 
@@ -168,10 +163,8 @@ class Trainer:
         sharding: of the run; None is that of one process.
 
     Attributes:
-        whole: state of the whole run after `run`; None in processes but the first.
+        whole: state of the run after `run`, in the first process that of all shapes, with the whole decoder.
     """
-
-    whole: TrainState | None = None
 
     def __init__(
         self,
@@ -183,10 +176,13 @@ class Trainer:
         on_event: Callable[[TrainEvent], None] | None = None,
         sharding: Sharding | None = None,
     ):
-        self.state, self.rehearsal, self.path = state, rehearsal, path
+        self.state = self.whole = state
+        self.rehearsal = rehearsal
         self.sharding = sharding or Sharding(Ranks(), state.dataset, state.config.shapes_per_batch)
         self._ranks = self.sharding.ranks
-        self.on_event = on_event if self._ranks.rank == 0 else None
+        # The first process writes and reports, the others send it their parts.
+        self.checkpoints = path is not None
+        self.path, self.on_event = (path, on_event) if self._ranks.rank == 0 else (None, None)
         self.steps, self.budget = steps, seconds
         self._used, self._seconds = state.used, state.seconds
         self._taken = self._samples = 0
@@ -232,12 +228,12 @@ class Trainer:
         if state.stage >= len(plan):
             state.stop, state.used = Stop.FINISHED, 1.0
         self.whole = gather_state(state, self.sharding)
-        if self.path is not None and self.whole is not None:
+        if self.path is not None:
             self.whole.save(self.path, unfinished=True)
 
     def finish(self) -> None:
         """Replace the file of a finished run by its compact form: nothing is lost if rounding and refit are stopped."""
-        if self.path is not None and self.whole is not None:
+        if self.path is not None:
             self.whole.save(self.path, unfinished=False, on_part=self._on_part)
 
     def _on_part(self, done: float) -> None:
@@ -265,10 +261,10 @@ class Trainer:
         self._event = event
         if self.on_event is not None:
             self.on_event(event)
-        if self.path is not None and self._ranks.seconds - self._saved > CHECKPOINT_SECONDS:
+        if self.checkpoints and self._ranks.seconds - self._saved > CHECKPOINT_SECONDS:
             state.moments = self._optimizer.state()
             whole = gather_state(state, self.sharding)
-            if whole is not None:
+            if self.path is not None:
                 whole.save(self.path, unfinished=True)
             self._saved = self._ranks.seconds
         return self.steps is not None and self._taken >= self.steps

@@ -173,7 +173,7 @@ class StageObjective:
             for weights, found in zip(self._weights, gradients[: len(self._weights)], strict=True)
         ]
         copied = [i for i, weights in enumerate(self._weights) if not self._sharding.is_divided(weights)]
-        squares = [found.square().sum() for i, found in enumerate(of_weights) if i not in copied]
+        squares = [torch.linalg.vector_norm(found) ** 2 for i, found in enumerate(of_weights) if i not in copied]
         values = torch.stack([*(term.detach() for term in terms.values()), sum(squares, torch.zeros_like(loss))])
         *sums, values = self._sharding.ranks.sum([*(of_weights[i] for i in copied), values.detach()])
         *values, self._squares = values

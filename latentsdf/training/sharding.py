@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -31,14 +33,15 @@ class Sharding(NamedTuple):
         ranks: W processes.
         dataset: all shapes of the collection, as they are stored.
         batch: B, shapes of the collection in a step.
-        tables: of the decoder, of which each process holds some columns; the rest of it is copied to all.
+        tables: those of the decoder of which each process holds some columns, and their whole widths; the rest of it is
+            copied to all.
         exchange: of their products.
     """
 
     ranks: Ranks
     dataset: Dataset
     batch: int
-    tables: tuple[nn.Parameter, ...] = ()
+    tables: Mapping[Tensor, int] = MappingProxyType({})
     exchange: ColumnExchange | None = None
 
     def owned(self) -> list[Tensor]:
@@ -57,7 +60,7 @@ class Sharding(NamedTuple):
 
     def is_divided(self, tensor: Tensor) -> bool:
         """Whether this process holds some columns of a parameter of the decoder, and not all."""
-        return any(tensor is table for table in self.tables)
+        return tensor in self.tables
 
     def own(self, rows: Tensor) -> Tensor:
         """Positions in a batch, rows (B,) of the collection, of the shapes that are this process's."""
@@ -128,8 +131,8 @@ def scatter_state(state: TrainState | None, dataset: Dataset, batch: int, ranks:
         **header["facts"],
     )
     exchange = ColumnExchange(ranks)
-    widths = {id(parameter): parameter.shape[1] for parameter in decoder.parameters() if parameter.ndim == 2}
-    tables = tuple(decoder.divide(exchange))
+    widths = {parameter: parameter.shape[-1] for parameter in decoder.parameters()}
+    tables = {table: widths[table] for table in decoder.divide(exchange)}
     sharding = sharding._replace(tables=tables, exchange=exchange if tables else None)
     for name, (shape, kind) in header["moments"].items():
         given = None if state is None else state.moments[name]
@@ -139,7 +142,7 @@ def scatter_state(state: TrainState | None, dataset: Dataset, batch: int, ranks:
         value = torch.zeros(shape, dtype=getattr(torch, kind.removeprefix("torch."))) if given is None else given
         ranks.broadcast(value)
         table = _table_of(name, decoder, sharding) if shape else None
-        kept = value if table is None else value[:, exchange.columns(widths[id(table)])]
+        kept = value if table is None else value[:, exchange.columns(tables[table])]
         part.moments[name] = kept.to(ranks.device).contiguous()
     return part, sharding
 
@@ -151,8 +154,8 @@ def _table_of(moment: str, decoder: Decoder, sharding: Sharding) -> nn.Parameter
     return parameters[int(index)] if parameters and sharding.is_divided(parameters[int(index)]) else None
 
 
-def gather_state(part: TrainState, sharding: Sharding) -> TrainState | None:
-    """The whole state of a run, for rank 0; None for the others.
+def gather_state(part: TrainState, sharding: Sharding) -> TrainState:
+    """The whole state of a run, for rank 0; for the others their own shapes with the whole decoder, without moments.
 
     Args:
         part: state of this process.
@@ -164,8 +167,7 @@ def gather_state(part: TrainState, sharding: Sharding) -> TrainState | None:
     ranks, dataset = sharding.ranks, sharding.dataset
     if ranks.size == 1:
         return part
-    owned = sharding.owned()
-    decoder = whole_decoder(part, sharding)
+    owned, decoder = sharding.owned(), _whole_decoder(part, sharding)
     codes = ranks.gather(part.codes.weight, owned)
     moments: dict[str, Any] = {}
     for name, value in part.moments.items():
@@ -173,31 +175,30 @@ def gather_state(part: TrainState, sharding: Sharding) -> TrainState | None:
         if name.startswith(_CODES) and value.ndim:
             moments[name] = ranks.gather(value, owned)
         else:
-            moments[name] = value if table is None else _whole_table(value, sharding)
+            moments[name] = value if table is None else _whole_table(value, sharding.tables[table], ranks)
     if codes is None:
-        return None
+        return replace(part, decoder=decoder, moments={})
     whole = dataset if part.rotations is None else dataset.rotated(part.rotations.cpu())
-    table = nn.Embedding(len(codes), codes.shape[1], sparse=True, _weight=codes)
-    return replace(part, dataset=whole, decoder=decoder, codes=table, moments=moments)
+    rows = nn.Embedding(len(codes), codes.shape[1], sparse=True, _weight=codes)
+    return replace(part, dataset=whole, decoder=decoder, codes=rows, moments=moments)
 
 
-def whole_decoder(part: TrainState, sharding: Sharding) -> Decoder:
-    """The decoder of a run, with whole tables; all processes call it together."""
+def _whole_decoder(part: TrainState, sharding: Sharding) -> Decoder:
+    """The decoder of a run, with whole tables."""
     if not sharding.tables:
         return part.decoder
     decoder = fresh_decoder(part.config).to(sharding.ranks.device)
     with torch.no_grad():
         for whole, own in zip(decoder.parameters(), part.decoder.parameters(), strict=True):
-            whole.copy_(_whole_table(own.detach(), sharding) if sharding.is_divided(own) else own)
+            divided = sharding.is_divided(own)
+            whole.copy_(_whole_table(own.detach(), sharding.tables[own], sharding.ranks) if divided else own)
         for whole, own in zip(decoder.buffers(), part.decoder.buffers(), strict=True):
             whole.copy_(own)
     return decoder
 
 
-def _whole_table(columns: Tensor, sharding: Sharding) -> Tensor:
-    """A table (D, F) of which each process holds some columns."""
-    ranks = sharding.ranks
-    width = torch.tensor([float(columns.shape[1])], device=ranks.device)
-    whole = columns.new_zeros(len(columns), round(float(ranks.sum([width])[0])))
-    whole[:, ColumnExchange(ranks).columns(whole.shape[1])] = columns
+def _whole_table(columns: Tensor, width: int, ranks: Ranks) -> Tensor:
+    """A table (D, width) of which each process holds some columns."""
+    whole = columns.new_zeros(len(columns), width)
+    whole[:, ColumnExchange(ranks).columns(width)] = columns
     return ranks.sum([whole])[0]
