@@ -126,7 +126,7 @@ class Adam:
 
 
 def gradient_norm(tensors: Sequence[Tensor]) -> float:
-    """Euclidean norm of the gradients of tensors."""
+    """Euclidean norm of the gradients of tensors, a scalar."""
     return float(torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None]))
 
 

@@ -42,12 +42,12 @@ class Ranks:
         return self._seconds if self.size > 1 else time.monotonic() - self._began
 
     def agreed_interrupt(self, interrupted: bool) -> bool:
-        """Whether any process said at the last `sum` that it was interrupted; a later one tells what this one says."""
+        """Agree on an interruption: any that a process said before the last `sum`; the next one tells of this one."""
         self._interrupted = interrupted
         return self._any_interrupted if self.size > 1 else interrupted
 
     def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Sums of float32 tensors over all processes, in one message, the same to the bit for all.
+        """Sums of float32 tensors (...) over all processes, in one message, the same to the bit for all.
 
         Raises:
             ConnectionError: another process no longer answers.
@@ -65,7 +65,7 @@ class Ranks:
         return [found.view(tensor.shape) for found, tensor in zip(sums, tensors, strict=True)]
 
     def broadcast(self, tensor: Tensor) -> None:
-        """Replace the numbers of a tensor by those of rank 0."""
+        """Replace the numbers of a tensor (...) by those of rank 0."""
         if self.size > 1:
             sent = tensor.detach().to(self.device).contiguous()
             with self.answered():
@@ -90,8 +90,8 @@ class Ranks:
 
         Args:
             table: (S, ...) of rank 0; others give None.
-            owned: rows of each process.
-            like: a tensor (n, ...) of any number of rows, for the shape and dtype of a row.
+            owned: rows (N,) of each process.
+            like: a tensor (N, ...) of any number of rows, for the shape and dtype of a row.
         """
         if self.size == 1:
             assert table is not None
@@ -111,8 +111,8 @@ class Ranks:
         """The table of which every process owns some rows, for rank 0; None for the others.
 
         Args:
-            part: (n, ...) the rows of this process.
-            owned: rows of each process.
+            part: (N, ...) the rows of this process.
+            owned: rows (N,) of each process.
         """
         if self.size == 1:
             return part

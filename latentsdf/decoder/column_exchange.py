@@ -41,12 +41,12 @@ class ColumnExchange:
         """Products of own codes and whole tables, beside each other; differentiable once.
 
         Args:
-            codes: (n, D) of this process, n its number in `counts`.
+            codes: (S, D) of this process, S its number in `counts`.
             tables: (D, columns held) of each table.
             widths: of the whole tables.
 
         Returns:
-            (n, F), F the sum of the widths.
+            (S, F), F the sum of the widths.
 
         Raises:
             ConnectionError: another process no longer answers.
@@ -63,7 +63,7 @@ class ColumnExchange:
         return torch.cat([part[:count] for part, count in zip(parts, self.counts, strict=True)])
 
     def exchange(self, sent: Sequence[Tensor], shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """Send a matrix to each process, and receive one of a shape from each."""
+        """Send a matrix (S, F) to each process, and receive one of a shape from each."""
         flat = torch.cat([part.reshape(-1) for part in sent])
         sizes = [rows * columns for rows, columns in shapes]
         received = flat.new_empty(sum(sizes))

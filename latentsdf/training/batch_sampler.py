@@ -78,7 +78,7 @@ class BatchSampler:
         return torch.randint(self.stored, (self.rehearsed_per_step,), generator=generator)
 
     def prefix_mask(self, count: int, size: int, generator: torch.Generator) -> Tensor | None:
-        """Numbers that are kept of codes (count, size), a random part of which is cut to a prefix; None keeps all."""
+        """Mask (S, D) of the numbers kept of S codes, a random part of which is cut to a prefix; None keeps all."""
         sizes = self.config.nested
         if not sizes:
             return None

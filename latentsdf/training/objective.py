@@ -98,7 +98,7 @@ class StageObjective:
         return terms if leaf is codes else self._summed(terms, leaf, codes)
 
     def norm(self, tensors: Sequence[Tensor]) -> float:
-        """Norm of the gradients of this step, of parameters of which this process may hold some columns alone."""
+        """Norm, a scalar, of the gradients of this step, of parameters of which this process may hold some columns."""
         copied = gradient_norm([tensor for tensor in tensors if not self._sharding.is_divided(tensor)])
         return math.sqrt(copied * copied + float(self._squares))
 

@@ -45,7 +45,7 @@ class Sharding(NamedTuple):
     exchange: ColumnExchange | None = None
 
     def owned(self) -> list[Tensor]:
-        """Rows of each process in the collection, ascending."""
+        """Rows (N,) of each process in the collection, ascending."""
         rows = torch.arange(len(self.dataset))
         owners = rows % self.batch % self.ranks.size
         return [rows[owners == rank] for rank in range(self.ranks.size)]
@@ -59,7 +59,7 @@ class Sharding(NamedTuple):
             self.exchange.counts = [own + other for own, other in zip(owners, others, strict=True)]
 
     def is_divided(self, tensor: Tensor) -> bool:
-        """Whether this process holds some columns of a parameter of the decoder, and not all."""
+        """True for a parameter (D, F) of the decoder of which this process holds some columns, and not all."""
         return tensor in self.tables
 
     def own(self, rows: Tensor) -> Tensor:
@@ -67,11 +67,11 @@ class Sharding(NamedTuple):
         return torch.nonzero(rows % self.batch % self.ranks.size == self.ranks.rank)[:, 0]
 
     def own_rehearsed(self, count: int) -> Tensor:
-        """Positions of this process's part of rehearsed shapes, the last process first."""
+        """Positions (K,) of this process's part of rehearsed shapes, the last process first."""
         return torch.arange(count)[self.ranks.size - 1 - self.ranks.rank :: self.ranks.size]
 
     def local(self, rows: Tensor) -> Tensor:
-        """Rows in the tables of this process, of own rows of the collection."""
+        """Rows (N,) in the tables of this process, of own rows (N,) of the collection."""
         turns, classes = rows // self.batch, rows % self.batch
         size, rank = self.ranks.size, self.ranks.rank
         per_turn = len(range(rank, self.batch, size))
