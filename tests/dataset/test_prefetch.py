@@ -20,13 +20,14 @@ STEP = 4 * (147 * SAMPLE_BYTES + 6 * OVERHEAD)
 
 
 def draws(step: int) -> list[Draw]:
-    rows = torch.randint(9, (4,), generator=torch.Generator().manual_seed(step))
-    return [(rows, COUNTS, torch.Generator().manual_seed(1000 + step))]
+    generator = torch.Generator().manual_seed(step)
+    rows = torch.randint(9, (4,), generator=generator)
+    return [(rows, COUNTS, torch.rand(4, len(COUNTS), dtype=torch.float64, generator=generator))]
 
 
 def drawn(dataset: Dataset, step: int) -> tuple[torch.Tensor, torch.Tensor]:
     (draw,) = draws(step)
-    return dataset.sample(*draw)
+    return dataset.sample_at(*draw)
 
 
 @pytest.fixture
