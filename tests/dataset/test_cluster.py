@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trimesh
+from conftest import TINY_SAMPLING
 
 from latentsdf.cli import main
 from latentsdf.core import executors
@@ -20,32 +20,21 @@ from latentsdf.core.cluster import open_cluster
 from latentsdf.core.executors import run_executor
 from latentsdf.core.processes import Limits, LostTask
 from latentsdf.dataset.preparation import PrepareConfig, PrepareRow, prepare
-from latentsdf.dataset.sampling import SamplingConfig
 
-SMALL = PrepareConfig(sampling=SamplingConfig(near=600, uniform=200, band=300, band_resolution=32, lattice=8))
+TINY = PrepareConfig(sampling=TINY_SAMPLING)
 GENEROUS = Limits(time=600.0, memory=64.0)
-
-
-@pytest.fixture(scope="module")
-def meshes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve boxes."""
-    folder = tmp_path_factory.mktemp("boxes")
-    for row in range(12):
-        trimesh.creation.box(extents=(1.0, 0.5 + 0.1 * row, 0.7)).export(folder / f"{row:02d}.ply")
-    return folder
 
 
 @pytest.mark.slow
 def test_a_killed_worker_of_a_dask_cluster_changes_no_byte(
-    meshes: Path, space_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mesh_dir: Path, dataset_path: Path, space_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'latentsdf[dask]'")
     monkeypatch.setattr("latentsdf.cli.encode.BATCH", 2)
-    monkeypatch.chdir(meshes)
-    local = prepare(meshes, tmp_path / "local.h5", config=SMALL, workers=1).path
+    monkeypatch.chdir(mesh_dir)
     before: list[int] = []
     form = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1", "silence_logs": 60}
-    with distributed.LocalCluster(n_workers=2, **form) as cluster:
+    with distributed.LocalCluster(n_workers=1, **form) as cluster:
         url = cluster.scheduler_address.replace("tcp://", "dask://")
 
         def kill(row: PrepareRow, done: int, total: int) -> None:
@@ -54,15 +43,16 @@ def test_a_killed_worker_of_a_dask_cluster_changes_no_byte(
                 os.kill(before[0], signal.SIGKILL)
 
         with open_cluster(url) as executor:
-            report = prepare(meshes, tmp_path / "cluster.h5", config=SMALL, on_row=kill, executor=executor)
+            report = prepare(mesh_dir, tmp_path / "cluster.h5", config=TINY, on_row=kill, executor=executor)
+        command = ["--steps", "1", "--quiet", "--replace", "box/0.ply", "none.ply", "ring/2.ply"]
         for name, options in (("here.h5", []), ("there.h5", ["--cluster", url])):
             space = str(shutil.copy(space_path, tmp_path / name))
-            assert main(["encode", space, "00.ply", "none.ply", "02.ply", "--steps", "3", "--quiet", *options]) == 0
+            assert main(["encode", space, *command, *options]) == 0
         assert {nanny.pid for nanny in cluster.workers.values()} != set(before)
-    assert [row.status for row in report.rows] == ["ok"] * 12
-    assert report.path.read_bytes() == local.read_bytes()
+    assert [row.status for row in report.rows] == ["ok"] * 9
+    assert report.path.read_bytes() == dataset_path.read_bytes()
     assert (tmp_path / "here.h5").read_bytes() == (tmp_path / "there.h5").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.h5", "here.h5", "local.h5", "there.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cluster.h5", "here.h5", "there.h5"]
 
 
 class _Engine(Executor):
@@ -120,12 +110,11 @@ def test_a_worker_over_its_limits_ends_and_a_thread_of_the_caller_does_not(
 
 
 @pytest.mark.slow
-def test_ray_gives_the_same_bytes(meshes: Path, tmp_path: Path) -> None:
+def test_ray_gives_the_same_bytes(mesh_dir: Path, dataset_path: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="needs Ray: pip install 'latentsdf[ray]'")
-    local = prepare(meshes, tmp_path / "local.h5", config=SMALL, workers=1).path
     with open_cluster("ray://local") as executor:
-        found = prepare(meshes, tmp_path / "ray.h5", config=SMALL, executor=executor).path
-    assert found.read_bytes() == local.read_bytes()
+        found = prepare(mesh_dir, tmp_path / "ray.h5", config=TINY, executor=executor).path
+    assert found.read_bytes() == dataset_path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +128,7 @@ def test_ray_gives_the_same_bytes(meshes: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_url_or_a_missing_package_is_one_line(
-    meshes: Path,
+    mesh_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -150,7 +139,7 @@ def test_a_wrong_url_or_a_missing_package_is_one_line(
     from importlib.util import find_spec
 
     monkeypatch.setattr("latentsdf.core.cluster.find_spec", lambda name: None if name == missing else find_spec(name))
-    assert main(["prepare", str(meshes), str(tmp_path / "d.h5"), "--cluster", url]) == 2
+    assert main(["prepare", str(mesh_dir), str(tmp_path / "d.h5"), "--cluster", url]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert text in error
@@ -158,15 +147,15 @@ def test_a_wrong_url_or_a_missing_package_is_one_line(
 
 
 def test_a_scheduler_that_does_not_answer_is_named(
-    meshes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mesh_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("distributed", reason="needs Dask: pip install 'latentsdf[dask]'")
     monkeypatch.setattr("latentsdf.core.cluster.CONNECT", 0.2)
-    assert main(["prepare", str(meshes), str(tmp_path / "d.h5"), "--cluster", "dask://127.0.0.1:9"]) == 2
+    assert main(["prepare", str(mesh_dir), str(tmp_path / "d.h5"), "--cluster", "dask://127.0.0.1:9"]) == 2
     error = capsys.readouterr().err
     assert error == (
         "latentsdf prepare: no Dask scheduler answers at dask://127.0.0.1:9 in 0.2 s; start one there with 'dask "
         "scheduler', or correct --cluster\n"
     )
-    assert main(["prepare", str(meshes), str(tmp_path / "d.h5"), "--cluster", "dask://a:9", "--workers", "2"]) == 2
+    assert main(["prepare", str(mesh_dir), str(tmp_path / "d.h5"), "--cluster", "dask://a:9", "--workers", "2"]) == 2
     assert "leave one of them out" in capsys.readouterr().err

@@ -89,7 +89,11 @@ def test_a_file_that_was_cut_is_an_error_and_not_a_wait(dataset_path: Path, tmp_
     streamed.close()
 
 
-def test_training_from_disk_is_training_from_memory_to_the_bit(dataset_path: Path):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_training_from_disk_is_training_from_memory_to_the_bit(
+    dataset_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+):
+    monkeypatch.setattr("latentsdf.training.loop.thread_count", lambda decoder, device: threads)
     from_memory = train(Dataset(dataset_path), TINY, steps=8)
     streamed = Dataset(dataset_path, memory=1e-4)
     from_disk = train(streamed, TINY, steps=8)

@@ -10,41 +10,45 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import TINY
 
+from latentsdf.cli import build, main
 from latentsdf.core.ranks import Ranks
-from latentsdf.dataset.dataset import Dataset
+from latentsdf.core.threads import workers
+from latentsdf.dataset.dataset import Dataset, Draw
 from latentsdf.decoder import CoarseVolumes, VolumesConfig
 from latentsdf.space.store import load
 from latentsdf.training.batch_sampler import BatchSampler
 from latentsdf.training.config import TrainConfig
-from latentsdf.training.loop import train
+from latentsdf.training.loop import TrainEvent, train
+from latentsdf.training.objective import StageObjective
 from latentsdf.training.sharding import Sharding
+from latentsdf.training.stages import OVERFIT
+from latentsdf.training.state import TrainState
 
 VOLUMES = VolumesConfig(code_size=8, volumes=CoarseVolumes(resolutions=(3, 5), channels=(4, 3), width=16, depth=2))
 SHORT = replace(TINY, decoder=VOLUMES, points_per_shape=256, schedule_steps=200)
 
 
-def start_two(dataset: Path, space: Path, *arguments: str) -> list[subprocess.Popen[str]]:
-    """Two processes of `latentsdf train --resume`, with the environment of `torchrun --nproc-per-node 2`."""
+def start_second(patch: pytest.MonkeyPatch, command: list[str]) -> subprocess.Popen[str]:
+    """Process 1 of 2 of a command, in the environment of `torchrun --nproc-per-node 2`; this process gets that of 0."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "latentsdf", "train", str(dataset), str(space), "--resume", *arguments]
-    return [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for name, value in {**shared, "RANK": "0", "LOCAL_RANK": "0"}.items():
+        patch.setenv(name, value)
+    return subprocess.Popen(
+        [sys.executable, "-m", "latentsdf", *command],
+        env={**os.environ, "RANK": "1", "LOCAL_RANK": "1", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def losses(path: Path) -> dict[int, float]:
@@ -77,15 +81,55 @@ def test_each_shape_has_one_owner_and_each_process_its_part_of_a_batch(dataset: 
     assert sorted(rehearsed.tolist()) == [0, 1, 2, 3]
 
 
+def per_shape(dataset: Dataset, draw: Draw) -> list[tuple[Any, ...]]:
+    """Name, groups and offsets of each shape that a draw reads."""
+    rows, counts, offsets = draw
+    return [(dataset.names[row], *counts.items(), *of_row) for row, of_row in zip(rows, offsets.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize(("size", "threads"), [(1, 1), (1, 3), (2, 1), (2, 2), (3, 1)])
+def test_samples_depend_on_the_step_alone_and_are_read_as_they_are_planned(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, size: int, threads: int
+) -> None:
+    config = replace(TINY, points_per_shape=64, start="random")
+    whole = TrainState.fresh(dataset, config, None, torch.device("cpu"))
+    wanted = [shape for draw in StageObjective(whole, OVERFIT, None).draws(3) for shape in per_shape(dataset, draw)]
+    assert len(set(wanted)) == 2 * config.shapes_per_batch
+    sample_at, read = Dataset.sample_at, []
+
+    def noted(self: Dataset, *draw: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        read.extend(per_shape(self, draw))
+        return sample_at(self, *draw)
+
+    monkeypatch.setattr(Dataset, "sample_at", noted)
+    monkeypatch.setattr(Ranks, "sum", lambda self, tensors: list(tensors))
+    planned = []
+    for rank in range(size):
+        sharding = Sharding(Ranks(rank, size), dataset, config.shapes_per_batch)
+        own = sharding.owned()[rank]
+        codes = torch.nn.Embedding.from_pretrained(whole.codes.weight.detach()[own])
+        part = replace(whole, dataset=dataset.subset(own), codes=codes)
+        with workers(threads) as pool:
+            objective = StageObjective(part, OVERFIT, None, sharding, threads, pool)
+            objective(3)
+        planned += [shape for draw in objective.draws(3) for shape in per_shape(part.dataset, draw)]
+    assert sorted(read) == sorted(planned) == sorted(wanted)
+    assert threads > 1 or read == planned
+
+
 @pytest.mark.slow
-def test_two_processes_have_the_losses_of_one_and_either_resumes_the_other(dataset: Dataset, tmp_path: Path) -> None:
+def test_two_processes_have_the_losses_of_one_and_either_resumes_the_other(
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, whole = tmp_path / "two.h5", tmp_path / "one.h5"
     train(dataset, SHORT, path=path, steps=2)
-    two = start_two(dataset.path, path, "--steps", "4", "--json", str(tmp_path / "report.json"))
-    outputs = [process.communicate(timeout=120) for process in two]
-    assert [process.returncode for process in two] == [0, 0], outputs
-    assert "9 shapes" in outputs[0][0]
-    assert outputs[1] == ("", "")
+    command = ["train", str(dataset.path), str(path), "--resume", "--steps", "4"]
+    with pytest.MonkeyPatch.context() as patch:
+        second = start_second(patch, [*command, "--memory", "0.00001"])  # which reads its samples from the disk
+        assert main([*command, "--json", str(tmp_path / "report.json")]) == 0
+    assert second.communicate(timeout=120) == ("", "")
+    assert second.returncode == 0
+    assert "9 shapes" in capsys.readouterr().out
     assert (tmp_path / "report.json").exists()
     train(dataset, path=path, resume=True, steps=3)
     train(dataset, SHORT, path=whole, steps=9)
@@ -98,23 +142,32 @@ def test_two_processes_have_the_losses_of_one_and_either_resumes_the_other(datas
 
 @pytest.mark.slow
 def test_a_killed_process_ends_the_run_with_a_sentence_and_the_checkpoint_resumes(
-    dataset: Dataset, tmp_path: Path
+    dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "space.h5"
     train(dataset, replace(SHORT, schedule_steps=10_000), path=path, steps=2)
     before = path.read_bytes()
-    first, second = start_two(dataset.path, path, "--steps", "9000")
-    assert first.stderr is not None
-    shown = first.stderr.readline()
-    assert shown.startswith("train "), shown
-    second.send_signal(signal.SIGKILL)
-    began = time.monotonic()
-    rest = first.communicate(timeout=60)[1].splitlines()
-    second.communicate()
-    assert first.returncode == 2
-    assert rest[-1].startswith("latentsdf train: process 0 of 2: another process of this run does not answer any more")
-    assert "--resume" in rest[-1]
-    assert time.monotonic() - began < 60
+    command, note, began = (
+        ["train", str(dataset.path), str(path), "--resume", "--steps", "9000"],
+        build._training_note,
+        [],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        second = start_second(patch, command)
+
+        def kill(event: TrainEvent) -> str:
+            if not began:
+                began.append(time.monotonic())
+                second.send_signal(signal.SIGKILL)
+            return note(event)
+
+        patch.setattr(build, "_training_note", kill)
+        assert main(command) == 2
+    assert time.monotonic() - began[0] < 60
+    assert second.communicate() == ("", "")
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("latentsdf train: process 0 of 2: another process of this run does not answer any more")
+    assert "--resume" in said
     assert path.read_bytes() == before
     assert len(train(dataset, path=path, resume=True, steps=1)) == len(dataset)
 
