@@ -64,18 +64,19 @@ def draw(path: Path, memory: float, steps: int) -> float:
 
     torch.set_num_threads(1)
     dataset, config = Dataset(path, memory=memory), named_config()
-    sampler = BatchSampler(config, len(dataset), 0)
+    here, ahead = (BatchSampler(config, len(dataset), 0) for _ in range(2))
     parts = next(iter(config.plan()[0].losses.values()))
     counts = {group: round(part * config.points_per_shape) for group, part in parts.items()}
 
-    def plan(step: int) -> list[Draw]:
-        return [(sampler.rows(0, step), counts, torch.Generator().manual_seed(step))]
+    def drawn(sampler: BatchSampler, step: int) -> Draw:
+        rows, generator = sampler.rows(0, step), torch.Generator().manual_seed(step)
+        return rows, counts, torch.rand(len(rows), len(counts), dtype=torch.float64, generator=generator)
 
-    with dataset.prefetched(plan, 0) as wait:
+    with dataset.prefetched(lambda step: [drawn(ahead, step)], 0) as wait:
         began = time.process_time()
         for step in range(steps):
             wait(step)
-            dataset.sample(*plan(step)[0])
+            dataset.sample_at(*drawn(here, step))
         return 1e3 * (time.process_time() - began) / steps
 
 

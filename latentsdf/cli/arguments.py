@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
+from ..core.cluster import open_cluster
 from ..core.names import UnknownShape
 from ..mesh.endings import MESH_ENDINGS
 from ..space.file_info import SpaceInfo, space_info
@@ -79,6 +82,15 @@ def given_terms(options: Namespace) -> str | dict[str, float] | None:
         if names.count(name) > 1:
             raise ValueError(f"--term {name} is given twice; give it one weight")
     return dict(options.term) if options.term else options.preset
+
+
+def given_executor(cluster: str | None) -> AbstractContextManager[Executor | None]:
+    """The executor of the cluster that `--cluster` names; None where it is left out.
+
+    Raises:
+        ValueError, ImportError, ConnectionError: as `core.cluster.open_cluster`.
+    """
+    return nullcontext() if cluster is None else open_cluster(cluster)
 
 
 def write_mesh(surface: trimesh.Trimesh, target: Path, normals: bool | None = None) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..core.cluster import check_cluster
 from ..core.hdf5 import open_checked
 from ..dataset.file_info import FORMAT, VERSION
 from ..mesh.endings import check_mesh_folder
 from ..space.file_info import space_info
-from .arguments import Result, usable_device
+from .arguments import Result, given_executor, usable_device
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 def prepare(options: Namespace) -> Result:
     """Run `latentsdf prepare`; raises ValueError and the other errors of `verbs.run`."""
     check_mesh_folder(Path(options.mesh_dir))
+    if options.cluster is not None:
+        check_cluster(options.cluster)
+        if options.workers is not None:
+            raise ValueError("--workers are processes of this machine, --cluster has its own; leave one of them out")
     from ..dataset.preparation import PrepareConfig
     from ..dataset.preparation import prepare as prepare_meshes
     from ..dataset.sampling import SamplingConfig
@@ -31,7 +36,7 @@ def prepare(options: Namespace) -> Result:
     count = options.samples
     sampling = SamplingConfig(near=count // 2, uniform=count // 8, band=count - count // 2 - count // 8)
     config = PrepareConfig(sampling=sampling, time_limit=options.time_limit, memory_limit=options.memory_limit)
-    with Bar("prepare", options.quiet) as bar:
+    with given_executor(options.cluster) as executor, Bar("prepare", options.quiet) as bar:
         began = monotonic()
 
         def on_row(row: PrepareRow, done: int, total: int) -> None:
@@ -39,8 +44,8 @@ def prepare(options: Namespace) -> Result:
             bar.line(f"{row.status:8s} {row.name}  {row.seconds:.1f} s  {detail}")
             bar.update(done / total, f"{done}/{total}  {done / (monotonic() - began):.2f} meshes/s")
 
-        paths, seed = (options.mesh_dir, options.dataset), options.seed
-        report = prepare_meshes(*paths, config=config, workers=options.workers, seed=seed, on_row=on_row)
+        run = {"config": config, "workers": options.workers, "seed": options.seed, "executor": executor}
+        report = prepare_meshes(options.mesh_dir, options.dataset, on_row=on_row, **run)
     return _prepared(options, report)
 
 
@@ -73,14 +78,15 @@ def train(options: Namespace) -> Result:
     """Run `latentsdf train`; raises ValueError and the other errors of `verbs.run`."""
     path = Path(options.space)
     _check_training(options, path)
-    device = usable_device(options.device)
     from ..core.optimize import Stop
+    from ..core.ranks import launched, own_device
     from ..dataset.dataset import Dataset
     from ..training.loop import train as train_space
 
+    device = usable_device(own_device(options.device))
     config = None if options.resume else _training_config(options)
-    began = monotonic()
-    with Bar("train", options.quiet) as bar:
+    first, began = launched()[0] == 0, monotonic()
+    with Bar("train", options.quiet or not first) as bar:
         space = train_space(
             Dataset(options.dataset, memory=options.memory),
             config,
@@ -92,6 +98,9 @@ def train(options: Namespace) -> Result:
             on_event=lambda event: bar.update(event.progress, _training_note(event)),
         )
     stop = space.history["stop"]
+    if not first:
+        options.json = None  # the first process reports, for all
+        return {"interrupted": stop == Stop.INTERRUPTED.value}
     packed = _packed(options, path) if stop == Stop.FINISHED.value else None
     last = space.history.get("log", [{}])[-1:] or [{}]
     parameters = space.decoder.parameter_count()

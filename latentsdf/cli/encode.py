@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from ..core.cluster import check_cluster
 from ..mesh.endings import check_mesh_file
 from ..space.file_info import SpaceInfo, check_finished, space_info
-from .arguments import Result, given_terms, shape_name
+from .arguments import Result, given_executor, given_terms, shape_name
 from .progress import Bar, say
 
 if TYPE_CHECKING:
     from ..core.optimize import Step
-    from ..inference.code_fitting import EncodeConfig
+    from ..inference.code_fitting import CodeFitter, EncodeConfig
     from ..inference.residual_fitting import SampledMesh
     from ..space.shape import Shape
     from ..space.space import LatentSpace
@@ -33,21 +35,12 @@ def encode(options: Namespace) -> Result:
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     info = space_info(options.space)
     _check_encoding(options, names, info)
-    from ..inference.code_fitting import EncodeConfig
-    from ..space.store import load
+    with given_executor(options.cluster) as executor:
+        from ..space.store import load
 
-    config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
-    run = _Run(options, terms, load(options.space), config)
-    with Bar("encode", options.quiet, len(names)) as run.bar:
-        for sampled in _sampled(list(zip(names, options.meshes, strict=True)), config):
-            batch: list[tuple[str, SampledMesh]] = []
-            for name, item in sampled:
-                if isinstance(item, Exception):
-                    run.skip(name, item)
-                else:
-                    batch.append((name, item))
-            if batch:
-                run.encode(batch)
+        run = _Run(options, terms, load(options.space))
+        with Bar("encode", options.quiet, len(names)) as run.bar:
+            run.encode_all(list(zip(names, options.meshes, strict=True)), executor)
     added, failed = run.added, run.failed
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
@@ -64,25 +57,25 @@ class _Run:
         options: of the command line.
         terms: objective of the overfit; None solves.
         space: that the file holds.
-        config: of the fits.
     """
 
     bar: Bar
 
-    def __init__(
-        self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace, config: EncodeConfig
-    ):
-        from ..inference.encoding import code_fitter
+    def __init__(self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace):
+        from ..inference.code_fitting import EncodeConfig
         from ..inference.rate_search import Target
         from ..reconstruction.shape_overfitting import overfit_terms
+        from .encode_task import EncodeOptions
 
         self.options, self.space = options, space
-        self.fitter = code_fitter(space, config)
-        self.terms = None if terms is None else overfit_terms(terms)
         self.files = {shape_name(Path(mesh)): mesh for mesh in options.meshes}
         self.target = None
         if options.tolerance is not None or options.bytes is not None:
             self.target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
+        if terms is not None:
+            overfit_terms(terms)
+        config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
+        self.of_tasks = EncodeOptions(config, self.target, options.overfit, terms, options.seed)
         self.added: list[Result] = []
         self.failed: list[Result] = []
 
@@ -96,7 +89,41 @@ class _Run:
         self.failed.append({"name": name, "reason": " ".join(str(error).split())})
         self.bar.line(f"skipped  {name}: {self.failed[-1]['reason']}")
 
-    def encode(self, batch: list[tuple[str, SampledMesh]]) -> None:
+    def encode_all(self, meshes: list[tuple[str, str]], executor: Executor | None) -> None:
+        """Encode meshes (name, file) batch by batch: here, or by the workers of an executor."""
+        if executor is None:
+            self._encode_here(meshes)
+            return
+        from .encode_remotely import encode_remotely
+
+        began, batches = monotonic(), [meshes[start : start + BATCH] for start in range(0, len(meshes), BATCH)]
+        for encoded in encode_remotely(self.options.space, batches, self.of_tasks, executor):
+            ready = []
+            for name, found in encoded:
+                if isinstance(found, str):
+                    self.skip(name, ValueError(found))
+                else:
+                    metadata = {**found.metadata, "source": self.files[name]}
+                    ready.append(replace(found, decoder=self.space.decoder, metadata=metadata))
+            if ready:
+                self._add(ready, monotonic() - began)
+            began = monotonic()
+
+    def _encode_here(self, meshes: list[tuple[str, str]]) -> None:
+        from ..inference.encoding import code_fitter
+
+        fitter = code_fitter(self.space, self.of_tasks.config)
+        for sampled in _sampled(meshes, self.of_tasks.config):
+            batch: list[tuple[str, SampledMesh]] = []
+            for name, item in sampled:
+                if isinstance(item, Exception):
+                    self.skip(name, item)
+                else:
+                    batch.append((name, item))
+            if batch:
+                self.encode(batch, fitter)
+
+    def encode(self, batch: list[tuple[str, SampledMesh]], fitter: CodeFitter) -> None:
         """Encode a batch; shapes that take longer than their codes are written one by one."""
         from ..inference.encoding import encode_sampled
 
@@ -105,9 +132,9 @@ class _Run:
         def on_step(step: Step) -> None:
             self.bar.update(self.done + 0.9 * len(batch) * step.progress, f"codes of {len(batch)} shapes")
 
-        for shape in encode_sampled(self.space, batch, self.fitter, on_step=on_step, target=self.target):
+        for shape in encode_sampled(self.space, batch, fitter, on_step=on_step, target=self.target):
             try:
-                ready.append(self._overfit(shape) if self.options.overfit else shape)
+                ready.append(self.of_tasks.overfitted(shape, self.files[shape.name]))
             except (ValueError, OSError) as error:
                 self.skip(shape.name, error)
             if ready and (self.target is not None or self.options.overfit):
@@ -115,16 +142,6 @@ class _Run:
                 began, ready = monotonic(), []
         if ready:
             self._add(ready, monotonic() - began)
-
-    def _overfit(self, shape: Shape) -> Shape:
-        """The shape with a correction; ValueError where there is none."""
-        from ..reconstruction.refinement import RefineConfig, RefinementStatus
-        from ..reconstruction.shape_overfitting import overfit
-
-        found = overfit(shape, self.files[shape.name], self.terms, RefineConfig(seed=self.options.seed))
-        if found.status is not RefinementStatus.CORRECTED:
-            raise ValueError(found.status.value)
-        return found.shape
 
     def _add(self, shapes: list[Shape], seconds: float) -> None:
         """Write shapes to the file, and say so."""
@@ -187,6 +204,8 @@ def _overfit_terms(options: Namespace) -> str | dict[str, float] | None:
 def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:
     """Refuse an unfinished space, taken names, and meshes all of which are missing, before PyTorch is loaded."""
     check_finished(options.space, info.unfinished)
+    if options.cluster is not None:
+        check_cluster(options.cluster)
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")

@@ -58,6 +58,7 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--time-limit", type=_positive, default=300.0, help="seconds a mesh may take (default 300)")
     parser.add_argument("--memory-limit", type=_positive, default=6.0, help="GiB a worker may use (default 6)")
     parser.add_argument("--samples", type=_count, default=200_000, help="query samples per shape (default 200000)")
+    _cluster(parser)
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +93,7 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
     parser.add_argument("meshes", nargs="+", metavar="MESH")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
+    _cluster(parser)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
     target = parser.add_mutually_exclusive_group()
@@ -278,6 +280,11 @@ def _terms(parser: argparse.ArgumentParser, preset: str) -> None:
 def _normals(parser: argparse.ArgumentParser) -> None:
     text = "write vertex normals (PLY, OBJ, GLB, glTF; default: GLB and glTF alone)"
     parser.add_argument("--normals", action=argparse.BooleanOptionalAction, default=None, help=text)
+
+
+def _cluster(parser: argparse.ArgumentParser) -> None:
+    place = "dask://HOST:PORT|ray://HOST:PORT"
+    parser.add_argument("--cluster", metavar=place, help="work on the workers of a cluster, not of this machine")
 
 
 _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | Mapping[str, Any]]] = {

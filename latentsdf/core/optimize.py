@@ -63,11 +63,18 @@ class Adam:
     Args:
         groups: tensors to optimise and their learning rates.
         clip: norm to which the whole dense gradient is clipped; None clips nothing.
+        norm: dense tensors with gradients -> norm of these; None is for gradients that lie whole in this process.
     """
 
-    def __init__(self, groups: Sequence[Group], clip: float | None = 1.0):
+    def __init__(
+        self,
+        groups: Sequence[Group],
+        clip: float | None = 1.0,
+        norm: Callable[[Sequence[Tensor]], float] | None = None,
+    ):
         self.groups = list(groups)
         self.clip = clip
+        self._norm = norm or gradient_norm
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         for group in self.groups:
             parameters = list(group.parameters)
@@ -83,12 +90,12 @@ class Adam:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip is not None:
-            dense = [p for group in self.groups if not group.sparse for p in group.parameters]
-            gradients = [p.grad for p in dense if p.grad is not None]
+            dense = [p for group in self.groups if not group.sparse for p in group.parameters if p.grad is not None]
             # Scaled only where they must be: that takes as long as a part of the step.
-            if gradients and (norm := float(torch.nn.utils.get_total_norm(gradients))) > self.clip:
-                for gradient in gradients:
-                    gradient.mul_(self.clip / (norm + 1e-6))
+            if dense and (norm := self._norm(dense)) > self.clip:
+                for parameter in dense:
+                    assert parameter.grad is not None
+                    parameter.grad.mul_(self.clip / (norm + 1e-6))
         for group in self.groups:
             optimizer = self._optimizers[group.name]
             for settings in optimizer.param_groups:
@@ -118,6 +125,11 @@ class Adam:
             optimizer.load_state_dict({"state": state, "param_groups": settings})
 
 
+def gradient_norm(tensors: Sequence[Tensor]) -> float:
+    """Euclidean norm of the gradients of tensors, a scalar."""
+    return float(torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors if tensor.grad is not None]))
+
+
 def _has_fused_kernel(parameters: Sequence[Tensor]) -> bool:
     """Whether torch has a fused Adam kernel for these tensors."""
     return all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
@@ -138,6 +150,7 @@ def minimize(
     on_step: OnStep | None = None,
     start: int = 0,
     start_seconds: float = 0.0,
+    agree: Callable[[bool], bool] = bool,
 ) -> Stop:
     """Minimise until progress reaches 1, the callback pauses, Ctrl-C, or the loss is not finite.
 
@@ -149,6 +162,8 @@ def minimize(
         on_step: called after every step; returning True pauses the loop.
         start: steps taken before this call, for a resumed run.
         start_seconds: seconds used before this call.
+        agree: whether this loop was interrupted -> whether it is to stop; of several loops that must stop after the
+            same step, the same for all.
 
     Returns:
         The reason for the end. On `Stop.DIVERGED` and `Stop.INTERRUPTED` the last complete step stands.
@@ -172,5 +187,5 @@ def minimize(
                 values = {name: float(term.detach()) for name, term in terms.items()}
                 if on_step(Step(number, seconds, progress(number, seconds), float(loss.detach()), values, factor)):
                     return Stop.PAUSED
-            if interrupted():
+            if agree(interrupted()):
                 return Stop.INTERRUPTED

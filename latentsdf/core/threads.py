@@ -124,8 +124,13 @@ def terms_of_parts(
     if moving:
         leaves += pieces
         gradients += [slopes[0] for _, slopes in results]
-    values[names[0]] = _KnownGradient.apply(values[names[0]], gradients, *leaves)  # type: ignore[assignment]
+    values[names[0]] = with_gradients(values[names[0]], gradients, leaves)
     return values
+
+
+def with_gradients(value: Tensor, gradients: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> Tensor:
+    """A scalar whose backward pass gives tensors gradients that are already known, for use once."""
+    return _KnownGradient.apply(value, list(gradients), *leaves)  # type: ignore[return-value]
 
 
 class _KnownGradient(torch.autograd.Function):
@@ -139,8 +144,9 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         # In place, since a large tensor takes longer to allocate than to scale; this graph is walked once.
-        scale = float(outer[0])
-        return (None, None, *(item if item is None or scale == 1.0 else item.mul_(scale) for item in ctx.gradients))
+        # Not kept here, since autograd copies a gradient that others hold.
+        scale, gradients, ctx.gradients = float(outer[0]), ctx.gradients, None
+        return (None, None, *(item if item is None or scale == 1.0 else item.mul_(scale) for item in gradients))
 
 
 def _own_memory(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -26,8 +26,8 @@ from .prefetch import Prefetch
 from .sample_store import SAMPLE_BYTES, HeldSamples, Run, StoredSamples, group_sizes
 from .sampling import SamplingConfig
 
-Draw = tuple[Tensor, Mapping[str, int], torch.Generator]
-"""Arguments of a call of `Dataset.sample`."""
+Draw = tuple[Tensor, Mapping[str, int], Tensor]
+"""Arguments of a call of `Dataset.sample_at`: rows (S,), counts of the groups, offsets (S, groups)."""
 _PER_SHAPE = ("names", "classes", "sources", "fingerprints", "audits", "frames", "records")
 
 
@@ -121,7 +121,14 @@ class Dataset:
         Raises:
             ValueError: a group that the dataset or one of the shapes lacks.
         """
-        runs = self._runs(rows, counts, generator)
+        form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
+        return self.sample_at(rows, counts, torch.rand(len(rows), len(counts), **form))
+
+    def sample_at(
+        self, rows: Tensor | Sequence[int], counts: Mapping[str, int], offsets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `sample`, with runs that begin at given offsets (S, groups), parts of each group's size in [0, 1)."""
+        runs = self._runs(rows, counts, offsets)
         read = self._samples.read if self._prefetch is None else self._prefetch.take
         pieces = [read(run) for run in runs]
         total = sum(counts.values())
@@ -142,7 +149,7 @@ class Dataset:
         samples that are all in memory.
 
         Args:
-            plan: step -> the calls of `sample` that it makes; called in another thread.
+            plan: step -> the calls of `sample_at` that it makes; called in another thread.
             first: the first step.
 
         Yields:
@@ -233,13 +240,11 @@ class Dataset:
             raise ValueError(f"shape {self._keys[shape]} of {self.path} has no {group!r} samples; draw none of them")
         return size
 
-    def _runs(self, rows: Tensor | Sequence[int], counts: Mapping[str, int], generator: torch.Generator) -> list[Run]:
-        """The runs that a call of `sample` reads."""
+    def _runs(self, rows: Tensor | Sequence[int], counts: Mapping[str, int], offsets: Tensor) -> list[Run]:
+        """The runs that a call of `sample_at` reads."""
         shapes = self._members[_positions(rows)].tolist()
-        form = {"dtype": torch.float64, "device": generator.device, "generator": generator}
-        offsets = torch.rand(len(shapes), len(counts), **form).tolist()
         runs: list[Run] = []
-        for shape, row in zip(shapes, offsets, strict=True):
+        for shape, row in zip(shapes, offsets.tolist(), strict=True):
             for (group, count), offset in zip(counts.items(), row, strict=True):
                 size = self._size(group, shape, count)
                 start, left = int(offset * size), count

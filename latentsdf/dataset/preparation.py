@@ -12,7 +12,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ..mesh.load import load_mesh
 from .file import ShapeSamples, StoredShape, stored_shapes, write_part
 from .file_info import VERSION
 from .mesh_samples import sample_mesh
+from .remote_parts import run_remote
 from .sampling import SamplingConfig
 from .shards import ShardPlan
 
@@ -124,6 +126,7 @@ def prepare(
     workers: int | None = None,
     seed: int = 0,
     on_row: Callable[[PrepareRow, int, int], None] | None = None,
+    executor: Executor | None = None,
 ) -> PrepareReport:
     """Sample every mesh below a folder into one dataset file.
 
@@ -139,6 +142,8 @@ def prepare(
         workers: meshes sampled at the same time, each in a process of one thread; one a core when None.
         seed: with the name of a shape, the only source of randomness.
         on_row: called with (row, rows done, rows in all) as rows come in.
+        executor: whose workers sample the meshes in place of processes of this machine, with the same result; they
+            read the meshes by the same paths (`core.cluster.open_cluster`).
 
     Returns:
         A row for each mesh file.
@@ -146,7 +151,7 @@ def prepare(
     Raises:
         FileNotFoundError, NotADirectoryError: no such folder.
         ValueError: no mesh below the folder, none that could be sampled, or a target that is not a dataset.
-        OSError: the disk refused; the target is as it was.
+        OSError: the disk refused, or the executor's cluster is gone; the target is as it was.
         KeyboardInterrupt: the workers are stopped, finished shapes are kept for the next run.
 
     Example:
@@ -170,9 +175,12 @@ def prepare(
         for name, file in meshes
     ]
     pending = run.reuse(tasks, earlier)
-    if pending:
+    limits = Limits(time=config.time_limit, memory=config.memory_limit)
+    if executor is not None:
+        run.sample(run_remote(_answer, pending, executor, limits))
+    elif pending:
         compile_backend()
-    run.sample(pending, workers or core_count(), Limits(time=config.time_limit, memory=config.memory_limit))
+        run.sample(run_pool(_answer, pending, workers or core_count(), limits))
     rows = sorted(run.rows, key=lambda row: row.name)
     if not run.shapes:
         with contextlib.suppress(OSError):
@@ -214,9 +222,9 @@ class _Run:
                 self.add(PrepareRow(name=task.name, status="reused", samples=shape.samples, audit=shape.audit))
         return pending
 
-    def sample(self, tasks: list[_Task], workers: int, limits: Limits) -> None:
-        """Do the tasks in worker processes; a refusal of the disk ends the run."""
-        with contextlib.closing(run_pool(_answer, tasks, workers, limits)) as pool:
+    def sample(self, answers: Generator[tuple[_Task, PrepareRow | OSError | LostTask], None, None]) -> None:
+        """Take the answers of tasks as they come in; a refusal of the disk ends the run."""
+        with contextlib.closing(answers) as pool:
             for task, answer in pool:
                 if isinstance(answer, OSError):
                     raise answer

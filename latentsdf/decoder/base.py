@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.threads import map_rows
+from .column_exchange import ColumnExchange
 from .linearize import Linearize, linearize_by_copies
 
 CHUNK = 16384
@@ -85,6 +86,16 @@ class Decoder(nn.Module, ABC):
     def state_of(self, flat: Tensor) -> Any:
         """The state for `query` of numbers (S, F) of `flat_state`."""
         return self.prepare(flat)
+
+    def divide(self, exchange: ColumnExchange) -> list[nn.Parameter]:
+        """Keep of each large table (D, F) that `flat_state` multiplies codes by the columns of this process alone.
+
+        Only `flat_state` and `state_of` can be called then, by all processes together.
+
+        Returns:
+            The divided tables, in an order that is the same for all processes; none where a decoder has no such ones.
+        """
+        return []
 
     @abstractmethod
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:

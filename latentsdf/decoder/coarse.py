@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .base import activation
 from .code_product import code_product
+from .column_exchange import ColumnExchange
 from .linearize import vertex_major
 from .lookup import read_contracted, read_volumes
 from .modulated import ModulatedMLP, positional_encoding
@@ -118,6 +119,8 @@ class _MLPBranch(CoarseBranch):
 class VolumeBranch(CoarseBranch):
     """Branch of `CoarseVolumes`: head([y, V_1(y), V_2(y), ...]), y = x + W(x), with V_i and W linear in the code."""
 
+    exchange: ColumnExchange | None = None
+
     def __init__(self, config: CoarseVolumes, code_size: int):
         super().__init__()
         self.resolutions, self.channels = config.resolutions, config.channels
@@ -137,9 +140,23 @@ class VolumeBranch(CoarseBranch):
 
     def flat_state(self, codes: Tensor) -> Tensor:
         """Numbers (S, F) of the state of codes (S, D): volumes, displacements and shifts beside each other."""
-        parts = [mean + code_product(codes, basis) for mean, basis in zip(self.mean, self.basis, strict=True)]
-        parts += [code_product(codes, self.warp)] if self.side else []
+        tables = [*self.basis, self.warp] if self.side else [*self.basis]
+        if self.exchange is None:
+            products = [code_product(codes, table) for table in tables]
+        else:
+            widths = [*map(len, self.mean), *([3 * self.side**3] if self.side else [])]
+            products = self.exchange.products(codes, tables, widths).split(widths, dim=1)
+        parts = [mean + product for mean, product in zip(self.mean, products, strict=False)]
+        parts += products[len(self.mean) :]
         return torch.cat([*parts, self.network.shifts(codes).flatten(1)], dim=1)
+
+    def divide(self, exchange: ColumnExchange) -> list[nn.Parameter]:
+        """Keep of the tables of volumes and of the warp the columns of this process alone; see `Decoder.divide`."""
+        self.exchange = exchange
+        tables = [*self.basis, self.warp] if self.side else [*self.basis]
+        for table in tables:
+            table.data = table.data[:, exchange.columns(table.shape[1])].contiguous()
+        return tables
 
     def state_of(self, flat: Tensor) -> Any:
         """The state whose numbers are flat (S, F)."""

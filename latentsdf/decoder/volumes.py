@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .base import Decoder, check_bytes
 from .coarse import CoarseVolumes, VolumeBranch
+from .column_exchange import ColumnExchange
 from .linearize import Linearize, Linearized
 
 
@@ -60,6 +61,10 @@ class Volumes(Decoder):
     def state_of(self, flat: Tensor) -> Any:
         """The state whose numbers are flat (S, F)."""
         return self.field.state_of(flat)
+
+    def divide(self, exchange: ColumnExchange) -> list[nn.Parameter]:
+        """Keep of the tables of volumes and of the warp the columns of this process alone."""
+        return self.field.divide(exchange)
 
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ def mixed_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-class BatchSampler(NamedTuple):
-    """Rows of the shapes of every step; stateless, so that a resumed run takes the same ones.
+@dataclass(frozen=True)
+class BatchSampler:
+    """Rows of the shapes of every step, functions of its number, so that a resumed run takes the same ones.
 
     Attributes:
         config: of the run.
@@ -28,6 +29,7 @@ class BatchSampler(NamedTuple):
     config: TrainConfig
     shapes: int
     stored: int
+    _orders: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def batch(self) -> int:
@@ -41,16 +43,32 @@ class BatchSampler(NamedTuple):
         return round(self.config.rehearsal * self.config.shapes_per_batch) if self.stored else 0
 
     def rows(self, stage: int, step: int) -> Tensor:
-        """Rows (B,) in the collection: every pass is a new random order of all shapes."""
+        """Rows (B,) in the collection: every pass is a new random order of all shapes.
+
+        Within a pass each batch has one shape of every residue class modulo B (stratified sampling), so that processes
+        which own such classes (`sharding`) have equal parts of it.
+        """
         batch, count = self.batch, self.shapes
         first = step * batch
         rows, passes = [], {first // count, (first + batch - 1) // count}
         for number in sorted(passes):
-            generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, number, 1))
-            order = torch.randperm(count, generator=generator)
             low = max(0, first - number * count)
-            rows.append(order[low : min(count, first + batch - number * count)])
+            rows.append(self._order(stage, number)[low : min(count, first + batch - number * count)])
         return torch.cat(rows)
+
+    def _order(self, stage: int, number: int) -> Tensor:
+        """Order (S,) of all shapes in a pass; those of the last two passes are kept."""
+        if (stage, number) not in self._orders:
+            while len(self._orders) > 1:
+                self._orders.pop(next(iter(self._orders)))
+            generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, number, 1))
+            order = torch.randperm(self.shapes, generator=generator)
+            classes = order % self.batch
+            order = order[torch.argsort(classes, stable=True)]
+            sizes = torch.bincount(classes, minlength=self.batch)
+            turn = torch.arange(self.shapes) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+            self._orders[stage, number] = order[torch.argsort(turn, stable=True)]
+        return self._orders[stage, number]
 
     def rehearsed_rows(self, stage: int, step: int) -> Tensor:
         """Rows (K,) of the stored shapes rehearsed in a step, drawn with replacement."""
@@ -59,14 +77,12 @@ class BatchSampler(NamedTuple):
         generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, stage, step, 2, 0))
         return torch.randint(self.stored, (self.rehearsed_per_step,), generator=generator)
 
-    def truncate_codes(self, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """Codes (S, D), a random part of them truncated to one of the prefix sizes that the space is trained for."""
+    def prefix_mask(self, count: int, size: int, generator: torch.Generator) -> Tensor | None:
+        """Mask (S, D) of the numbers kept of S codes, a random part of which is cut to a prefix; None keeps all."""
         sizes = self.config.nested
         if not sizes:
-            return codes
-        size = codes.shape[1]
+            return None
         lengths = torch.tensor([*sizes, size])
-        truncated = torch.rand(len(codes), generator=generator) < NESTING
-        choice = torch.where(truncated, torch.randint(len(sizes), (len(codes),), generator=generator), len(sizes))
-        mask = torch.arange(size) < lengths[choice][:, None]
-        return codes * mask.to(codes)
+        truncated = torch.rand(count, generator=generator) < NESTING
+        choice = torch.where(truncated, torch.randint(len(sizes), (count,), generator=generator), len(sizes))
+        return torch.arange(size) < lengths[choice][:, None]

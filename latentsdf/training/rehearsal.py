@@ -49,8 +49,11 @@ class Rehearsal:
         Returns:
             points (S, N, 3) and signed distances (S, N).
         """
+        return self.sample_at(rows, torch.randint(self.points, (len(rows), count), generator=generator))
+
+    def sample_at(self, rows: Tensor, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """As `sample`, with given numbers (S, N) of the samples of each shape, below `points`."""
         points, distances = zip(*[self._samples(int(row)) for row in rows], strict=True)
-        indices = torch.randint(self.points, (len(rows), count), generator=generator)
         sampled = torch.stack([part[index] for part, index in zip(points, indices, strict=True)])
         return sampled, torch.stack([part[index] for part, index in zip(distances, indices, strict=True)])
 

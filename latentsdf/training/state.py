@@ -25,6 +25,8 @@ from .weight_precision import stored_weights
 
 _MOMENTS, _ROTATIONS, _OLD_ROTATIONS = "adam/", "rotations", "turns"
 """Names of tensors in a file's resume state; files of earlier versions name the rotations otherwise."""
+FACTS = ("stage", "step", "seconds", "used", "log", "begun_from")
+"""Plain values of a state, which are stored as JSON."""
 
 
 @dataclass
@@ -102,8 +104,7 @@ class TrainState:
             codes.to(device),
             rotations,
             moments={k.removeprefix(_MOMENTS): v.to(device) for k, v in tensors.items() if k.startswith(_MOMENTS)},
-            begun_from=facts.get("begun_from"),
-            **{name: facts[name] for name in ("stage", "step", "used", "seconds", "log")},
+            **{name: facts[name] for name in FACTS if name in facts},
         )
 
     def check_start(self, fingerprint: str) -> None:
@@ -134,7 +135,7 @@ class TrainState:
             space = space_of(decoder, stored.codes, self.dataset, self._history())
             save(space, path, precision=weights.steps or "float16", codes=stored.code_format)
         else:
-            facts = {name: getattr(self, name) for name in ("stage", "step", "seconds", "used", "log", "begun_from")}
+            facts: dict[str, Any] = {name: getattr(self, name) for name in FACTS}
             facts |= {"names": list(self.dataset.names), "config": config_to_dict(self.config)}
             tensors = {"codes": self.codes.weight, **{_MOMENTS + name: value for name, value in self.moments.items()}}
             if self.rotations is not None:

@@ -20,13 +20,14 @@ STEP = 4 * (147 * SAMPLE_BYTES + 6 * OVERHEAD)
 
 
 def draws(step: int) -> list[Draw]:
-    rows = torch.randint(9, (4,), generator=torch.Generator().manual_seed(step))
-    return [(rows, COUNTS, torch.Generator().manual_seed(1000 + step))]
+    generator = torch.Generator().manual_seed(step)
+    rows = torch.randint(9, (4,), generator=generator)
+    return [(rows, COUNTS, torch.rand(4, len(COUNTS), dtype=torch.float64, generator=generator))]
 
 
 def drawn(dataset: Dataset, step: int) -> tuple[torch.Tensor, torch.Tensor]:
     (draw,) = draws(step)
-    return dataset.sample(*draw)
+    return dataset.sample_at(*draw)
 
 
 @pytest.fixture
@@ -88,7 +89,11 @@ def test_a_file_that_was_cut_is_an_error_and_not_a_wait(dataset_path: Path, tmp_
     streamed.close()
 
 
-def test_training_from_disk_is_training_from_memory_to_the_bit(dataset_path: Path):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_training_from_disk_is_training_from_memory_to_the_bit(
+    dataset_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+):
+    monkeypatch.setattr("latentsdf.training.loop.thread_count", lambda decoder, device: threads)
     from_memory = train(Dataset(dataset_path), TINY, steps=8)
     streamed = Dataset(dataset_path, memory=1e-4)
     from_disk = train(streamed, TINY, steps=8)

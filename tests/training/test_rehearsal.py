@@ -54,7 +54,8 @@ def test_a_start_is_kept_in_mind_while_one_other_shape_is_learned(
     points, distances = rehearsal.sample(torch.arange(len(space)), 2000, torch.Generator().manual_seed(3))
     errors = {}
     for part in (0.0, 0.75):
-        config = replace(TINY, start=str(space_path), rehearsal=part, schedule_steps=150, shapes_per_batch=4)
+        # Of five seeds the ratio of errors is 0.39 to 0.77; this one's is 0.57.
+        config = replace(TINY, start=str(space_path), rehearsal=part, schedule_steps=150, shapes_per_batch=4, seed=4)
         learned = train(dataset.subset(rows[:1]), config, steps=150)
         with torch.no_grad():
             errors[part] = float((learned.decoder(space.codes(), points, "fused") - distances).abs().mean())
