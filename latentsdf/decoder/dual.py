@@ -105,7 +105,7 @@ class Dual(Decoder):
             base = self.coarse.query(state.coarse, points) if self.config.residual else None
             return self._fine(state.fine, state.grid, points, base)
         coarse = self.coarse.query(state.coarse, points)
-        if len(points) == 1 and not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and len(points) == 1:
             near = (coarse[0].abs() < self.config.band).nonzero()[:, 0]
             if len(near):
                 coarse[:, near] = self._blend(state, points[:, near], coarse[:, near])

@@ -53,7 +53,7 @@ class ModulatedMLP(nn.Module):
 
     def forward(self, features: Tensor, shifts: Tensor) -> Tensor:
         """Outputs (S, N) for features (S, N, inputs) and shifts (S, depth, 1, width)."""
-        if len(features) == 1 and not torch.is_grad_enabled() and shifts.shape[2] == 1:
+        if not torch.is_grad_enabled() and len(features) == 1 and shifts.shape[2] == 1:
             return self._of_one_shape(features[0], shifts[0])[None]
         hidden = features
         for layer, shift in zip(self.layers, shifts.unbind(1), strict=True):
@@ -66,7 +66,7 @@ class ModulatedMLP(nn.Module):
         for layer, shift in zip(self.layers, shifts, strict=True):
             weight, bias = cast(nn.Linear, layer).weight, cast(nn.Linear, layer).bias
             hidden = self._act_inplace(torch.addmm(bias + shift[0], hidden, weight.t()))
-        return torch.addmv(self.out.bias, hidden, self.out.weight[0])
+        return hidden.mv(self.out.weight[0]).add_(self.out.bias)
 
 
 def positional_encoding(points: Tensor, octaves: int) -> Tensor:

@@ -76,3 +76,10 @@ def test_reads_of_several_volumes(dtype: torch.dtype) -> None:
     with torch.no_grad():
         torch.testing.assert_close(read_volumes(volumes, points), expected)
         torch.testing.assert_close(read_volumes(volumes, points[:, :0]), expected[:, :0])
+
+
+def test_no_points_have_no_distances() -> None:
+    for config in (VolumesConfig(code_size=4), DualConfig(code_size=4, coarse=CoarseMLP(width=8, depth=2))):
+        field = build_decoder(config).eval().condition(torch.zeros(4))
+        with torch.no_grad():
+            assert field(torch.zeros(0, 3)).shape == (0,)
