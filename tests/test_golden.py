@@ -35,6 +35,7 @@ TOLERANCE = 0.1
 """Relative: other processors round otherwise, and 200 steps of training carry that on."""
 CHANGES = {
     "bytes",
+    "command",
     "file_bytes_per_shape",
     "text_bytes",
     "seconds",

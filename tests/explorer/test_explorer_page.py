@@ -130,6 +130,7 @@ def test_a_dragged_morph_changes_the_mesh(page: Chromium, pictures: Path) -> Non
 def test_a_slice_and_the_original_are_shown(page: Chromium, pictures: Path) -> None:
     page.run("explorer.map.handlers.select('ball/1')")
     page.wait("document.getElementById('name').textContent === 'ball/1'")
+    page.wait(f"{DRAWN}.subject === explorer.state.subject && {DRAWN}.cells >= 96")
     full = covered(page)
     page.press("s")
     page.wait("explorer.scene.section && !explorer.state.slicing")
