@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import h5py
 import torch
@@ -66,8 +67,9 @@ def join_datasets(first: Path, second: Path, out: Path) -> None:
     part = out.with_suffix(".part")
     part.write_bytes(first.read_bytes())
     with h5py.File(part, "a") as file, h5py.File(second) as source:
-        for key in sorted(source["shapes"]):
-            source.copy(source["shapes"][key], file["shapes"], name=f"z{key}")
+        shapes: Any = source["shapes"]
+        for key in sorted(shapes):
+            source.copy(shapes[key], file["shapes"], name=f"z{key}")
     part.rename(out)
 
 
