@@ -17,6 +17,7 @@ from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
+from .ghost_cuts import without_ghosts
 from .residual_fitting import SampledMesh, Target, refine_to_mesh
 from .residuals import SignedSamples
 
@@ -45,7 +46,7 @@ def encode(
         config: `EncodeConfig()` if None.
         on_step: called after every iteration of the fit.
         target: how close the shape must come, or how many bytes it may take: code and residual. None takes the code
-            alone.
+            alone, with pieces cut out that the mesh lacks (`without_ghosts`, at most 38 bytes).
 
     Returns:
         The shape, in the mesh's own units, its code as a file of the space holds it. With a target its code may be
@@ -130,7 +131,10 @@ def encode_sampled(
         fitted = {**item.metadata, "fit_error": float(result.losses[row])}
         code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
         shape = Shape(name, code, frame, space.decoder, fitted, record=item.record)
-        yield shape if target is None else refine_to_mesh(shape, item, target, roundings[row], config.seed)
+        if target is None:
+            yield without_ghosts(shape, item.mesh)
+        else:
+            yield refine_to_mesh(shape, item, target, roundings[row], config.seed)
 
 
 def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:

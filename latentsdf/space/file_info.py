@@ -27,6 +27,8 @@ RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
 MESH = 2
 """First byte of a stored mesh there, `codec.mesh_stream.KIND`."""
+CUTS = 3
+"""First byte of cuts there, `codec.cuts.KIND`."""
 
 
 class Sizes(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import trimesh
 from torch import Tensor
 
+from ..codec.cuts import Cuts
 from ..codec.residual import Residual
 from ..core.field import SDF
 from ..core.frame import Frame
@@ -33,9 +34,9 @@ class Shape:
         frame: source units <-> unit frame.
         decoder: from codes to fields.
         metadata: of the source (audit, file, fit); plain JSON values.
-        correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes, a
-            `Correction` of a refinement to a scan, or a `StoredMesh` or `MorphField` in place of that field; None
-            without one.
+        correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes,
+            `Cuts` of pieces that the true shape lacks, a `Correction` of a refinement to a scan, or a `StoredMesh` or
+            `MorphField` in place of that field; None without one.
         record: search record (704,) of the mesh or the reconstruction (`mesh.search_record`); None where it was not
             made.
     """
@@ -45,7 +46,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    correction: Correction | Residual | StoredMesh | MorphField | None = None
+    correction: Correction | Residual | StoredMesh | MorphField | Cuts | None = None
     record: SearchRecord | None = None
 
     @property
@@ -55,8 +56,11 @@ class Shape:
 
     @property
     def mode(self) -> str:
-        """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`; or a `morph`."""
-        if self.correction is None:
+        """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`; or a `morph`.
+
+        A code with `Cuts` counts as a code.
+        """
+        if self.correction is None or isinstance(self.correction, Cuts):
             return "code"
         if isinstance(self.correction, MorphField):
             return "morph"
@@ -74,8 +78,8 @@ class Shape:
         """A C1 form of `sdf` with second derivatives, for `Jet` and terms of second order (`Conditioned.smoothed`).
 
         Raises:
-            ValueError: the decoder has activations without second derivatives, or the correction is a `Residual`, a
-                `StoredMesh` or a `MorphField`.
+            ValueError: the decoder has activations without second derivatives, or the correction has none (a
+                `Residual`, `Cuts`, a `StoredMesh` or a `MorphField`).
         """
         if self.correction is not None and not self.correction.smooth:
             raise ValueError(f"the {self.mode} of {self.name!r} has no second derivatives; use without_correction()")

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..codec.cuts import KIND as CUTS
+from ..codec.cuts import Cuts
 from ..codec.mesh_stream import KIND as MESH
 from ..codec.residual import KIND, Residual
 from ..solver.correction import Correction
@@ -23,7 +25,7 @@ from .stored_mesh import StoredMesh
 from .stored_rows import name_hashes, stored_texts, texts_of
 from .text_blocks import TextBlocks
 
-Field = Correction | Residual | StoredMesh
+Field = Correction | Residual | StoredMesh | Cuts
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +122,11 @@ class ShapeColumns:
 
 
 def unpack_correction(packed: bytes) -> Field | None:
-    """The correction, residual or mesh of stored bytes; None of none."""
+    """The correction, residual, mesh or cuts of stored bytes; None of none."""
     if not packed:
         return None
     if packed[0] == MESH:
         return StoredMesh(packed)
+    if packed[0] == CUTS:
+        return Cuts(packed)
     return Residual(packed) if packed[0] == KIND else Correction(packed)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.hdf5 import one_line, open_checked
-from .file_info import FORMAT, MESH, RESIDUAL, SEGMENTS, VERSION
+from .file_info import CUTS, FORMAT, MESH, RESIDUAL, SEGMENTS, VERSION
 from .stored_rows import StoredRows, texts_of
 from .text_columns import read_texts
 
@@ -136,4 +136,4 @@ def stored_names(path: str | Path) -> list[str]:
 
 def _mode(kind: int) -> str:
     """How a shape is stored whose correction begins with a byte."""
-    return {RESIDUAL: "residual", MESH: "mesh"}.get(kind, "correction")
+    return {RESIDUAL: "residual", MESH: "mesh", CUTS: "code"}.get(kind, "correction")
