@@ -97,7 +97,8 @@ def code_bytes(numbers: int, bits: int) -> int:
 
 def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str, Any]:
     """Costs of a space: bytes as stored, numbers, training time and speed."""
-    sizes = space_info(stored).sizes
+    info = space_info(stored)
+    sizes, adjusted = info.sizes, sum(info.adjustments) / max(1, len(space))
     whole = numbers == space.code_size and space.code_format is not None
     decoder, code = sizes.decoder, sizes.code if whole else code_bytes(numbers, bits)
     log = space.history.get("log") or [{}]
@@ -106,7 +107,8 @@ def costs(space: LatentSpace, stored: Path, numbers: int, bits: int) -> dict[str
         "training_shapes": len(space),
         "decoder_bytes": decoder,
         "code_bytes": code,
-        "bytes_per_shape": code + decoder / max(1, len(space)),
+        "adjustment_bytes": adjusted,
+        "bytes_per_shape": code + adjusted + decoder / max(1, len(space)),
         "training_minutes": round(space.history.get("seconds", 0.0) / 60, 2),
         "samples_per_second": log[-1].get("samples_per_second"),
     }

@@ -189,8 +189,7 @@ def _tell(shape: Shape, added: list[Result], bar: Bar, seconds: float) -> None:
         text = f"F@{reached['tolerance']:g} {reached['f_score']:.3f}"
         bar.line(f"{shape.mode:8s} {name}  {residual:,} bytes beside a code of {reached['code_bytes']:,}  {text}")
     elif shape.mode == "code" and shape.correction is not None:
-        added[-1]["cut_bytes"] = shape.correction.nbytes
-        bar.line(f"cut      {name}  pieces that the mesh lacks: {shape.correction.nbytes} bytes")
+        added[-1]["adjustment_bytes"] = shape.correction.nbytes
     elif shape.correction is not None:
         added[-1]["correction_bytes"] = shape.correction.nbytes
         bar.line(f"overfit  {name}  correction of {shape.correction.nbytes:,} bytes")

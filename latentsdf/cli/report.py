@@ -80,6 +80,7 @@ def _space_facts(path: str) -> Result:
         "record_bytes": sizes.records,
         "frame_bytes": sizes.frames,
         "text_bytes": sizes.texts,
+        "adjustment_bytes": sum(facts.adjustments),
         "corrected_shapes": sizes.corrected,
         "correction_bytes": sizes.corrections,
         **_length_facts("residual", facts.residuals),

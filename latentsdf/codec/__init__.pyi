@@ -1,4 +1,4 @@
-from .cuts import Cuts as Cuts
+from .adjustment import Adjustment as Adjustment
 from .mesh_stream import LatticeMesh as LatticeMesh
 from .mesh_stream import decode_mesh as decode_mesh
 from .mesh_stream import encode_mesh as encode_mesh

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec.residual import Residual
-from ..space.code_format import CodeFormat
+from ..space.code_format import CodeFormat, code_bytes
 from ..space.morph_field import MorphField
 from ..space.shape import Shape
 
@@ -14,13 +14,6 @@ def tags_of(shape: Shape) -> list[str]:
     """Tags that are stored with a shape."""
     tags = shape.metadata.get("tags", [])
     return [str(tag) for tag in tags] if isinstance(tags, list) else []
-
-
-def code_bytes(shape: Shape, code_format: CodeFormat | None) -> int:
-    """Bytes that the code of a shape takes in its file; four a number where they are not streams."""
-    if code_format is None:
-        return 4 * len(shape.code)
-    return len(code_format.pack(shape.code[None])[0])
 
 
 def shape_facts(shape: Shape, code_format: CodeFormat | None) -> dict[str, Any]:
@@ -32,7 +25,7 @@ def shape_facts(shape: Shape, code_format: CodeFormat | None) -> dict[str, Any]:
     """
     correction = shape.correction
     extra = 0 if correction is None or isinstance(correction, MorphField) else correction.nbytes
-    stored = None if shape.mode == "morph" else code_bytes(shape, code_format) + extra
+    stored = None if shape.mode == "morph" else code_bytes(shape.code, code_format) + extra
     metadata, audit = shape.metadata, shape.metadata.get("audit")
     error = metadata.get("fit_error")
     return {

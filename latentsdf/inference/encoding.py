@@ -15,6 +15,7 @@ from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
+from ..space.suited_level import with_level
 from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
 from .ghost_cuts import without_ghosts
@@ -46,7 +47,8 @@ def encode(
         config: `EncodeConfig()` if None.
         on_step: called after every iteration of the fit.
         target: how close the shape must come, or how many bytes it may take: code and residual. None takes the code
-            alone, with pieces cut out that the mesh lacks (`without_ghosts`, at most 38 bytes).
+            alone, at the level that suits the mesh (`with_level`) and with pieces cut out that the mesh lacks
+            (`without_ghosts`): an `Adjustment` of 3 to 39 bytes.
 
     Returns:
         The shape, in the mesh's own units, its code as a file of the space holds it. With a target its code may be
@@ -132,9 +134,15 @@ def encode_sampled(
         code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
         shape = Shape(name, code, frame, space.decoder, fitted, record=item.record)
         if target is None:
-            yield without_ghosts(shape, item.mesh)
+            yield without_ghosts(_levelled(shape, item), item.mesh)
         else:
             yield refine_to_mesh(shape, item, target, roundings[row], config.seed)
+
+
+def _levelled(shape: Shape, item: SampledMesh) -> Shape:
+    """A shape at the level that suits the samples of its mesh."""
+    points = shape.frame.to_unit(item.frame.to_source(item.points[item.code_rows].double().numpy()))
+    return with_level(shape, torch.from_numpy(points), item.distances[item.code_rows])
 
 
 def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from ..codec.cuts import STEPS, Cuts
+from ..codec.adjustment import STEPS, Adjustment
 from ..core.arrays import Array, Indices, Mask
 from ..mesh.distance import MeshSDF
 from ..mesh.isosurface import extract_mesh
@@ -35,13 +35,14 @@ def without_ghosts(shape: Shape, truth: trimesh.Trimesh) -> Shape:
     way. Where nothing can be gained the shape is returned as it is.
 
     Args:
-        shape: of the code alone; a shape with a correction is returned as it is.
+        shape: of the code alone, at its level if it has one; a shape with another correction is returned as it is.
         truth: closed mesh in source units.
 
     Returns:
-        The shape, with `Cuts` as its correction where a piece went.
+        The shape, with an `Adjustment` as its correction where a piece went.
     """
-    if shape.correction is not None:
+    before = shape.correction
+    if before is not None and not (isinstance(before, Adjustment) and len(before.boxes.low) == 0):
         return shape
     try:
         surface = extract_mesh(shape.sdf, CELLS, like=shape.code)
@@ -57,7 +58,7 @@ def without_ghosts(shape: Shape, truth: trimesh.Trimesh) -> Shape:
     cut, filled = _chosen(corners, area, ghost, piece)
     if not cut and not filled:
         return shape
-    return replace(shape, correction=Cuts.of(cut, filled))
+    return replace(shape, correction=Adjustment.of(0.0 if before is None else before.level, cut, filled))
 
 
 def _chosen(corners: Array, area: Array, ghost: Mask, piece: Indices) -> tuple[list[Array], list[Array]]:

@@ -118,6 +118,11 @@ class CodeFormat:
         return [ColumnModel(max(0, model.eighths - 8 * shift), (model.limit >> shift) + 1) for model in self.models]
 
 
+def code_bytes(code: Tensor, form: CodeFormat | None) -> int:
+    """Bytes that a code (D,) takes in its file; four a number where codes are not streams."""
+    return 4 * len(code) if form is None else len(form.pack(code[None])[0])
+
+
 def _integers(codes: Tensor, steps: Tensor) -> Tensor:
     return (codes.detach().float().cpu() / steps).round().clamp(-_GREATEST, _GREATEST).long()
 

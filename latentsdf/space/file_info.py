@@ -13,7 +13,7 @@ import numpy as np
 from ..core.arrays import Indices
 from ..core.hdf5 import one_line, open_checked
 from .earlier_facts import earlier_corrections, earlier_sizes
-from .stored_rows import SHARED, StoredRows
+from .stored_rows import SHARED, StoredRows, correction_rows
 from .text_columns import read_texts
 
 FORMAT = "latentsdf-space"
@@ -27,8 +27,8 @@ RESIDUAL = 1
 """First byte of a residual in the column of corrections, `codec.residual.KIND`, which PyTorch is loaded with."""
 MESH = 2
 """First byte of a stored mesh there, `codec.mesh_stream.KIND`."""
-CUTS = 3
-"""First byte of cuts there, `codec.cuts.KIND`."""
+ADJUSTMENT = 3
+"""First byte of an adjustment there, `codec.adjustment.KIND`."""
 
 
 class Sizes(NamedTuple):
@@ -68,6 +68,7 @@ class SpaceInfo(NamedTuple):
         segments: writes that added rows since the file was written as a whole.
         residuals: bytes of each residual; shapes without one are left out.
         meshes: bytes of each stored mesh, likewise.
+        adjustments: bytes of each adjustment, likewise; they belong to the codes, and are no corrections.
     """
 
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class SpaceInfo(NamedTuple):
     segments: int
     residuals: tuple[int, ...] = ()
     meshes: tuple[int, ...] = ()
+    adjustments: tuple[int, ...] = ()
 
     @property
     def prefix_sizes(self) -> tuple[int, ...]:
@@ -106,8 +108,8 @@ def space_info(path: str | Path) -> SpaceInfo:
                 parameters=_parameters(file["decoder"]),
                 sizes=Sizes(
                     decoder=_decoder_bytes(file),
-                    corrections=int(lengths.sum()),
-                    corrected=len(lengths),
+                    corrections=int(lengths[kinds != ADJUSTMENT].sum()),
+                    corrected=int((kinds != ADJUSTMENT).sum()),
                     **(_row_sizes(rows) if rows else earlier_sizes(file["shapes"])),
                 ),
                 history=read_history(file),
@@ -116,6 +118,7 @@ def space_info(path: str | Path) -> SpaceInfo:
                 segments=len(rows.added) if rows else 0,
                 residuals=tuple(lengths[kinds == RESIDUAL].tolist()),
                 meshes=tuple(lengths[kinds == MESH].tolist()),
+                adjustments=tuple(lengths[kinds == ADJUSTMENT].tolist()),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             raise ValueError(f"{path} is a damaged latentsdf space: {one_line(error)}") from error
@@ -155,7 +158,7 @@ def _corrections(rows: StoredRows) -> tuple[Indices, Indices]:
                 lengths.pop(row, None)
         if "correction" in arrays:
             long = arrays["correction_length"].astype(np.int64)
-            at = places[arrays["correction_row"]].tolist()
+            at = places[correction_rows(arrays)].tolist()
             lengths |= dict(zip(at, long.tolist(), strict=True))
             kinds |= dict(zip(at, arrays["correction"][np.cumsum(long) - long].tolist(), strict=True))
     return np.array(list(lengths.values()), dtype=np.int64), np.array([kinds[row] for row in lengths], dtype=np.int64)

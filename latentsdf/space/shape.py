@@ -9,7 +9,7 @@ from typing import Any
 import trimesh
 from torch import Tensor
 
-from ..codec.cuts import Cuts
+from ..codec.adjustment import Adjustment
 from ..codec.residual import Residual
 from ..core.field import SDF
 from ..core.frame import Frame
@@ -35,8 +35,8 @@ class Shape:
         decoder: from codes to fields.
         metadata: of the source (audit, file, fit); plain JSON values.
         correction: of the decoded field, unit frame: a `Residual` that encoding found within some bytes,
-            `Cuts` of pieces that the true shape lacks, a `Correction` of a refinement to a scan, or a `StoredMesh` or
-            `MorphField` in place of that field; None without one.
+            an `Adjustment` (another level, pieces cut out), a `Correction` of a refinement to a scan, or a `StoredMesh`
+            or `MorphField` in place of that field; None without one.
         record: search record (704,) of the mesh or the reconstruction (`mesh.search_record`); None where it was not
             made.
     """
@@ -46,7 +46,7 @@ class Shape:
     frame: Frame
     decoder: Decoder
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    correction: Correction | Residual | StoredMesh | MorphField | Cuts | None = None
+    correction: Correction | Residual | StoredMesh | MorphField | Adjustment | None = None
     record: SearchRecord | None = None
 
     @property
@@ -58,9 +58,9 @@ class Shape:
     def mode(self) -> str:
         """How the shape is stored: `code`, or its code with a `correction`, a `residual` or a `mesh`; or a `morph`.
 
-        A code with `Cuts` counts as a code.
+        A code with an `Adjustment` counts as a code.
         """
-        if self.correction is None or isinstance(self.correction, Cuts):
+        if self.correction is None or isinstance(self.correction, Adjustment):
             return "code"
         if isinstance(self.correction, MorphField):
             return "morph"
@@ -79,7 +79,7 @@ class Shape:
 
         Raises:
             ValueError: the decoder has activations without second derivatives, or the correction has none (a
-                `Residual`, `Cuts`, a `StoredMesh` or a `MorphField`).
+                `Residual`, an `Adjustment` with boxes, a `StoredMesh` or a `MorphField`).
         """
         if self.correction is not None and not self.correction.smooth:
             raise ValueError(f"the {self.mode} of {self.name!r} has no second derivatives; use without_correction()")

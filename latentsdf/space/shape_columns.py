@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..codec.cuts import KIND as CUTS
-from ..codec.cuts import Cuts
+from ..codec.adjustment import KIND as ADJUSTMENT
+from ..codec.adjustment import Adjustment
 from ..codec.mesh_stream import KIND as MESH
 from ..codec.residual import KIND, Residual
 from ..solver.correction import Correction
@@ -22,10 +22,10 @@ from .frame_columns import FrameColumn
 from .record_column import RecordColumn
 from .shape import Shape
 from .stored_mesh import StoredMesh
-from .stored_rows import name_hashes, stored_texts, texts_of
+from .stored_rows import correction_rows, name_hashes, stored_texts, texts_of
 from .text_blocks import TextBlocks
 
-Field = Correction | Residual | StoredMesh | Cuts
+Field = Correction | Residual | StoredMesh | Adjustment
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ class ShapeColumns:
         """
         lengths = np.zeros(count, dtype=np.int64)
         if "correction" in arrays:
-            lengths[arrays["correction_row"]] = arrays["correction_length"]
+            lengths[correction_rows(arrays)] = arrays["correction_length"]
         return ShapeColumns(
             texts_of(arrays, "name", count),
             texts_of(arrays, "info", count),
@@ -112,9 +112,11 @@ class ShapeColumns:
         out |= stored_texts(self.names, "name") | stored_texts(self.infos, "info") | self.records.stored()
         rows = np.flatnonzero(self.corrections.lengths)
         if len(rows):
-            lengths = self.corrections.lengths[rows].astype(np.uint32)
-            out |= {"correction": self.corrections.data, "correction_row": rows.astype(np.uint32)}
-            out["correction_length"] = lengths
+            lengths = self.corrections.lengths[rows]
+            out["correction"] = self.corrections.data
+            out["correction_length"] = lengths.astype(np.min_scalar_type(int(lengths.max())))
+            if len(rows) < len(self):
+                out["correction_row"] = rows.astype(np.uint32)
         return out
 
     def __len__(self) -> int:
@@ -122,11 +124,11 @@ class ShapeColumns:
 
 
 def unpack_correction(packed: bytes) -> Field | None:
-    """The correction, residual, mesh or cuts of stored bytes; None of none."""
+    """The correction, residual, mesh or adjustment of stored bytes; None of none."""
     if not packed:
         return None
     if packed[0] == MESH:
         return StoredMesh(packed)
-    if packed[0] == CUTS:
-        return Cuts(packed)
+    if packed[0] == ADJUSTMENT:
+        return Adjustment(packed)
     return Residual(packed) if packed[0] == KIND else Correction(packed)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.hdf5 import one_line, open_checked
-from .file_info import CUTS, FORMAT, MESH, RESIDUAL, SEGMENTS, VERSION
-from .stored_rows import StoredRows, texts_of
+from .file_info import ADJUSTMENT, FORMAT, MESH, RESIDUAL, SEGMENTS, VERSION
+from .stored_rows import StoredRows, correction_rows, texts_of
 from .text_columns import read_texts
 
 
@@ -97,7 +97,7 @@ def _of_columns(arrays: Mapping[str, NDArray[Any]], count: int) -> Iterator[Stor
     if "correction" in arrays:
         lengths = arrays["correction_length"].astype(np.int64)
         kinds = arrays["correction"][np.cumsum(lengths) - lengths]
-        for row, length, kind in zip(arrays["correction_row"].tolist(), lengths.tolist(), kinds.tolist(), strict=True):
+        for row, length, kind in zip(correction_rows(arrays).tolist(), lengths.tolist(), kinds.tolist(), strict=True):
             modes[row], sizes[row] = _mode(kind), length
     texts = texts_of(arrays, "name", count), texts_of(arrays, "info", count)
     for name, text, mode, code, size in zip(*texts, modes, codes.tolist(), sizes, strict=True):
@@ -136,4 +136,4 @@ def stored_names(path: str | Path) -> list[str]:
 
 def _mode(kind: int) -> str:
     """How a shape is stored whose correction begins with a byte."""
-    return {RESIDUAL: "residual", MESH: "mesh", CUTS: "code"}.get(kind, "correction")
+    return {RESIDUAL: "residual", MESH: "mesh", ADJUSTMENT: "code"}.get(kind, "correction")

@@ -179,3 +179,8 @@ def _mapped(group: Any, handle: int) -> Arrays:
         else:
             arrays[key] = np.frombuffer(whole, item.dtype, item.size, offset).reshape(item.shape)
     return arrays
+
+
+def correction_rows(arrays: Arrays) -> NDArray[Any]:
+    """Rows (K,) of the shapes with a correction, of the arrays of a file that has some: all where none are named."""
+    return arrays.get("correction_row", np.arange(len(arrays["correction_length"])))

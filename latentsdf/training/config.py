@@ -58,8 +58,8 @@ class TrainConfig:
     """Most bytes that a code takes in the file of the finished space, in the mean. Larger keeps more of what long codes
     hold; codes whose rounding is well below the error of training take less."""
     refit: bool = True
-    """Whether a finished space takes a Gauss-Newton step on each code, against its stored decoder; not where codes are
-    nested, whose prefixes it would spoil."""
+    """Whether a finished space takes a Gauss-Newton step on each code, against its stored decoder (not where codes are
+    nested, whose prefixes it would spoil), and a level for each field that keeps its thin walls."""
     minutes: float = 10.0
     """Time budget that the schedule is scaled to; used unless a run is given steps."""
     schedule_steps: int = 20_000

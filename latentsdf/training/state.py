@@ -20,6 +20,7 @@ from .code_precision import stored_codes
 from .code_refit import refitted_codes
 from .config import TrainConfig, config_from_dict, config_to_dict
 from .initialization import initial_state
+from .levels import levelled
 from .warm_start import aligned_rotations
 from .weight_precision import stored_weights
 
@@ -133,6 +134,8 @@ class TrainState:
                 codes = refitted_codes(decoder, codes, self.dataset, seed, on_part)
             stored = stored_codes(decoder, codes, self.dataset, size, seed)
             space = space_of(decoder, stored.codes, self.dataset, self._history())
+            if self.config.refit:
+                space = levelled(space, self.dataset, seed)
             save(space, path, precision=weights.steps or "float16", codes=stored.code_format)
         else:
             facts: dict[str, Any] = {name: getattr(self, name) for name in FACTS}

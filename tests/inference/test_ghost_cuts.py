@@ -9,7 +9,7 @@ import pytest
 import torch
 import trimesh
 
-from latentsdf.codec.cuts import Cuts
+from latentsdf.codec.adjustment import Adjustment
 from latentsdf.core.frame import Frame
 from latentsdf.core.lattice import lattice_vertices
 from latentsdf.decoder.linear import Linear, LinearConfig
@@ -44,8 +44,8 @@ def _mesh(*names: str) -> trimesh.Trimesh:
 def test_a_ghost_goes_and_a_true_piece_stays() -> None:
     shape = _shape(BALLS)
     found = without_ghosts(shape, _mesh("body", "limb"))
-    assert isinstance(found.correction, Cuts)
-    assert found.correction.nbytes == 8
+    assert isinstance(found.correction, Adjustment)
+    assert found.correction.nbytes == 9
     pieces = sorted(piece.volume for piece in found.mesh(96).split())
     assert pieces == pytest.approx([4 / 3 * np.pi * (10 * radius) ** 3 for radius in (0.2, 0.4)], rel=0.08)
     assert found.mode == "code"
@@ -72,10 +72,10 @@ def test_cuts_live_in_a_file_of_a_space(tmp_path: Path) -> None:
     shape = without_ghosts(_shape(BALLS), _mesh("body", "limb"))
     save(LatentSpace(shape.decoder, [shape]), tmp_path / "space.h5")
     stored = load(tmp_path / "space.h5")["a"]
-    assert isinstance(stored.correction, Cuts)
+    assert isinstance(stored.correction, Adjustment)
     points = torch.rand(100, 3, generator=torch.Generator().manual_seed(0)) * 20 - 10
     assert torch.equal(stored(points), shape(points))
     (figures,) = stored_figures(tmp_path / "space.h5")
-    assert (figures.mode, figures.correction_bytes) == ("code", 8)
+    assert (figures.mode, figures.correction_bytes) == ("code", 9)
     with pytest.raises(ValueError, match="no second derivatives"):
         _ = stored.smooth_sdf

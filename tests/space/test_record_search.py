@@ -57,7 +57,7 @@ def test_a_turned_scaled_and_mirrored_mesh_is_found(space: LatentSpace) -> None:
 
 def test_codes_and_shapes_without_a_record_are_decoded(space: LatentSpace) -> None:
     index, shape = Index(space), space["ring/2"]
-    bare = replace(shape, record=None)
+    bare = replace(shape, record=None, correction=None)
     assert index.search(shape.code) == index.search(bare)
     assert index.search(bare, k=1)[0].name.startswith("ring/")
     some = LatentSpace(space.decoder, [bare, space["ring/1"]], space.history)
