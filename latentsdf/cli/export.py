@@ -27,7 +27,7 @@ def export(options: Namespace) -> Result:
         from ..space.safetensors import save_safetensors
 
         save_safetensors(space, path)
-        left_out = sum(shape.correction is not None for shape in space.values())
+        left_out = sum(not shape.by_code for shape in space.values())
         result: Result = {"format": "safetensors", "shapes": len(space), "corrections_left_out": left_out}
         text = f"decoder, {len(space)} codes and frames"
     else:
@@ -39,7 +39,7 @@ def export(options: Namespace) -> Result:
         content = onnx_bytes(shape)
         with delay_interrupt(), atomic_replace(path) as temporary:
             temporary.write_bytes(content)
-        left_out = int(shape.correction is not None)
+        left_out = int(not shape.by_code)
         result = {"format": "onnx", "name": options.name, "corrections_left_out": left_out}
         text = f"{options.name}: points (N, 3) -> distances (N,), in source units"
     say(f"{path}  {path.stat().st_size:,} bytes; {text}")

@@ -18,6 +18,8 @@ KIND = 3
 """First byte of the stream of an adjustment."""
 LEVEL = 2.0**-14
 """Step of levels, unit frame."""
+LARGEST_LEVEL = 255 * LEVEL
+"""Largest level, unit frame."""
 STEPS = 255
 """Steps of a coordinate over the cube [-1, 1]^3."""
 MOST = 32
@@ -64,8 +66,8 @@ class Adjustment:
         if not (boxes[:, 0] < boxes[:, 1]).all():
             raise ValueError("a box of an adjustment must have its low corner below its high one")
         number = round(level / LEVEL)
-        if not 0 <= number <= 255:
-            raise ValueError(f"the level of an adjustment must lie from 0 to {255 * LEVEL:.4f}, got {level:g}")
+        if not 0 <= number <= round(LARGEST_LEVEL / LEVEL):
+            raise ValueError(f"the level of an adjustment must lie from 0 to {LARGEST_LEVEL:.4f}, got {level:g}")
         steps = (boxes.clip(-1.0, 1.0) + 1.0) * (STEPS / 2.0)
         steps[:, 0], steps[:, 1] = np.floor(steps[:, 0]), np.ceil(steps[:, 1])
         return Adjustment(bytes([KIND, number, len(cut)]) + steps.astype(np.uint8).tobytes())

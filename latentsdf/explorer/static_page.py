@@ -82,7 +82,7 @@ def export_page(
     folder, shapes = Path(folder), list(space.values())
     index = Index(space)  # refuses a space without shapes
     decoded = decodes_in_browser(space.decoder)
-    meshed = [row for row, shape in enumerate(shapes) if not decoded or shape.correction is not None or row == 0]
+    meshed = [row for row, shape in enumerate(shapes) if not decoded or not shape.by_code or row == 0]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "meshes").mkdir(exist_ok=True)
     first = 0
@@ -99,6 +99,7 @@ def export_page(
     arrays |= {"points": points.astype(np.float32), "near": near, "distances": distances}
     if decoded:
         arrays |= code_arrays(space.codes(), space.code_format)
+        arrays["levels"] = np.array([shape.level for shape in shapes], dtype=np.float32)
         note(0.3, "decoder")
         first += _write(folder / "decoder.bin", _compressed(decoder_packet(space.decoder, space.weight_format)))
     first += _write(folder / "collection.bin", _compressed(pack_packet(header, arrays)))

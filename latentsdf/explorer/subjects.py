@@ -64,7 +64,7 @@ def subject_of(query: Query, collection: Collection, uploads: Uploads, morphs: P
 
 
 def mix(shapes: Sequence[Shape], weights: Sequence[float]) -> Shape:
-    """Mix the codes and frames of shapes; the rotation of the frame is that of the first.
+    """Mix the codes, levels and frames of shapes; the rotation of the frame is that of the first.
 
     Args:
         shapes: of one decoder.
@@ -78,7 +78,8 @@ def mix(shapes: Sequence[Shape], weights: Sequence[float]) -> Shape:
         scale = float(np.exp(np.dot(weights, [np.log(shape.frame.scale) for shape in shapes])))
         frame = Frame(frame.rotation, scale, np.dot(weights, [shape.frame.center for shape in shapes]))
     text = " + ".join(f"{w:.2f} {shape.name}" for w, shape in zip(weights, shapes, strict=True))
-    return Shape(text, code, frame, shapes[0].decoder)
+    level = sum(weight * shape.level for weight, shape in zip(weights, shapes, strict=True))
+    return Shape(text, code, frame, shapes[0].decoder).at_level(level)
 
 
 def _weights(query: Query) -> list[float]:

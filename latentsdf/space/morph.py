@@ -92,7 +92,7 @@ class Morph:
             end = b if t else a
             return replace(shape, code=end.code, frame=end.frame, decoder=end.decoder, correction=end.correction)
         if not 0.0 < t < 1.0 or min(self.volumes) == 0:
-            return shape
+            return shape.at_level(a.level + t * (b.level - a.level))
         return replace(shape, correction=self._field(float(t)))
 
     def with_config(self, config: MorphConfig) -> Morph:

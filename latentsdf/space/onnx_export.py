@@ -21,7 +21,7 @@ def onnx_bytes(shape: Shape) -> bytes:
     """Convert the field of a shape's code to an ONNX model, `points` (N, 3) -> `distances` (N,), in source units.
 
     Products that depend on the code alone are constants of the model; volumes are read by gathers of the eight corners.
-    A correction of the shape is left out. The model's metadata hold the name and the frame.
+    The level of the shape is kept, any other correction is left out. The model's metadata hold the name and the frame.
 
     Raises:
         ImportError: onnx is not installed.
@@ -61,9 +61,9 @@ class _SourceField(nn.Module):
 
     def __init__(self, shape: Shape):
         super().__init__()
-        self.field, self.scale = shape.decoded(), float(shape.frame.scale)
+        self.field, self.level, self.scale = shape.decoded(), shape.level, float(shape.frame.scale)
         self.turn = (torch.from_numpy(shape.frame.rotation.copy()).T / self.scale).float()
         self.center = torch.from_numpy(shape.frame.center.copy()).float()
 
     def forward(self, points: Tensor) -> Tensor:
-        return self.field((points - self.center) @ self.turn) * self.scale
+        return (self.field((points - self.center) @ self.turn) - self.level) * self.scale

@@ -2,7 +2,8 @@
 
 The format (safetensors 0.3 and later): eight bytes with the length of a JSON header, the header, and the tensors one
 after the other. Its metadata hold `format`, `version`, `library`, `decoder` (the config as JSON) and `names` (of the
-shapes, JSON). The tensors are `decoder.*`, float32, `codes` (S, D), `frames.rotation` (S, 3, 3), `frames.scale` (S,)
+shapes, JSON). The tensors are `decoder.*`, float32, `codes` (S, D), `levels` (S,), to be
+subtracted from the decoded fields, `frames.rotation` (S, 3, 3), `frames.scale` (S,)
 and `frames.center` (S, 3); a point x of a shape's source units is rotation (x - center) / scale in the unit frame.
 """
 
@@ -38,16 +39,18 @@ class ExportedDecoder(NamedTuple):
         names: of the shapes.
         codes: (S, D).
         frames: of the shapes.
+        levels: (S,) of the decoded fields; zeros in files of earlier releases.
     """
 
     decoder: Decoder
     names: tuple[str, ...]
     codes: Tensor
     frames: tuple[Frame, ...]
+    levels: Tensor
 
 
 def save_safetensors(space: LatentSpace, path: str | Path) -> None:
-    """Write the decoder, codes and frames of a space to a safetensors file in one step; corrections are left out.
+    """Write the decoder, codes, levels and frames of a space to a safetensors file in one step, but no corrections.
 
     Raises:
         OSError: the disk refused; the file that was there is unchanged.
@@ -55,6 +58,7 @@ def save_safetensors(space: LatentSpace, path: str | Path) -> None:
     tensors = {f"decoder.{name}": tensor.float().cpu().numpy() for name, tensor in space.decoder.state_dict().items()}
     frames = [shape.frame for shape in space.values()]
     tensors["codes"] = space.codes().float().cpu().numpy()
+    tensors["levels"] = np.array([shape.level for shape in space.values()], dtype=np.float32)
     tensors["frames.rotation"] = np.array([frame.rotation for frame in frames]).reshape(-1, 3, 3)
     tensors["frames.scale"] = np.array([frame.scale for frame in frames], dtype=np.float64)
     tensors["frames.center"] = np.array([frame.center for frame in frames]).reshape(-1, 3)
@@ -93,9 +97,10 @@ def load_safetensors(path: str | Path) -> ExportedDecoder:
         frames = tuple(Frame(rotation, float(scale), center) for rotation, scale, center in zip(*parts, strict=True))
         codes = torch.from_numpy(tensors["codes"].copy())
         names = tuple(json.loads(metadata["names"]))
+        levels = torch.from_numpy(tensors["levels"].copy()) if "levels" in tensors else torch.zeros(len(names))
     except (KeyError, TypeError, ValueError, RuntimeError, struct.error) as error:
         raise ValueError(f"{path} is no exported decoder, or damaged: {error}") from error
-    return ExportedDecoder(decoder.eval().requires_grad_(False), names, codes, frames)
+    return ExportedDecoder(decoder.eval().requires_grad_(False), names, codes, frames, levels)
 
 
 def _packed(tensors: Mapping[str, NDArray], metadata: Mapping[str, str]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import trimesh
 from torch import Tensor
 
-from ..codec.adjustment import Adjustment
+from ..codec.adjustment import LARGEST_LEVEL, Adjustment
 from ..codec.residual import Residual
 from ..core.field import SDF
 from ..core.frame import Frame
@@ -69,6 +69,16 @@ class Shape:
         return "residual" if isinstance(self.correction, Residual) else "correction"
 
     @property
+    def level(self) -> float:
+        """The level of the decoded field that its surface is at, unit frame; 0 unless an `Adjustment` says other."""
+        return self.correction.level if isinstance(self.correction, Adjustment) else 0.0
+
+    @property
+    def by_code(self) -> bool:
+        """Whether the code and the level say all of the shape: no correction beside them, and no boxes."""
+        return self.correction is None or (isinstance(self.correction, Adjustment) and self.correction.smooth)
+
+    @property
     def sdf(self) -> SDF:
         """The field in the unit frame, the correction included."""
         return self.decoded() if self.correction is None else self.correction.on(self.decoded())
@@ -100,6 +110,15 @@ class Shape:
     def without_correction(self) -> Shape:
         """The same shape without its correction."""
         return replace(self, correction=None)
+
+    def at_level(self, level: float) -> Shape:
+        """The shape of the code alone, its surface at another level of the decoded field.
+
+        Args:
+            level: unit frame; clipped to what is stored, 0 to .0156.
+        """
+        level = min(max(level, 0.0), LARGEST_LEVEL)
+        return replace(self, correction=Adjustment.of(level) if level > 0 else None)
 
     def truncated(self, size: int) -> Shape:
         """The same shape by a prefix of its code: the numbers after the first `size` become zero.

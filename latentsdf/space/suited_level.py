@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from ..codec.adjustment import Adjustment
 from .shape import Shape
 
 GREATEST, STEP = 0.006, 0.0005
@@ -57,4 +54,4 @@ def with_level(shape: Shape, points: Tensor, distances: Tensor) -> Shape:
         return shape
     with torch.no_grad():
         level = suited_level(shape.sdf(points.to(shape.code)), distances.to(shape.code))
-    return replace(shape, correction=Adjustment.of(level)) if level > 0 else shape
+    return shape.at_level(level)

@@ -1,4 +1,4 @@
-// A worker that decodes: messages are { id, decoder } once, then { id, code, turn, cells } or { id, code, turn, section }.
+// A worker that decodes: messages are { id, decoder } once, then { id, code, level, turn, cells } or { id, code, level, turn, section }.
 
 import { readPacket } from "./packets.js";
 import { sampleField, surfaceNet, vertexNormals } from "./surface_nets.js";
@@ -9,7 +9,8 @@ let decoder;
 onmessage = ({ data }) => {
   try {
     if (data.decoder) { decoder = new VolumeDecoder(readPacket(data.decoder)); postMessage({ id: data.id }); return; }
-    const state = decoder.condition(data.code), field = (points) => decoder.evaluate(state, points);
+    const state = decoder.condition(data.code), level = data.level ?? 0;
+    const field = (points) => decoder.evaluate(state, points).map((value) => value - level);
     if (data.section) postMessage({ id: data.id, values: section(field, data.section, data.turn) });
     else postMessage({ id: data.id, ...mesh(field, data.cells, data.turn) });
   } catch (error) { postMessage({ id: data.id, error: error.message }); }

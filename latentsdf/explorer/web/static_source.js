@@ -56,14 +56,15 @@ async function mixture(subject) {
   const parts = subject.mix ? subject.mix.map((name, i) => [all.rows.get(name), subject.weights[i]]) : [[all.rows.get(subject.name), 1]];
   if (parts.some(([row]) => row === undefined)) throw new Error(`no shape named ${subject.name ?? subject.mix.join(", ")} here`);
   const code = new Float32Array(D ?? 0), center = [0, 0, 0];
-  let logScale = 0;
+  let logScale = 0, level = 0;
   for (const [row, weight] of parts) {
     for (let k = 0; k < code.length; k++) code[k] += weight * all.codes[row * D + k] * all["code.steps"][k];
     for (let k = 0; k < 3; k++) center[k] += weight * all.centers[3 * row + k];
+    level += weight * (all.levels?.[row] ?? 0);
     logScale += weight * Math.log(all.scales[row]);
   }
   const turn = [...all.turns.subarray(4 * parts[0][0], 4 * parts[0][0] + 4)], plain = Math.abs(turn[3]) > 1 - 1e-7;
-  return { all, row: subject.mix ? null : parts[0][0], code, center, scale: Math.exp(logScale), turn: plain ? null : turn };
+  return { all, row: subject.mix ? null : parts[0][0], code, level, center, scale: Math.exp(logScale), turn: plain ? null : turn };
 }
 
 async function storedMesh(row) {
@@ -79,11 +80,11 @@ async function storedMesh(row) {
 }
 
 export async function mesh(subject, cells, signal) {
-  const { all, row, code, center, scale, turn } = await mixture(subject), kind = cells < 40 ? "thumbnails" : "view";
+  const { all, row, code, level, center, scale, turn } = await mixture(subject), kind = cells < 40 ? "thumbnails" : "view";
   const stored = row !== null && all.meshed.has(row) && (row !== 0 || !all.header.decoder || cells <= 48 || all.header.modes[subject.name]);
   if (!stored && !all.header.decoder) throw new Error("this page holds meshes of single shapes alone, so they are not mixed");
   checked(signal);
-  const made = stored ? { ...(await storedMesh(row)) } : await worker(kind).ask({ code, turn, cells });
+  const made = stored ? { ...(await storedMesh(row)) } : await worker(kind).ask({ code, level, turn, cells });
   checked(signal);
   const header = { name: subject.name, cells: stored ? made.cells : cells, triangles: made.faces.length / 3, form: subject.mix ? "mixture" : "shape", center, scale, extents: extents(made.positions, scale) };
   return { ...made, header };
@@ -122,9 +123,9 @@ export async function neighbours(subject) {
 }
 
 export async function section(subject, axis, offset, cells) {
-  const { all, code, turn, scale } = await mixture(subject), side = 1.05;
+  const { all, code, level, turn, scale } = await mixture(subject), side = 1.05;
   if (!all.header.decoder) throw new Error("this page holds meshes alone, which have no field to slice");
-  const { values } = await worker("view").ask({ code, turn, section: { axis, offset, side, cells } });
+  const { values } = await worker("view").ask({ code, level, turn, section: { axis, offset, side, cells } });
   return { header: { axis, offset, side, cells, scale }, values };
 }
 
