@@ -15,7 +15,6 @@ from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from ..space.suited_level import with_level
 from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
 from .ghost_cuts import without_ghosts
@@ -134,15 +133,9 @@ def encode_sampled(
         code = result.guess.codes[row] if space.code_format is None else roundings[row].at(0).code
         shape = Shape(name, code, frame, space.decoder, fitted, record=item.record)
         if target is None:
-            yield without_ghosts(_levelled(shape, item), item.mesh)
+            yield without_ghosts(item.at_level(shape), item.mesh)
         else:
             yield refine_to_mesh(shape, item, target, roundings[row], config.seed)
-
-
-def _levelled(shape: Shape, item: SampledMesh) -> Shape:
-    """A shape at the level that suits the samples of its mesh."""
-    points = shape.frame.to_unit(item.frame.to_source(item.points[item.code_rows].double().numpy()))
-    return with_level(shape, torch.from_numpy(points), item.distances[item.code_rows])
 
 
 def sample_for_codes(mesh: trimesh.Trimesh | str | Path, config: EncodeConfig) -> SampledMesh:

@@ -18,6 +18,7 @@ from ..core.field import SDF
 from ..core.frame import UNIT_RADIUS, Frame
 from ..mesh.search_record import SearchRecord
 from ..space.shape import Shape
+from ..space.suited_level import with_level
 from .code_rounding import CodeRounding
 from .mesh_search import MeshSearch
 from .rate_search import SAMPLES, Target, rate_point, search_residual
@@ -59,6 +60,12 @@ class SampledMesh(NamedTuple):
     metadata: Mapping[str, Any]
     record: SearchRecord | None = None
 
+    def at_level(self, shape: Shape) -> Shape:
+        """A shape of the code alone at the level that suits the samples of codes; its frame may be another one."""
+        points = shape.frame.to_unit(self.frame.to_source(self.points[self.code_rows].double().numpy()))
+        distances = self.distances[self.code_rows] * (self.frame.scale / shape.frame.scale)
+        return with_level(shape, torch.from_numpy(points), distances)
+
 
 def refine_to_mesh(
     shape: Shape,
@@ -87,6 +94,9 @@ def refine_to_mesh(
     judge = _judge_of(plain, sampled, seed)
     alone, wider = judge.f_scores(None, [target.distance, WIDER * target.distance])
     close = target.tolerance is not None and alone >= target.score
+    levelled = None if close else _levelled(plain, sampled, judge, target, rounding.at(0).nbytes)
+    if levelled is not None and _reaches(levelled, target):
+        return _stated(levelled, shape, target)
     stored = None if close else _stored_mesh(shape, sampled, judge, target, rounding)
     if stored is not None and _reaches(stored, target):
         if wider < TORN:
@@ -123,6 +133,19 @@ def _reaches(stored: _Stored, target: Target) -> bool:
     if target.tolerance is None or stored.f_score < target.score:
         return False
     return target.max_bytes is None or stored.nbytes <= target.max_bytes
+
+
+def _levelled(
+    plain: Shape, sampled: SampledMesh, judge: SurfaceJudge, target: Target, code_bytes: int
+) -> _Stored | None:
+    """The code alone at the level that suits the samples; None at level 0, or without a tolerance."""
+    if target.tolerance is None:
+        return None
+    found = sampled.at_level(plain)
+    if found.correction is None:
+        return None
+    (score,) = judge.f_scores(None, [target.distance], found.level)
+    return _Stored(found, code_bytes, code_bytes + found.correction.nbytes, score)
 
 
 def _stored_mesh(

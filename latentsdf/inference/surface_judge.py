@@ -59,9 +59,9 @@ class SurfaceJudge:
         """
         return self.f_scores(residual, [threshold])[0]
 
-    def f_scores(self, residual: Residual | None, thresholds: Sequence[float]) -> list[float]:
-        """F-scores at several distances, as `f_score`."""
-        surface = self._surface(residual)
+    def f_scores(self, residual: Residual | None, thresholds: Sequence[float], level: float = 0.0) -> list[float]:
+        """F-scores at several distances, as `f_score`, of a level set."""
+        surface = self._surface(residual, level)
         return [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds)
 
     def scores_of(self, surface: trimesh.Trimesh, thresholds: Sequence[float]) -> list[float]:
@@ -71,8 +71,8 @@ class SurfaceJudge:
         backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
         return [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
 
-    def _surface(self, residual: Residual | None) -> trimesh.Trimesh | None:
-        values = self._values
+    def _surface(self, residual: Residual | None, level: float) -> trimesh.Trimesh | None:
+        values = self._values - np.float32(level)
         if residual is not None:
             values = values + _upsample(residual.lattice.float(), CELLS).numpy()
         values = np.pad(values, 1, constant_values=TRUNCATION)
