@@ -218,8 +218,10 @@ def judge_side(
         truth = true_mesh(files[shape.name])
         whole = solid(truth, shape.frame)
         for branch in branches:
-            row = judge_shape(shape, truth, branch, options.resolution)
-            singles[branch].append({**row, "iou": overlap(shape, whole, branch)})
+            # The last branch is what shapes are: at their level, if they have one.
+            read = None if branch == space.decoder.branches[-1] else branch
+            row = judge_shape(shape, truth, read, options.resolution)
+            singles[branch].append({**row, "iou": overlap(shape, whole, read)})
         print(f"{label} {side} {len(singles[branches[-1]])}/{len(shapes)} {singles[branches[-1]][-1]}", flush=True)
     write_json(options.out / f"{label}.{side}.json", singles)
     count = max(1, len(shapes))

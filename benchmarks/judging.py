@@ -79,7 +79,7 @@ def encode_in_chunks(
 
 def truncate_codes(shapes: Iterable[Shape], size: int) -> list[Shape]:
     """The shapes with their codes truncated to the first `size` numbers, the rest zero; 0 keeps all."""
-    return [shape.truncated(size or len(shape.code)) for shape in shapes]
+    return [shape.truncated(size) for shape in shapes] if size else list(shapes)
 
 
 def quantize_codes_of(shapes: Sequence[Shape], unit: Tensor) -> list[Shape]:
@@ -139,7 +139,7 @@ def judge_shape(shape: Shape, truth: trimesh.Trimesh, branch: str | None, resolu
 def overlap(shape: Shape, whole: SDF, branch: str | None) -> float:
     """Volume IoU of a decoded field and the true solid; 0 where neither has a volume."""
     try:
-        return iou(shape.decoded(branch), whole, samples=50_000)
+        return iou(shape.sdf if branch is None else shape.decoded(branch), whole, samples=50_000)
     except ValueError:
         return 0.0
 

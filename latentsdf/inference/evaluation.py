@@ -82,7 +82,7 @@ def evaluate(
         space: evaluated.
         meshes: (name, file) of each.
         known: use the code stored under the name where there is one; False encodes every mesh as unseen.
-        branches: of the decoder, one row each; None takes the last, which `Shape` reads.
+        branches: of the decoder, one row each, without corrections; None takes the shapes as they are.
         resolution: lattice cells per axis of the meshes compared.
         config: of the encoding; its seed is also that of the comparisons.
         on_row: called with each row, the number of rows so far, and their total.
@@ -94,7 +94,7 @@ def evaluate(
     Raises:
         KeyboardInterrupt: Ctrl-C.
     """
-    branches = list(branches or [space.decoder.branches[-1]])
+    whole, branches = not branches, list(branches or [space.decoder.branches[-1]])
     seed = 0 if config is None else config.seed
     rows: list[EvaluationRow] = []
     shapes: list[Shape] = []
@@ -117,7 +117,7 @@ def evaluate(
         if not stored:
             shapes.append(shape)
         for branch in branches:
-            add(_evaluate_branch(shape, branch, truth, (resolution, seed), began))
+            add(_evaluate_branch(shape, branch, truth, (resolution, seed, whole), began))
             began = monotonic()
     return rows, shapes
 
@@ -189,12 +189,12 @@ def retrieval(
 
 
 def _evaluate_branch(
-    shape: Shape, branch: str, truth: trimesh.Trimesh, settings: tuple[int, int], began: float
+    shape: Shape, branch: str, truth: trimesh.Trimesh, settings: tuple[int, int, bool], began: float
 ) -> EvaluationRow:
-    """The row of one branch; settings are the resolution of its mesh and the seed of the comparison."""
-    resolution, seed = settings
+    """The row of one branch; settings are the resolution of its mesh, the seed, and whether corrections count."""
+    resolution, seed, whole = settings
     try:
-        mesh = shape.mesh(resolution, branch)
+        mesh = shape.mesh(resolution, None if whole else branch)
     except ValueError as error:
         reason = f"{Status.NO_SURFACE.value}: {error}"
         return EvaluationRow(shape.name, branch, monotonic() - began, Status.NO_SURFACE, reason=reason)

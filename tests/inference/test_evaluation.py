@@ -1,12 +1,15 @@
 """Summaries of rows whose medians and means are worked out by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import trimesh
 
-from latentsdf.inference.evaluation import EvaluationRow, Status, summarize
+from latentsdf.inference.evaluation import EvaluationRow, Status, evaluate, summarize
 from latentsdf.mesh.metrics import compare
+from latentsdf.space.space import LatentSpace
+from latentsdf.space.store import load
 
 BOX = trimesh.creation.box()
 PERFECT = compare(BOX, BOX, samples=500)
@@ -35,3 +38,17 @@ def test_a_shape_without_a_surface_counts_as_a_failure_in_all_but_its_roughness(
     assert found["f_0.01"] == pytest.approx({"median": 1.0, "mean": 2 / 3})
     assert "roughness" not in summarize([failed])
     assert summarize([unread]) == {"shapes": 0}
+
+
+def test_what_is_stored_beside_a_code_counts_unless_a_branch_is_asked_for(space_path: Path, mesh_dir: Path) -> None:
+    space, files = load(space_path), [("ball/0", mesh_dir / "ball" / "0.ply")]
+    off = LatentSpace(space.decoder, [space["ball/0"].at_level(0.015)], space.history)
+    before, after, branch = (
+        evaluate(known, files, known=True, branches=branches, resolution=48)[0][0].comparison
+        for known, branches in ((space, None), (off, None), (off, ["fine"]))
+    )
+    assert before is not None
+    assert after is not None
+    assert branch is not None
+    assert after.chamfer_l1 - before.chamfer_l1 == pytest.approx(0.015, abs=0.012)
+    assert branch.chamfer_l1 != after.chamfer_l1
