@@ -90,6 +90,8 @@ class CodeObjective:
             the code alone.
         pose_weight: of the pose prior.
         pose_prior: a pose -> the pose of equal rotation that it is drawn to; None is the frame of the points.
+        up: (3,) unit vector in the frame of the points, about which alone poses rotate; the first number of a rotation
+            vector is then the angle, and the other two are not active. None lets them rotate in any way.
     """
 
     def __init__(
@@ -100,8 +102,9 @@ class CodeObjective:
         *,
         pose_weight: float = 0.0,
         pose_prior: Callable[[Pose], Pose] | None = None,
+        up: Tensor | None = None,
     ):
-        self.decoder, self.prior, self.active = decoder, torch.as_tensor(prior), active
+        self.decoder, self.prior, self.active, self.up = decoder, torch.as_tensor(prior), active, up
         self.pose_weight, self.pose_prior = pose_weight, pose_prior
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
@@ -130,7 +133,7 @@ class CodeObjective:
             points, outside = _to_unit(guess, group.points)
             field = self.linearize(_prefix(guess.codes, group.prefix), points)
             values = field.values + outside
-            jacobian = _jacobian(field, points, values, guess)
+            jacobian = self._about_up(_jacobian(field, points, values, guess), guess, size)
             residual, slope = group.residual(_to_source(values, guess), truncation)
             losses = losses + group.mean(residual)
             weight = group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
@@ -152,8 +155,12 @@ class CodeObjective:
             full = steps.new_zeros(len(steps), len(self.active))
             full[:, self.active] = steps
             steps = full
-        pose = None if guess.pose is None else guess.pose.retract(-steps[:, size:])
-        return guess._replace(codes=guess.codes - steps[:, :size], pose=pose)
+        if guess.pose is None:
+            return guess._replace(codes=guess.codes - steps[:, :size])
+        moves = steps[:, size:]
+        if self.up is not None:
+            moves = torch.cat([moves[:, :1] * (guess.pose.rotation @ self.up.to(moves)), moves[:, 3:]], 1)
+        return guess._replace(codes=guess.codes - steps[:, :size], pose=guess.pose.retract(-moves))
 
     def _prior_equations(self, guess: Guess) -> tuple[Tensor, Tensor]:
         """Hessian (S, Q, Q) and gradient (S, Q) of the priors in all Q numbers of code and pose."""
@@ -165,6 +172,7 @@ class CodeObjective:
         gradient[:, :size] = weight * _code_offset(guess)
         if guess.pose is not None and self.pose_weight:
             jacobian, offset = _pose_jacobian(guess.pose, self.pose_prior is None), self._pose_offset(guess.pose)
+            jacobian = self._about_up(jacobian, guess, 0)
             hessian[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
             gradient[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ offset[..., None])[..., 0]
         return hessian, gradient
@@ -175,6 +183,18 @@ class CodeObjective:
         if guess.pose is not None and self.pose_weight:
             total = total + self.pose_weight * self._pose_offset(guess.pose).square().sum(1)
         return total
+
+    def _about_up(self, jacobian: Tensor, guess: Guess, first: int) -> Tensor:
+        """Derivatives (S, N, P) whose three columns of the rotation, from `first`, become those of the angle about up.
+
+        The angle's is in the first column, and the two others are zero.
+        """
+        if self.up is None or guess.pose is None:
+            return jacobian
+        columns = jacobian[..., first : first + 3]
+        turning = columns @ (guess.pose.rotation @ self.up.to(jacobian))[..., None]
+        columns[..., :1], columns[..., 1:] = turning, 0.0
+        return jacobian
 
     def _pose_offset(self, pose: Pose) -> Tensor:
         """Log scale and shift (S, 4) minus those of the pose prior."""

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
+from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose, check_pose, spread_rotations
+from ..core.upright import Direction, up_directions
+from ..inference.candidate_rotations import CandidateRotations
 from ..inference.candidates import CandidateFields, LatticeFields
 from ..inference.code_fitting import code_variances
 from ..inference.levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
@@ -22,8 +24,8 @@ from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
 from .held_out import held_out_agreement
-from .pose_candidates import best_pairs, candidate_fields, candidate_rotations, with_smaller_poses
-from .registration import POSE_ONLY, lowest_losses, register_candidates
+from .pose_candidates import best_pairs, candidate_fields, with_smaller_poses
+from .registration import lowest_losses, register_candidates
 from .scan_residuals import ScanResiduals, with_normals
 
 LEAST_POINTS = 10
@@ -62,7 +64,12 @@ class ScanFitConfig:
 
     pose: PoseFreedom = "placed"
     """What of the frame is fitted. `known`: nothing; the scan lies as the meshes of the space did. `placed`: scale and
-    position. `free`: the rotation too; takes longer and may end in a wrong one where a shape is nearly symmetric."""
+    position. `upright`: the angle about `up` too. `free`: any rotation; takes longer and may end in a wrong one where a
+    shape is nearly symmetric."""
+    up: Direction = "z"
+    """Up in the axes of the scan, where the pose is upright: x, y, z or a vector."""
+    space_up: Direction | None = None
+    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to the line of `up`."""
     steps: int = 12
     """Iterations of the last fit. Larger fits closer, up to a point."""
     points: int = 1024
@@ -78,8 +85,8 @@ class ScanFitConfig:
     """Seed of everything random."""
 
     def __post_init__(self):
-        if self.pose not in ("known", "placed", "free"):
-            raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
+        check_pose(self.pose)
+        up_directions(self.up, self.space_up)
         if min(self.steps, self.points, self.rotations, self.starts) < 1:
             raise ValueError("steps, points, rotations and starts must be at least 1")
         if not self.prior >= 0:
@@ -176,8 +183,10 @@ class ScanProblem:
         unit, like = self.scan.transformed(self.base), self.candidates.codes
         self.residuals = ScanResiduals(unit, config.seed).to(like.device)
         self.generator = torch.Generator().manual_seed(config.seed + 1)
+        own_up, self._space_up = up_directions(config.up, config.space_up)
+        self._up = self.base.rotation @ own_up
         self.pose_prior: Callable[[Pose], Pose] | None = None
-        if config.pose == "free" or (self.closed and config.pose == "placed" and frame is None):
+        if config.pose in ("upright", "free") or (self.closed and config.pose == "placed" and frame is None):
             self.pose_prior = bounding_sphere_pose(unit.points, unit.noise, like)
 
     def objective(self, prior: float | Tensor) -> CodeObjective:
@@ -247,7 +256,10 @@ class ScanProblem:
 
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
         weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
-        return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior)
+        up = torch.from_numpy(self._up) if self.config.pose == "upright" else None
+        return CodeObjective(
+            fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up
+        )
 
     def _sample(self, count: int) -> list[Residuals]:
         return self.residuals.sample(count, self.generator)
@@ -256,19 +268,26 @@ class ScanProblem:
         """Pairs of a stored code and a pose, the best first."""
         config, candidates = self.config, self.candidates
         truncation, points, lattice_points = PAIRS_TRUNCATION
-        rotations, rows = candidate_rotations(config.pose, config.rotations, candidates)
-        poses = Pose.from_rotations(rotations)
+        rotations = self._candidate_rotations()
+        poses = Pose.from_rotations(rotations.rotations)
         poses = poses if self.pose_prior is None else self.pose_prior(poses)
         poses = poses if self.closed or config.pose == "known" else with_smaller_poses(poses)
-        if rows is not None:
-            rows = rows.repeat(len(poses.shift) // len(rows))
-            return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rows)
-        registration = self._objective(LatticeFields(candidates), 0.0, POSE_ONLY)
+        if config.pose in ("known", "placed"):
+            return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rotations)
+        registration = self._objective(LatticeFields(candidates), 0.0, [False, *active_freedoms(config.pose)])
         count = LATTICE_GUESSES * config.starts
         guess = register_candidates(
-            candidates, poses, len(rotations), registration, self.residuals, self.generator, count
+            candidates, poses, rotations, registration, self.residuals, self.generator, count
         )
         return lowest_losses(objective, guess, self._sample(points), truncation, config.starts)
+
+    def _candidate_rotations(self) -> CandidateRotations:
+        """Rotations to compare stored codes under, by what is known of the pose."""
+        if self.config.pose == "free":
+            return CandidateRotations.shared(spread_rotations(self.config.rotations), self.candidates)
+        if self.config.pose == "upright":
+            return CandidateRotations.about_up(self.candidates, self._up, self._space_up)
+        return CandidateRotations.of_axes(self.candidates)
 
 
 def _covariance(objective: CodeObjective, guess: Guess, groups: list[Residuals], error: float) -> Tensor:
