@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.optimize import OnStep, Stop
 from ..core.cube_rotations import cube_rotations
+from ..core.optimize import OnStep, Stop
 from ..core.pose import Pose, PoseFreedom, active_freedoms, check_pose
 from ..core.upright import Direction, up_directions
 from ..decoder.base import Decoder
@@ -41,12 +41,12 @@ class EncodeConfig:
 
     pose: PoseFreedom = "free"
     """What of the shape's frame is fitted with its code. `known`: nothing. `placed`: scale and position, near those of
-    the unit sphere. `upright`: the angle about `up` too, whatever it is. `free`: the rotation too, near one of the 24 of
-    the cube; held-out shapes come out closer."""
+    the unit sphere. `upright`: the angle about `up` too, whatever it is. `free`: the rotation too, near one of the 24
+    of the cube; held-out shapes come out closer."""
     up: Direction = "z"
     """Up in the axes of the shape, where its pose is upright: x, y, z or a vector."""
     space_up: Direction | None = None
-    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to the line of `up`."""
+    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to `up`."""
     steps: int = 40
     """Gauss-Newton iterations. Larger fits closer, up to a point."""
     points: int = 2048

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..core.cube_rotations import cube_rotations
 from ..core.pose import Pose
 from ..decoder.base import Decoder
 from .candidate_rotations import CandidateRotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from ..core.pose import FREEDOMS, Pose
 from ..inference.candidate_rotations import CandidateRotations, frame_rows

@@ -69,7 +69,7 @@ class ScanFitConfig:
     up: Direction = "z"
     """Up in the axes of the scan, where the pose is upright: x, y, z or a vector."""
     space_up: Direction | None = None
-    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to the line of `up`."""
+    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to `up`."""
     steps: int = 12
     """Iterations of the last fit. Larger fits closer, up to a point."""
     points: int = 1024
@@ -257,9 +257,7 @@ class ScanProblem:
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
         weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
         up = torch.from_numpy(self._up) if self.config.pose == "upright" else None
-        return CodeObjective(
-            fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up
-        )
+        return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up)
 
     def _sample(self, count: int) -> list[Residuals]:
         return self.residuals.sample(count, self.generator)
@@ -276,9 +274,7 @@ class ScanProblem:
             return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rotations)
         registration = self._objective(LatticeFields(candidates), 0.0, [False, *active_freedoms(config.pose)])
         count = LATTICE_GUESSES * config.starts
-        guess = register_candidates(
-            candidates, poses, rotations, registration, self.residuals, self.generator, count
-        )
+        guess = register_candidates(candidates, poses, rotations, registration, self.residuals, self.generator, count)
         return lowest_losses(objective, guess, self._sample(points), truncation, config.starts)
 
     def _candidate_rotations(self) -> CandidateRotations:
