@@ -78,10 +78,8 @@ def given_pose(options: Namespace, default: PoseFreedom) -> Result:
     """
     given = [f"--{name}" for name in ("up", "space-up") if getattr(options, name.replace("-", "_")) is not None]
     if given and options.pose != "upright":
-        raise ValueError(
-            f"{' and '.join(given)} say where up is while the angle about it is found; "
-            "give --pose upright too, or leave them out"
-        )
+        verb = "say" if len(given) > 1 else "says"
+        raise ValueError(f"{' and '.join(given)} {verb} where up is; give --pose upright too, or leave it out")
     return {"pose": options.pose or default, "up": options.up or "z", "space_up": options.space_up}
 
 
