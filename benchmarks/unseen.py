@@ -118,6 +118,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=0.5, help="of `fit` and `tuned`")
     parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--poses-alone", action="store_true", help="of --method code: judge poses, not surfaces")
     parser.add_argument("--normals", action="store_true", help="hand the scan's normals over; else none has them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
@@ -206,11 +207,13 @@ def evaluate_method(
                     shape = fine_tune(result, options.minutes, seed=options.seed)
             seconds = monotonic() - began
             code_seconds = seconds - (refinement.seconds if refinement else 0.0)
-            mesh = shape.mesh(options.resolution)
+            mesh = None if options.poses_alone else shape.mesh(options.resolution)
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
-    unit = trimesh.Trimesh(query.world.to_unit(mesh.vertices), mesh.faces, process=False)
-    row = {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds}
+    row = {"seconds": seconds}
+    if mesh is not None:
+        unit = trimesh.Trimesh(query.world.to_unit(mesh.vertices), mesh.faces, process=False)
+        row |= judge_mesh(unit, query.truth, Frame.identity())
     if fit is None:
         return row
     code = Shape("query", fit.code, fit.frame, space.decoder)
