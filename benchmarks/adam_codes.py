@@ -96,7 +96,7 @@ def adam_fit_scan(problem: scan_fitting.ScanProblem, steps: int) -> scan_fitting
         problem: of the scan.
         steps: of Adam.
     """
-    guess = problem.coarse_fit()
+    guess = problem.coarse_fit().select(torch.arange(1))
     points, generator = problem.config.points, problem.generator
 
     def stage(step: int) -> FitStage:

@@ -25,6 +25,7 @@ from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
 from .held_out import held_out_agreement
 from .pose_candidates import best_pairs, candidate_fields, with_smaller_poses
+from .pose_selection import best_fit, distinct_rows
 from .registration import lowest_losses, register_candidates
 from .scan_residuals import ScanResiduals, with_normals
 
@@ -48,6 +49,8 @@ PAIRS_TRUNCATION = (0.1, 256, 128)
 """Truncation and residuals of each kind by which the decoder compares pairs; residuals of a comparison by lattice."""
 COARSE_STAGES = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
 """Pruning: guesses that go on, and truncation, residuals of each kind and iterations before."""
+POSES = 3
+"""Distinct rotations that are fitted to the end, where they are searched for."""
 LEAST_TO_HOLD_OUT = 100
 """Of a scan of fewer points none are held out."""
 EFFECTIVE_RESIDUALS = 200.0
@@ -200,12 +203,15 @@ class ScanProblem:
         return self.config.prior / self._variances
 
     def coarse_fit(self) -> Guess:
-        """The best guess of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
+        """The best guesses of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
+
+        Returns:
+            One guess, or the best of each of at most `POSES` distinct rotations; the best first.
 
         Raises:
             KeyboardInterrupt: Ctrl-C.
         """
-        objective = self.objective(COARSE_PRIOR)
+        objective, searched = self.objective(COARSE_PRIOR), self.config.pose in ("upright", "free")
         guess = self._initial_guesses(objective)
         guess = guess._replace(origin=guess.codes)
         for count, truncation, points, iterations in COARSE_STAGES:
@@ -214,15 +220,23 @@ class ScanProblem:
                 result = levenberg_marquardt(objective, guess, [stage])
                 if result.stop is Stop.INTERRUPTED:
                     raise KeyboardInterrupt
-                guess = result.guess.select(result.losses.topk(count, largest=False).indices)
+                rows = result.losses.topk(count, largest=False).indices
+                if searched and count <= POSES:
+                    assert result.guess.pose is not None
+                    distinct = distinct_rows(result.guess.pose.rotation, result.losses, POSES)
+                    rows = distinct if count == 1 else torch.cat([rows, distinct]).unique()
+                guess = result.guess.select(rows)
         return guess
 
     def fine_fit(self, guess: Guess, on_step: OnStep | None = None) -> FitResult:
-        """Fit one guess to the end, over stages of narrowing truncation and growing samples.
+        """Fit guesses to the end, over stages of narrowing truncation and growing samples, and choose the best.
 
         Args:
-            guess: one code and pose.
+            guess: codes and poses.
             on_step: called after every iteration; True pauses.
+
+        Returns:
+            The fit of one guess (`best_fit`).
         """
         config, iterations = self.config, stage_iterations(self.config.steps)
         initial = COARSE_STAGES[-1][1]
@@ -234,8 +248,10 @@ class ScanProblem:
                 points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
                 yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
 
-        objective, guess = self.objective(self.fine_prior), guess._replace(origin=self._mean[None])
-        return levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+        objective = self.objective(self.fine_prior)
+        guess = guess._replace(origin=self._mean.expand(len(guess.codes), -1))
+        result = levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+        return best_fit(result, self.decoder, self.scan, self.base)
 
     def summary(self, result: FitResult) -> ScanFit:
         """Error, covariance and frame of a fit of one guess."""
