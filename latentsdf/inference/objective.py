@@ -88,7 +88,7 @@ class CodeObjective:
         prior: weight of the squared code numbers, one for all or (D,).
         active: (D + 7,) mask of the parameters that may move: code, rotation vector, log scale, translation. None moves
             the code alone.
-        pose_weight: of the pose prior.
+        pose_weight: of the pose prior, one for all or those of log scale and shift (4,).
         pose_prior: a pose -> the pose of equal rotation that it is drawn to; None is the frame of the points.
         up: (3,) unit vector in the frame of the points, about which alone poses rotate; the first number of a rotation
             vector is then the angle, and the other two are not active. None lets them rotate in any way.
@@ -100,12 +100,12 @@ class CodeObjective:
         prior: float | Tensor,
         active: Tensor | None = None,
         *,
-        pose_weight: float = 0.0,
+        pose_weight: float | Tensor = 0.0,
         pose_prior: Callable[[Pose], Pose] | None = None,
         up: Tensor | None = None,
     ):
         self.decoder, self.prior, self.active, self.up = decoder, torch.as_tensor(prior), active, up
-        self.pose_weight, self.pose_prior = pose_weight, pose_prior
+        self.pose_weights, self.pose_prior = torch.as_tensor(pose_weight).expand(4), pose_prior
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
@@ -170,18 +170,20 @@ class CodeObjective:
         hessian, gradient = guess.codes.new_zeros(count, total, total), guess.codes.new_zeros(count, total)
         hessian.diagonal(dim1=1, dim2=2)[:, :size] = weight
         gradient[:, :size] = weight * _code_offset(guess)
-        if guess.pose is not None and self.pose_weight:
+        if guess.pose is not None and self.pose_weights.any():
             jacobian, offset = _pose_jacobian(guess.pose, self.pose_prior is None), self._pose_offset(guess.pose)
             jacobian = self._about_up(jacobian, guess, 0)
-            hessian[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
-            gradient[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ offset[..., None])[..., 0]
+            weighted = 2.0 * self.pose_weights.to(offset)[:, None] * jacobian
+            hessian[:, size:, size:] = weighted.mT @ jacobian
+            gradient[:, size:] = (weighted.mT @ offset[..., None])[..., 0]
         return hessian, gradient
 
     def _priors(self, guess: Guess) -> Tensor:
         """Losses (S,) of codes and poses by the priors."""
         total = (self.prior.to(guess.codes) * _code_offset(guess).square()).sum(1)
-        if guess.pose is not None and self.pose_weight:
-            total = total + self.pose_weight * self._pose_offset(guess.pose).square().sum(1)
+        if guess.pose is not None and self.pose_weights.any():
+            offset = self._pose_offset(guess.pose)
+            total = total + (self.pose_weights.to(offset) * offset.square()).sum(1)
         return total
 
     def _about_up(self, jacobian: Tensor, guess: Guess, first: int) -> Tensor:

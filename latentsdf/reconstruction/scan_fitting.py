@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
+from .empty_space import nearest_to_surfaces
 from .held_out import held_out_agreement
 from .pose_candidates import best_pairs, candidate_fields, with_smaller_poses
 from .pose_selection import best_fit, distinct_rows
@@ -43,6 +44,9 @@ stored shapes."""
 POSE_WEIGHT_CLOSED, POSE_WEIGHT_OPEN = 1.0, 0.02
 """Weights of the squared change of log scale and shift: the extent of a closed scan determines both, that of an open
 one does not."""
+POSE_WEIGHT_VIEW = (0.5, 0.07, 0.07, 0.07)
+"""Those of log scale and shift, for a scan with its sensor that is not cropped: all of its silhouette was seen, so that
+its bounding sphere under the true rotation is as large as the shape's within 2 % (`benchmarks/extent.py`)."""
 LATTICE_GUESSES = 5
 """Pairs that the lattice ranks first and the decoder compares, per pair that is fitted."""
 PAIRS_TRUNCATION = (0.1, 256, 128)
@@ -198,6 +202,11 @@ class ScanProblem:
         return self._objective(self.decoder, prior / self.decoder.code_size, active)
 
     @property
+    def searched(self) -> bool:
+        """Whether the rotation is searched for."""
+        return self.config.pose in ("upright", "free")
+
+    @property
     def fine_prior(self) -> Tensor:
         """Weights (D,) of the squared offsets from the mean code in the fit of one guess."""
         return self.config.prior / self._variances
@@ -211,12 +220,12 @@ class ScanProblem:
         Raises:
             KeyboardInterrupt: Ctrl-C.
         """
-        objective, searched = self.objective(COARSE_PRIOR), self.config.pose in ("upright", "free")
+        objective, searched = self.objective(COARSE_PRIOR), self.searched
         guess = self._initial_guesses(objective)
         guess = guess._replace(origin=guess.codes)
         for count, truncation, points, iterations in COARSE_STAGES:
             if len(guess.codes) > count:
-                stage = FitStage(truncation, self._sample(points), iterations)
+                stage = FitStage(truncation, self._sample_around(guess, points), iterations)
                 result = levenberg_marquardt(objective, guess, [stage])
                 if result.stop is Stop.INTERRUPTED:
                     raise KeyboardInterrupt
@@ -241,16 +250,21 @@ class ScanProblem:
         config, iterations = self.config, stage_iterations(self.config.steps)
         initial = COARSE_STAGES[-1][1]
 
-        def stages() -> Iterator[FitStage]:
-            for number, count in enumerate(iterations):
-                progress = number / max(1, len(iterations) - 1)
-                narrowed = min(1.0, 2.0 * progress) if len(iterations) > 1 else 1.0
-                points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
-                yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
+        def stage(guess: Guess, number: int) -> FitStage:
+            progress = number / max(1, len(iterations) - 1)
+            narrowed = min(1.0, 2.0 * progress) if len(iterations) > 1 else 1.0
+            points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
+            truncation = initial * (TRUNCATION / initial) ** narrowed
+            return FitStage(truncation, self._sample_around(guess, points), iterations[number])
 
         objective = self.objective(self.fine_prior)
         guess = guess._replace(origin=self._mean.expand(len(guess.codes), -1))
-        result = levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+        result = FitResult(guess, guess.codes.new_zeros(len(guess.codes)), Stop.FINISHED)
+        for number in range(len(iterations)):
+            stages, done = [stage(result.guess, number)], sum(iterations[:number])
+            result = levenberg_marquardt(objective, result.guess, stages, on_step, start=done, total=config.steps)
+            if result.stop is not Stop.FINISHED:
+                break
         return best_fit(result, self.decoder, self.scan, self.base)
 
     def summary(self, result: FitResult) -> ScanFit:
@@ -271,12 +285,21 @@ class ScanProblem:
         return held_out_agreement(objective, guess, self.scan.transformed(self.base), self.config.seed)
 
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
-        weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
+        weight = torch.tensor(POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN)
+        if not self.closed and self.searched and self.scan.sensor is not None and not self.scan.cropped:
+            weight = torch.tensor(POSE_WEIGHT_VIEW)
         up = torch.from_numpy(self._up) if self.config.pose == "upright" else None
         return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up)
 
     def _sample(self, count: int) -> list[Residuals]:
         return self.residuals.sample(count, self.generator)
+
+    def _sample_around(self, guess: Guess, count: int) -> list[Residuals]:
+        """A draw, and, where the rotation is searched for, empty space that the surface of each guess is nearest to."""
+        groups, empty = self._sample(count), self.residuals.empty
+        if not self.searched or empty is None:
+            return groups
+        return [*groups, nearest_to_surfaces(self.decoder, guess, empty, count, self.generator)]
 
     def _initial_guesses(self, objective: CodeObjective) -> Guess:
         """Pairs of a stored code and a pose, the best first."""
