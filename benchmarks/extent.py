@@ -3,9 +3,9 @@
     python benchmarks/extent.py MESH_DIR [--every 6]
     python benchmarks/extent.py MESH_DIR --views 1 [--every 6]
 
-Whole virtual scans (with `--views`: from so many positions) of meshes whose unit frame is known, with 1,000 to 20,000 points and noise up to 0.02. Printed for
-several factors: the median of the logarithm of the estimated scale over the true one, and the share of scans for
-which it is wrong by more than 2 %.
+Whole virtual scans (with `--views`: from so many positions) of meshes whose unit frame is known, with 1,000 to 20,000
+points and noise up to 0.02. Printed for several factors: the median of the logarithm of the estimated scale over the
+true one, and the share of scans for which it is wrong by more than 2 %.
 """
 
 from __future__ import annotations

@@ -44,9 +44,10 @@ stored shapes."""
 POSE_WEIGHT_CLOSED, POSE_WEIGHT_OPEN = 1.0, 0.02
 """Weights of the squared change of log scale and shift: the extent of a closed scan determines both, that of an open
 one does not."""
-POSE_WEIGHT_VIEW = (0.5, 0.07, 0.07, 0.07)
-"""Those of log scale and shift, for a scan with its sensor that is not cropped: all of its silhouette was seen, so that
-its bounding sphere under the true rotation is as large as the shape's within 2 % (`benchmarks/extent.py`)."""
+POSE_WEIGHT_VIEW, POSE_WEIGHT_NO_SENSOR = (0.5, 0.07, 0.07, 0.07), (0.2, 0.05, 0.05, 0.05)
+"""Those of log scale and shift where the rotation is searched for: of an open scan with its sensor, not cropped, and of
+one without. A view sees all of the silhouette, so that its bounding sphere under the true rotation is as large as the
+shape's within 2 % (`benchmarks/extent.py --views 1`); whether a scan without a sensor is cropped is not known."""
 LATTICE_GUESSES = 5
 """Pairs that the lattice ranks first and the decoder compares, per pair that is fitted."""
 PAIRS_TRUNCATION = (0.1, 256, 128)
@@ -207,6 +208,11 @@ class ScanProblem:
         return self.config.pose in ("upright", "free")
 
     @property
+    def _silhouette_seen(self) -> bool:
+        """Whether the sensor is known and missed nothing that it faced."""
+        return self.scan.sensor is not None and not self.scan.cropped
+
+    @property
     def fine_prior(self) -> Tensor:
         """Weights (D,) of the squared offsets from the mean code in the fit of one guess."""
         return self.config.prior / self._variances
@@ -286,8 +292,8 @@ class ScanProblem:
 
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
         weight = torch.tensor(POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN)
-        if not self.closed and self.searched and self.scan.sensor is not None and not self.scan.cropped:
-            weight = torch.tensor(POSE_WEIGHT_VIEW)
+        if not self.closed and self.searched and not self.scan.cropped:
+            weight = torch.tensor(POSE_WEIGHT_VIEW if self._silhouette_seen else POSE_WEIGHT_NO_SENSOR)
         up = torch.from_numpy(self._up) if self.config.pose == "upright" else None
         return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up)
 
@@ -308,7 +314,8 @@ class ScanProblem:
         rotations = self._candidate_rotations()
         poses = Pose.from_rotations(rotations.rotations)
         poses = poses if self.pose_prior is None else self.pose_prior(poses)
-        poses = poses if self.closed or config.pose == "known" else with_smaller_poses(poses)
+        extent_seen = self.closed or (self.searched and self._silhouette_seen)
+        poses = poses if extent_seen or config.pose == "known" else with_smaller_poses(poses)
         if config.pose in ("known", "placed"):
             return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rotations)
         registration = self._objective(LatticeFields(candidates), 0.0, [False, *active_freedoms(config.pose)])
