@@ -115,6 +115,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
     parser.add_argument("--stored", action="store_true", help="scan shapes that the space holds instead")
     parser.add_argument("--up", choices=tuple(AXES), default="z", help="of the meshes, with --pose upright")
+    parser.add_argument("--up-of", nargs="*", default=[], metavar="PREFIX=AXIS", help="that of names with a prefix")
     parser.add_argument("--points", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=0.5, help="of `fit` and `tuned`")
     parser.add_argument("--resolution", type=int, default=128)
@@ -142,14 +143,20 @@ def missing_rows(
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
             truth = trimesh.Trimesh(frame.to_unit(whole.vertices), whole.faces, process=False)
-            query = Query(name, truth, pose, random_frame(pose, number, options), options.seed + number)
+            query = Query(name, truth, pose, random_frame(pose, name, number, options), options.seed + number)
             scan = make_scan(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
                 yield {**key, "name": name, **evaluate_method(space, candidates, query, scan, method, options)}
 
 
-def random_frame(pose: str, number: int, options: argparse.Namespace) -> Frame:
+def up_of(name: str, options: argparse.Namespace) -> str:
+    """The axis that points up in the file of a mesh."""
+    axes = [axis for prefix, _, axis in (item.partition("=") for item in options.up_of) if name.startswith(prefix)]
+    return axes[0] if axes else options.up
+
+
+def random_frame(pose: str, name: str, number: int, options: argparse.Namespace) -> Frame:
     """A random similarity transform: scale and shift, for upright and moved scans a rotation too."""
     if pose == "canonical":
         return Frame.identity()
@@ -157,7 +164,7 @@ def random_frame(pose: str, number: int, options: argparse.Namespace) -> Frame:
     rotations = {
         "placed": Rotation.identity(),
         "moved": Rotation.from_quat(generator.normal(size=4)),
-        "upright": Rotation.from_rotvec(generator.uniform(0.0, 2 * np.pi) * np.array(AXES[options.up])),
+        "upright": Rotation.from_rotvec(generator.uniform(0.0, 2 * np.pi) * np.array(AXES[up_of(name, options)])),
     }
     return Frame(
         rotations[pose].as_matrix(), float(np.exp(generator.uniform(-2.0, 2.0))), generator.normal(0.0, 5.0, 3)
@@ -194,7 +201,7 @@ def evaluate_method(
         else:
             pose = POSES[query.pose]
             frame = query.world if pose == "known" else None
-            config = ScanFitConfig(pose=pose, up=options.up, seed=options.seed)
+            config = ScanFitConfig(pose=pose, up=AXES[up_of(query.name, options)], seed=options.seed)
             refinement = None
             if method == "adam":
                 fit = adam_fit_scan(ScanProblem(space, scan, config, frame, candidates), ADAM_STEPS)

@@ -60,7 +60,7 @@ def aligning_rotation(direction: Array, target: Array) -> Array:
         axis = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
         axis /= np.linalg.norm(axis)
         return 2.0 * np.outer(axis, axis) - np.eye(3)
-    skew = np.cross(np.eye(3), axis)
+    skew: Array = np.cross(np.eye(3), axis)
     return np.eye(3) + skew + skew @ skew / (1.0 + cosine)
 
 

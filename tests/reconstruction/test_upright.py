@@ -143,7 +143,7 @@ def test_slopes_are_those_of_the_angle_about_up(space: LatentSpace) -> None:
 @pytest.mark.parametrize(
     ("up", "expected"), [("x", "x"), ((0.1, -0.9, 0.2), "y"), ((0.0, 0.0, -4.0), "z"), ((3.0, 1.0, 1.0), "x")]
 )
-def test_up_of_the_meshes_is_the_axis_nearest_to_that_of_the_scan(up: Direction, expected: str) -> None:
+def test_up_of_the_meshes_is_the_axis_nearest_to_that_of_the_scan(up: Direction, expected: Direction) -> None:
     own, theirs = up_directions(up, None)
     np.testing.assert_array_equal(theirs, unit_direction(expected))
     np.testing.assert_allclose(aligning_rotation(own, theirs) @ own, theirs, atol=1e-12)
