@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,6 @@ from ..scan.outliers import remove_outliers
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
-from .empty_space import nearest_to_surfaces
 from .held_out import held_out_agreement
 from .pose_candidates import best_pairs, candidate_fields, with_smaller_poses
 from .pose_selection import best_fit, distinct_rows
@@ -231,7 +230,7 @@ class ScanProblem:
         guess = guess._replace(origin=guess.codes)
         for count, truncation, points, iterations in COARSE_STAGES:
             if len(guess.codes) > count:
-                stage = FitStage(truncation, self._sample_around(guess, points), iterations)
+                stage = FitStage(truncation, self._sample(points), iterations)
                 result = levenberg_marquardt(objective, guess, [stage])
                 if result.stop is Stop.INTERRUPTED:
                     raise KeyboardInterrupt
@@ -256,21 +255,16 @@ class ScanProblem:
         config, iterations = self.config, stage_iterations(self.config.steps)
         initial = COARSE_STAGES[-1][1]
 
-        def stage(guess: Guess, number: int) -> FitStage:
-            progress = number / max(1, len(iterations) - 1)
-            narrowed = min(1.0, 2.0 * progress) if len(iterations) > 1 else 1.0
-            points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
-            truncation = initial * (TRUNCATION / initial) ** narrowed
-            return FitStage(truncation, self._sample_around(guess, points), iterations[number])
+        def stages() -> Iterator[FitStage]:
+            for number, count in enumerate(iterations):
+                progress = number / max(1, len(iterations) - 1)
+                narrowed = min(1.0, 2.0 * progress) if len(iterations) > 1 else 1.0
+                points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
+                yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
 
         objective = self.objective(self.fine_prior)
         guess = guess._replace(origin=self._mean.expand(len(guess.codes), -1))
-        result = FitResult(guess, guess.codes.new_zeros(len(guess.codes)), Stop.FINISHED)
-        for number in range(len(iterations)):
-            stages, done = [stage(result.guess, number)], sum(iterations[:number])
-            result = levenberg_marquardt(objective, result.guess, stages, on_step, start=done, total=config.steps)
-            if result.stop is not Stop.FINISHED:
-                break
+        result = levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
         return best_fit(result, self.decoder, self.scan, self.base)
 
     def summary(self, result: FitResult) -> ScanFit:
@@ -299,13 +293,6 @@ class ScanProblem:
 
     def _sample(self, count: int) -> list[Residuals]:
         return self.residuals.sample(count, self.generator)
-
-    def _sample_around(self, guess: Guess, count: int) -> list[Residuals]:
-        """A draw, and, where the rotation is searched for, empty space that the surface of each guess is nearest to."""
-        groups, empty = self._sample(count), self.residuals.empty
-        if not self.searched or empty is None:
-            return groups
-        return [*groups, nearest_to_surfaces(self.decoder, guess, empty, count, self.generator)]
 
     def _initial_guesses(self, objective: CodeObjective) -> Guess:
         """Pairs of a stored code and a pose, the best first."""

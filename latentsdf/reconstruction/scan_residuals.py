@@ -9,7 +9,7 @@ from torch import Tensor
 from ..core.arrays import Array
 from ..inference.residuals import Kind, Residuals
 from ..scan.scan import Scan
-from ..scan.visibility import in_free_space, refuted_by_sensor
+from ..scan.visibility import in_free_space
 from ..scan.winding import CLOSED
 
 UNDER_WEIGHT = 0.5
@@ -23,8 +23,6 @@ _SPREAD = 0.1
 """Standard deviation of the unsigned queries around the points; as many are uniform in the cube."""
 _OFFSET = 0.02
 """Standard deviation of the signed queries along the normals."""
-_EMPTY = 0.05
-"""Distance from the points from which space is taken for empty."""
 _RAY_LENGTH = 2.0
 """Longest part of a sensor ray that queries are drawn on, the width of the cube."""
 
@@ -54,8 +52,6 @@ class ScanResiduals:
 
     Attributes:
         openness: of the scan (`Scan.openness`); NaN where it has too few points for normals.
-        empty: residuals (1, N) in space that is known to be empty: away from the points of a closed scan, in the free
-            space of a sensor; None where there is none.
     """
 
     def __init__(self, scan: Scan, seed: int = 0):
@@ -65,15 +61,10 @@ class ScanResiduals:
         scan = scan.subsampled(_POINTS, seed)
         points = scan.points
         self._groups: list[Residuals] = []
-        self.empty: Residuals | None = None
         self._add("signed", points, np.zeros(len(points)))
         near = points[generator.integers(len(points), size=_QUERIES)] + generator.normal(0.0, _SPREAD, (_QUERIES, 3))
         queries = np.concatenate([generator.uniform(-1.0, 1.0, (_QUERIES, 3)), near])
-        closed, distances = self.openness < CLOSED, _distances(scan, queries)
-        self._add("unsigned", queries, distances, UNDER_WEIGHT if closed else 0.0)
-        if closed:
-            away = distances > _EMPTY
-            self.empty = Residuals(_tensor(queries[away])[None], _tensor(distances[away])[None], "unsigned")
+        self._add("unsigned", queries, _distances(scan, queries), UNDER_WEIGHT if self.openness < CLOSED else 0.0)
         if scan.normals is not None:
             self._add("signed", *_signed_queries(scan, scan.normals, generator))
         if scan.sensor is not None:
@@ -82,14 +73,10 @@ class ScanResiduals:
             if not scan.cropped:
                 free = queries[in_free_space(points, scan.sensor, queries)]
                 self._add("outside", free, _distances(scan, free))
-                if not closed:
-                    refuted = queries[refuted_by_sensor(points, scan.sensor, queries, _EMPTY)]
-                    self.empty = Residuals(_tensor(refuted)[None], _tensor(_distances(scan, refuted))[None], "outside")
 
     def to(self, device: torch.device) -> ScanResiduals:
         """These residuals, moved to a device."""
         self._groups = [group.to(device) for group in self._groups]
-        self.empty = None if self.empty is None else self.empty.to(device)
         return self
 
     def sample(self, count: int, generator: torch.Generator) -> list[Residuals]:

@@ -19,11 +19,8 @@ from latentsdf.decoder import Decoder, build_decoder
 from latentsdf.decoder.linear import LinearConfig
 from latentsdf.inference.levenberg_marquardt import FitResult
 from latentsdf.inference.objective import Guess
-from latentsdf.inference.residuals import Residuals
 from latentsdf.primitives import sphere, translate, union
-from latentsdf.reconstruction.empty_space import POOL, SHARE, nearest_to_surfaces
 from latentsdf.reconstruction.pose_selection import best_fit, distinct_rows, refuted_share
-from latentsdf.reconstruction.scan_residuals import ScanResiduals
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.virtual import virtual_scan
 
@@ -81,33 +78,3 @@ def test_alike_rotations_are_one() -> None:
     losses = torch.tensor([3.0, 2.0, 4.0, 5.0, 1.0])
     assert distinct_rows(turns, losses, 9).tolist() == [4, 1, 2, 3]
     assert distinct_rows(turns, losses, 2).tolist() == [4, 1]
-
-
-def test_empty_queries_are_those_nearest_to_each_surface(decoder: Decoder) -> None:
-    points = 2.0 * torch.rand(1, 3 * POOL, 3, generator=torch.Generator().manual_seed(0)) - 1.0
-    points = points[:, points[0].norm(dim=1) > 0.6]
-    empty = Residuals(points, points.norm(dim=2) - 0.5, "unsigned")
-    guess = Guess(torch.eye(2), Pose.identity(2, points))
-    group = nearest_to_surfaces(decoder, guess, empty, 10_000, torch.Generator().manual_seed(1))
-    assert group.points.shape == (2, round(SHARE * POOL), 3)
-    assert float((group.targets - (group.points.norm(dim=2) - 0.5)).abs().max()) < 1e-6
-    # Those of the ball lie around it; those of the other one, in and around its ear.
-    assert float(group.points[0].norm(dim=1).max()) < 0.7
-    assert float(EARED(group.points[1]).abs().max()) < 0.16
-    assert float((group.points[1] - torch.tensor([0.0, 0.75, 0.0])).norm(dim=1).min()) < 0.15
-    assert group.loss(torch.stack([BALL(group.points[0]), BALL(group.points[1])]), 0.03)[0] < 1e-6
-    assert group.loss(EARED(group.points[1])[None], 0.03) > 1e-3
-
-
-def test_space_known_to_be_empty(seen: Scan) -> None:
-    whole = ScanResiduals(virtual_scan(extract_mesh(BALL, resolution=48), count=3000, seed=0)).empty
-    assert whole is not None
-    assert whole.kind == "unsigned"
-    assert float(((whole.points[0].norm(dim=1) - 0.5).abs() - whole.targets[0]).abs().max()) < 0.05
-    partial = ScanResiduals(seen).empty
-    assert partial is not None
-    assert partial.kind == "outside"
-    assert float(BALL(partial.points[0]).min()) > -0.01
-    assert float(partial.points[0, :, 2].min()) < -0.5  # beside the ball, also below it
-    assert ScanResiduals(replace(seen, sensor=None)).empty is None
-    assert ScanResiduals(replace(seen, cropped=True)).empty is None
