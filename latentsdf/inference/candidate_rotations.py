@@ -32,7 +32,7 @@ class CandidateRotations(NamedTuple):
     of_candidates: Tensor
 
     def allowed(self, copies: int = 1) -> Tensor:
-        """Mask (copies * T, K) of the pairs that are compared, of so many poses a rotation, grouped by T."""
+        """Mask (T * copies, K) of the pairs that are compared, of so many poses a rotation, grouped by T."""
         return (self.groups[:, None] == self.of_candidates).repeat(copies, 1)
 
     def turned(self) -> Tensor:

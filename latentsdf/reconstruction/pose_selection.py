@@ -72,13 +72,12 @@ def best_fit(result: FitResult, decoder: Decoder, scan: Scan, base: Frame) -> Fi
 def refuted_share(sdf: SDF, scan: Scan, like: Tensor) -> float:
     """Share of a surface that cannot be there: in front of the points, or where sensor rays met nothing.
 
-    Objective of render-and-compare (HOC-Search, Ainetter et al. 2024: depth and silhouette), of points instead of
-    pixels.
+    Depth and silhouette terms of render-and-compare (HOC-Search, Ainetter et al. 2024), of points instead of pixels.
 
     Args:
         sdf: of the unit frame.
         scan: with its sensor, in the unit frame of the surface.
-        like: a tensor with the dtype and device that the field takes.
+        like: (D,), of the dtype and device that the field takes.
 
     Returns:
         From 0 to 1; 1 for a field without a surface.
