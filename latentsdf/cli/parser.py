@@ -266,10 +266,10 @@ def _view(parser: argparse.ArgumentParser) -> None:
 def _pose(parser: argparse.ArgumentParser, kind: str, text: str) -> None:
     help_text = f"what of the pose of the {kind} among the shapes of the space is found: {text}"
     parser.add_argument("--pose", choices=("known", "placed", "upright", "free"), help=help_text)
-    up = f"with --pose upright: up in the axes of the {kind}, x, y, z or a vector (default z)"
-    parser.add_argument("--up", type=_direction, metavar="AXIS|X Y Z", help=up)
+    up = f"with --pose upright: up in the axes of the {kind}, x, y, z or three numbers X Y Z (default z)"
+    parser.add_argument("--up", type=_direction, metavar="UP", help=up)
     space_up = "up in the axes of the meshes that the space was made of (default: the positive axis nearest to --up)"
-    parser.add_argument("--space-up", type=_direction, metavar="AXIS|X Y Z", help=space_up)
+    parser.add_argument("--space-up", type=_direction, metavar="UP", help=space_up)
 
 
 def _scan(parser: argparse.ArgumentParser) -> None:
