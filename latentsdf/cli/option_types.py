@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 CELLS = (4, 1024)
@@ -17,7 +18,7 @@ _DIRECTIONS = ("--up", "--space-up")
 class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line, and whose directions are one word or three numbers."""
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         return super().parse_known_args(_joined(sys.argv[1:] if args is None else list(args)), namespace)
 
     def error(self, message: str) -> NoReturn:

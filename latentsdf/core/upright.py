@@ -55,12 +55,12 @@ def aligning_rotation(direction: Array, target: Array) -> Array:
 
     Rodrigues' formula without its angle; opposite vectors take the half turn about an axis at right angles to them.
     """
-    cosine, axis = float(direction @ target), np.cross(direction, target)
+    cosine = float(direction @ target)
     if cosine < -1.0 + 1e-12:
         axis = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
-        axis /= np.linalg.norm(axis)
-        return 2.0 * np.outer(axis, axis) - np.eye(3)
-    skew: Array = np.cross(np.eye(3), axis)
+        return 2.0 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
+    x, y, z = np.cross(direction, target).tolist()
+    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     return np.eye(3) + skew + skew @ skew / (1.0 + cosine)
 
 
