@@ -57,8 +57,8 @@ def aligning_rotation(direction: Array, target: Array) -> Array:
     """
     cosine = float(direction @ target)
     if cosine < -1.0 + 1e-12:
-        axis = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])
-        return 2.0 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
+        axis = np.asarray(np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())]), dtype=np.float64)
+        return 2.0 * axis[:, None] * axis / (axis @ axis) - np.eye(3)
     x, y, z = np.cross(direction, target).tolist()
     skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     return np.eye(3) + skew + skew @ skew / (1.0 + cosine)
