@@ -13,8 +13,7 @@ from torch import Tensor
 from latentsdf.core.optimize import Adam, Group, OnStep, minimize
 from latentsdf.core.pose import FREEDOMS
 from latentsdf.decoder.base import Decoder
-from latentsdf.inference.code_fitting import TRUNCATION, EncodeConfig, code_objective
-from latentsdf.inference.initial_guesses import initial_guesses, stored_candidates
+from latentsdf.inference.code_fitting import TRUNCATION, CodeFitter, EncodeConfig
 from latentsdf.inference.levenberg_marquardt import FitResult, FitStage
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import SignedSamples
@@ -78,9 +77,8 @@ def adam_codes(
         steps: of Adam; every fourth reads a prefix of the code, where there are any.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    candidates = stored_candidates(decoder, stored, generator)
-    guess = initial_guesses(decoder, candidates, samples, config.pose, TRUNCATION, generator)
-    guess = guess.select(torch.arange(len(samples.points)))
+    fitter = CodeFitter(decoder, stored, config)
+    guess = fitter.initial_guesses(samples, generator).select(torch.arange(len(samples.points)))
     draws = torch.Generator().manual_seed(config.seed + 1)
 
     def stage(step: int) -> FitStage:
@@ -88,7 +86,7 @@ def adam_codes(
         groups = samples.sample(2 * config.points, draws)
         return FitStage(TRUNCATION, [group._replace(prefix=prefix) for group in groups])
 
-    return adam(code_objective(decoder, config, stored), guess, stage, steps)
+    return adam(fitter.objective, guess, stage, steps)
 
 
 def adam_fit_scan(problem: scan_fitting.ScanProblem, steps: int) -> scan_fitting.ScanFit:
@@ -98,7 +96,7 @@ def adam_fit_scan(problem: scan_fitting.ScanProblem, steps: int) -> scan_fitting
         problem: of the scan.
         steps: of Adam.
     """
-    guess = problem.coarse_fit()
+    guess = problem.coarse_fit().select(torch.arange(1))
     points, generator = problem.config.points, problem.generator
 
     def stage(step: int) -> FitStage:

@@ -1,10 +1,11 @@
-"""Bias of the bounding sphere of a whole scan by noise, for `latentsdf.core.pose.FARTHEST`.
+"""Bias of the bounding sphere of a scan by noise, for `latentsdf.core.pose.FARTHEST`, and by what a view misses.
 
     python benchmarks/extent.py MESH_DIR [--every 6]
+    python benchmarks/extent.py MESH_DIR --views 1 [--every 6]
 
-Whole virtual scans of meshes whose unit frame is known, with 1,000 to 20,000 points and noise up to 0.02. Printed for
-several factors: the median of the logarithm of the estimated scale over the true one, and the share of scans for
-which it is wrong by more than 2 %.
+Whole virtual scans (with `--views`: from so many positions) of meshes whose unit frame is known, with 1,000 to 20,000
+points and noise up to 0.02. Printed for several factors: the median of the logarithm of the estimated scale over the
+true one, and the share of scans for which it is wrong by more than 2 %.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mesh_dir", type=Path)
     parser.add_argument("--every", type=int, default=6, help="take every n-th mesh")
+    parser.add_argument("--views", type=int, help="sensors of each scan (default: the whole surface)")
     options = parser.parse_args()
     errors: dict[tuple[int, float], list[list[float]]] = {}
     for number, (_, path) in list(enumerate(find_meshes(options.mesh_dir)[0]))[:: options.every]:
@@ -39,7 +41,11 @@ def main() -> None:
         truth = trimesh.Trimesh(Frame.around(whole.vertices).to_unit(whole.vertices), whole.faces, process=False)
         for count in COUNTS:
             for noise in NOISES:
-                points = virtual_scan(truth, count=count, noise=noise, seed=number).points
+                try:
+                    points = virtual_scan(truth, count=count, noise=noise, seed=number, views=options.views).points
+                except ValueError as error:
+                    print(f"{path}: {error}")
+                    continue
                 errors.setdefault((count, noise), []).append(log_scales(points))
     print("| points | noise | " + " | ".join(f"factor {factor}" for factor in FACTORS) + " |")
     print("|" + "---|" * (2 + len(FACTORS)))

@@ -6,8 +6,9 @@
 
 Queries are the meshes of MESH_DIR that the space does not hold (`--stored`: that it holds). Each becomes virtual scans
 of 5,000 points (`--case`), in its own frame (`--pose canonical`: the frame is given), under a random scale and shift
-(`--pose placed`: both are fitted, as `latentsdf reconstruct` does by default) or under a random similarity transform
-(`--pose moved`: rotation, scale and position are fitted). Methods: `code` (joint second-order fit), `tight` (the same,
+(`--pose placed`: both are fitted, as `latentsdf reconstruct` does by default), rotated about `--up` too (`--pose
+upright`: the angle is fitted as well), or under a random similarity transform (`--pose moved`: rotation, scale and
+position are fitted). Methods: `code` (joint second-order fit), `tight` (the same,
 then refined), `adam` (800 Adam steps from the same guess, `adam_codes.py`), `tuned` (the code, then descent on code and
 fine branch for `--minutes`), `poisson` (screened, PyMeshLab), `fit` (the scan alone, default preset, `--minutes`). One
 row per (case, pose, method, shape) is appended to OUT.json; rows that it has are not made again.
@@ -63,8 +64,9 @@ CASES: dict[str, dict[str, Any]] = {
     "outliers 10 %": {"outliers": 0.1},
 }
 """Arguments of `virtual_scan`; lengths in the unit frame."""
-POSES: dict[str, PoseFreedom] = {"canonical": "known", "placed": "placed", "moved": "free"}
+POSES: dict[str, PoseFreedom] = {"canonical": "known", "placed": "placed", "upright": "upright", "moved": "free"}
 """Pose freedom of each `--pose`."""
+AXES = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 ADAM_STEPS = 800
 METHODS = ("code", "tight", "adam", "tuned", "poisson", "fit")
 
@@ -112,9 +114,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--method", nargs="+", choices=METHODS, default=["code"])
     parser.add_argument("--shapes", type=int, default=33, help="unseen meshes taken")
     parser.add_argument("--stored", action="store_true", help="scan shapes that the space holds instead")
+    parser.add_argument("--up", choices=tuple(AXES), default="z", help="of the meshes, with --pose upright")
+    parser.add_argument("--up-of", nargs="*", default=[], metavar="PREFIX=AXIS", help="that of names with a prefix")
     parser.add_argument("--points", type=int, default=5000)
     parser.add_argument("--minutes", type=float, default=0.5, help="of `fit` and `tuned`")
     parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--poses-alone", action="store_true", help="of --method code: judge poses, not surfaces")
     parser.add_argument("--normals", action="store_true", help="hand the scan's normals over; else none has them")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0)
@@ -138,21 +143,32 @@ def missing_rows(
             whole = whole or true_mesh(files[name])
             frame = Frame.around(whole.vertices)
             truth = trimesh.Trimesh(frame.to_unit(whole.vertices), whole.faces, process=False)
-            query = Query(name, truth, pose, random_frame(pose, number, options.seed), options.seed + number)
+            query = Query(name, truth, pose, random_frame(pose, name, number, options), options.seed + number)
             scan = make_scan(query, case, options)
             if scan is not None:
                 key = dict(zip(KEYS, (case, pose, options.normals, method), strict=True))
                 yield {**key, "name": name, **evaluate_method(space, candidates, query, scan, method, options)}
 
 
-def random_frame(pose: str, number: int, seed: int) -> Frame:
-    """A random similarity transform: scale and shift, for moved scans the rotation too."""
+def up_of(name: str, options: argparse.Namespace) -> str:
+    """The axis that points up in the file of a mesh."""
+    axes = [axis for prefix, _, axis in (item.partition("=") for item in options.up_of) if name.startswith(prefix)]
+    return axes[0] if axes else options.up
+
+
+def random_frame(pose: str, name: str, number: int, options: argparse.Namespace) -> Frame:
+    """A random similarity transform: scale and shift, for upright and moved scans a rotation too."""
     if pose == "canonical":
         return Frame.identity()
-    generator = np.random.default_rng([seed, number])
-    rotation = Rotation.from_quat(generator.normal(size=4)).as_matrix()
-    axes = rotation if pose == "moved" else np.eye(3)
-    return Frame(axes, float(np.exp(generator.uniform(-2.0, 2.0))), generator.normal(0.0, 5.0, 3))
+    generator = np.random.default_rng([options.seed, number])
+    rotations = {
+        "placed": Rotation.identity(),
+        "moved": Rotation.from_quat(generator.normal(size=4)),
+        "upright": Rotation.from_rotvec(generator.uniform(0.0, 2 * np.pi) * np.array(AXES[up_of(name, options)])),
+    }
+    return Frame(
+        rotations[pose].as_matrix(), float(np.exp(generator.uniform(-2.0, 2.0))), generator.normal(0.0, 5.0, 3)
+    )
 
 
 def make_scan(query: Query, case: str, options: argparse.Namespace) -> Scan | None:
@@ -185,7 +201,7 @@ def evaluate_method(
         else:
             pose = POSES[query.pose]
             frame = query.world if pose == "known" else None
-            config = ScanFitConfig(pose=pose, seed=options.seed)
+            config = ScanFitConfig(pose=pose, up=AXES[up_of(query.name, options)], seed=options.seed)
             refinement = None
             if method == "adam":
                 fit = adam_fit_scan(ScanProblem(space, scan, config, frame, candidates), ADAM_STEPS)
@@ -198,11 +214,13 @@ def evaluate_method(
                     shape = fine_tune(result, options.minutes, seed=options.seed)
             seconds = monotonic() - began
             code_seconds = seconds - (refinement.seconds if refinement else 0.0)
-            mesh = shape.mesh(options.resolution)
+            mesh = None if options.poses_alone else shape.mesh(options.resolution)
     except ValueError as error:
         return {**NOTHING, "reason": str(error), "seconds": monotonic() - began}
-    unit = trimesh.Trimesh(query.world.to_unit(mesh.vertices), mesh.faces, process=False)
-    row = {**judge_mesh(unit, query.truth, Frame.identity()), "seconds": seconds}
+    row = {"seconds": seconds}
+    if mesh is not None:
+        unit = trimesh.Trimesh(query.world.to_unit(mesh.vertices), mesh.faces, process=False)
+        row |= judge_mesh(unit, query.truth, Frame.identity())
     if fit is None:
         return row
     code = Shape("query", fit.code, fit.frame, space.decoder)

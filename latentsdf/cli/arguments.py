@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     import trimesh
 
+    from ..core.pose import PoseFreedom
     from ..scan.scan import Scan
 
 Result = dict[str, Any]
@@ -67,6 +68,19 @@ def load_scan(path: str | Path, options: Namespace) -> Scan:
     if ((scan.points.min(0) < sensor) & (sensor < scan.points.max(0))).all():
         notes = (*notes, "the sensor lies amid the points; --sensor is where they were seen from, in the scan's units")
     return replace(scan, sensor=sensor, cropped=options.cropped, notes=notes)
+
+
+def given_pose(options: Namespace, default: PoseFreedom) -> Result:
+    """Settings of a fit that `--pose`, `--up` and `--space-up` give: `pose`, `up` and `space_up`.
+
+    Raises:
+        ValueError: a direction of up where the pose is not upright.
+    """
+    given = [f"--{name}" for name in ("up", "space-up") if getattr(options, name.replace("-", "_")) is not None]
+    if given and options.pose != "upright":
+        verb = "say" if len(given) > 1 else "says"
+        raise ValueError(f"{' and '.join(given)} {verb} where up is; give --pose upright too, or leave it out")
+    return {"pose": options.pose or default, "up": options.up or "z", "space_up": options.space_up}
 
 
 def given_terms(options: Namespace) -> str | dict[str, float] | None:

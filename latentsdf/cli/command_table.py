@@ -10,7 +10,7 @@ _NAMES = ("NAME", "A", "B")
 """Placeholders of positional arguments that stand for shapes of the space that was given first."""
 _NAMES_OR_FILES = "NAME_OR_MESH_OR_SCAN_OR_DIR"
 _FOLDERS = ("DIR", "MESH_DIR")
-_NO_FILES = ("N", "K", "T", "D", "P", "R", "S", "M", "GIB", "X", "NAME=WEIGHT", "CLASS")
+_NO_FILES = ("N", "K", "T", "D", "P", "R", "S", "M", "GIB", "X", "UP", "NAME=WEIGHT", "CLASS")
 """Placeholders of values for which there is nothing to propose, as are those without a placeholder."""
 
 

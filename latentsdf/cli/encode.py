@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.cluster import check_cluster
 from ..mesh.endings import check_mesh_file
 from ..space.file_info import SpaceInfo, check_finished, space_info
-from .arguments import Result, given_executor, given_terms, shape_name
+from .arguments import Result, given_executor, given_pose, given_terms, shape_name
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ def encode(options: Namespace) -> Result:
     terms = _overfit_terms(options)
     if options.overfit and (options.tolerance is not None or options.bytes is not None or options.code_only):
         raise ValueError("--overfit stores a correction of its own; leave out --tolerance, --bytes and --code-only")
+    pose = given_pose(options, "free")
     names = [shape_name(Path(mesh)) for mesh in options.meshes]
     info = space_info(options.space)
     _check_encoding(options, names, info)
     with given_executor(options.cluster) as executor:
         from ..space.store import load
 
-        run = _Run(options, terms, load(options.space))
+        run = _Run(options, terms, pose, load(options.space))
         with Bar("encode", options.quiet, len(names)) as run.bar:
             run.encode_all(list(zip(names, options.meshes, strict=True)), executor)
     added, failed = run.added, run.failed
@@ -56,12 +57,13 @@ class _Run:
     Args:
         options: of the command line.
         terms: objective of the overfit; None solves.
+        pose: of `given_pose`.
         space: that the file holds.
     """
 
     bar: Bar
 
-    def __init__(self, options: Namespace, terms: str | dict[str, float] | None, space: LatentSpace):
+    def __init__(self, options: Namespace, terms: str | dict[str, float] | None, pose: Result, space: LatentSpace):
         from ..inference.code_fitting import EncodeConfig
         from ..inference.rate_search import Target
         from ..reconstruction.shape_overfitting import overfit_terms
@@ -74,7 +76,7 @@ class _Run:
             self.target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
         if terms is not None:
             overfit_terms(terms)
-        config = EncodeConfig(steps=options.steps, seed=options.seed, pose=options.pose or "free")
+        config = EncodeConfig(**pose, steps=options.steps, seed=options.seed)
         self.of_tasks = EncodeOptions(config, self.target, options.overfit, terms, options.seed)
         self.added: list[Result] = []
         self.failed: list[Result] = []

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 CELLS = (4, 1024)
 """Range of `extract_mesh`, repeated here since importing that module loads numeric libraries."""
 
 
+_DIRECTIONS = ("--up", "--space-up")
+
+
 class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose directions are one word or three numbers."""
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        return super().parse_known_args(_joined(sys.argv[1:] if args is None else list(args)), namespace)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -70,6 +78,39 @@ def coordinate(text: str) -> float:
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"must be finite, got {text}")
     return value
+
+
+def direction(text: str) -> str | tuple[float, ...]:
+    """A letter of an axis, or three numbers with commas between them."""
+    if text in ("x", "y", "z"):
+        return text
+    parts = text.split(",")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} is no direction; give x, y, z or three numbers X Y Z")
+    vector = tuple(coordinate(part) for part in parts)
+    if not any(vector):
+        raise argparse.ArgumentTypeError("0 0 0 points nowhere; give x, y, z or the vector that points up")
+    return vector
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Words in which three numbers behind an option of a direction are one, with commas, and belong to it."""
+    out, rest = [], words
+    while rest:
+        first, numbers = rest[0], rest[1:4]
+        if first in _DIRECTIONS and len(numbers) == 3 and all(map(_is_number, numbers)):
+            out, rest = [*out, f"{first}={','.join(numbers)}"], rest[4:]
+        else:
+            out, rest = [*out, first], rest[1:]
+    return out
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def weight(text: str) -> tuple[str, float]:

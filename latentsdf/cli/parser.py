@@ -9,6 +9,7 @@ from typing import Any
 from .option_types import OneLineParser
 from .option_types import coordinate as _coordinate
 from .option_types import count as _count
+from .option_types import direction as _direction
 from .option_types import positive as _positive
 from .option_types import resolution as _resolution
 from .option_types import seed as _seed
@@ -95,7 +96,11 @@ def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
     _cluster(parser)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
-    _pose(parser, "mesh", "nothing, the bounding sphere is kept; scale and position; rotation too (default)")
+    _pose(
+        parser,
+        "mesh",
+        "nothing, the bounding sphere is kept; scale and position; angle about up too; any rotation (default)",
+    )
     target = parser.add_mutually_exclusive_group()
     text = "store beside each code a residual, of the fewest bytes that bring F at T to .95 (unit frame, default .01)"
     target.add_argument("--tolerance", type=_tolerance, nargs="?", const=0.01, metavar="T", help=text)
@@ -260,11 +265,19 @@ def _view(parser: argparse.ArgumentParser) -> None:
 
 def _pose(parser: argparse.ArgumentParser, kind: str, text: str) -> None:
     help_text = f"what of the pose of the {kind} among the shapes of the space is found: {text}"
-    parser.add_argument("--pose", choices=("known", "placed", "free"), help=help_text)
+    parser.add_argument("--pose", choices=("known", "placed", "upright", "free"), help=help_text)
+    up = f"with --pose upright: up in the axes of the {kind}, x, y, z or three numbers X Y Z (default z)"
+    parser.add_argument("--up", type=_direction, metavar="UP", help=up)
+    space_up = "up in the axes of the meshes that the space was made of (default: the positive axis nearest to --up)"
+    parser.add_argument("--space-up", type=_direction, metavar="UP", help=space_up)
 
 
 def _scan(parser: argparse.ArgumentParser) -> None:
-    _pose(parser, "scan", "nothing, the bounding sphere is kept; scale and position (default); rotation too")
+    _pose(
+        parser,
+        "scan",
+        "nothing, the bounding sphere is kept; scale and position (default); angle about up too; any rotation",
+    )
     sensor = "position that all points of the scan were seen from, in its units: 0 0 0 for a depth camera"
     parser.add_argument("--sensor", type=_coordinate, nargs=3, metavar=("X", "Y", "Z"), help=sensor)
     cropped = "the sensor may have missed parts that it faced; otherwise those are empty"

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from .arguments import Result, check_mesh_ending, given_terms, named_space, write_mesh
+from .arguments import Result, check_mesh_ending, given_pose, given_terms, named_space, write_mesh
 from .progress import Bar, say
 from .views import check_views, load_views
 
@@ -34,7 +34,7 @@ _NOT_TERMS = ("progress", "seconds", "loss")
 
 def reconstruct(options: Namespace) -> Result:
     """Run `latentsdf reconstruct`; raises ValueError and the other errors of `verbs.run`."""
-    terms = _objective(options)
+    terms, pose = _objective(options), given_pose(options, "placed")
     check_mesh_ending(Path(options.out))
     if options.space is not None:
         info = named_space(options.space)
@@ -42,7 +42,7 @@ def reconstruct(options: Namespace) -> Result:
             raise ValueError(f"{options.space} already holds a shape named {options.add!r}; use another name")
     check_views(options)
     began = monotonic()
-    result = _alone(options, terms) if options.space is None else _with_space(options, terms)
+    result = _alone(options, terms) if options.space is None else _with_space(options, terms, pose)
     return {**result, "seconds": monotonic() - began}
 
 
@@ -53,7 +53,7 @@ def _objective(options: Namespace) -> str | dict[str, float] | None:
         ValueError: options that exclude each other.
     """
     if options.space is None:
-        needing = ("pose", "add", "code-only", "tolerance", "bytes")
+        needing = ("pose", "up", "space-up", "add", "code-only", "tolerance", "bytes")
         given = [f"--{name}" for name in needing if getattr(options, name.replace("-", "_"))]
         if given:
             raise ValueError(f"{' and '.join(given)} need a space; give --space, or leave them out")
@@ -71,7 +71,7 @@ def _objective(options: Namespace) -> str | dict[str, float] | None:
     return terms
 
 
-def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Result:
+def _with_space(options: Namespace, terms: str | dict[str, float] | None, pose: Result) -> Result:
     """Fit code and pose to the scan, refine the shape, write the mesh."""
     import numpy as np
 
@@ -85,7 +85,7 @@ def _with_space(options: Namespace, terms: str | dict[str, float] | None) -> Res
     from ..space.store import append, load
 
     space, seed = load(options.space), options.seed
-    fit, refinement = ScanFitConfig(pose=options.pose or "placed", seed=seed), RefineConfig(seed=seed)
+    fit, refinement = ScanFitConfig(**pose, seed=seed), RefineConfig(seed=seed)
     config = ReconstructConfig(fit=fit, refine=not options.code_only, refinement=refinement)
     scan = load_views(options)
     source = _color_source(options, scan)

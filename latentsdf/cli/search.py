@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.names import UnknownShape, class_of
 from ..mesh.endings import MESH_ENDINGS, SCAN_ENDINGS
-from .arguments import Result, load_scan, named_space
+from .arguments import Result, given_pose, load_scan, named_space
 from .progress import Bar, say
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def search(options: Namespace) -> Result:
         raise UnknownShape(options.query, info.names, Path(options.space).name)
     if options.verify and options.query not in info.names and path.suffix.lower() not in MESH_ENDINGS:
         raise ValueError("--verify compares surfaces, of a name or one mesh file; leave it out for scans and folders")
+    given_pose(options, "free")
     among = _chosen(info.names, options)
     from ..space.index import Index
     from ..space.store import load
@@ -133,7 +134,8 @@ def _matches(space: LatentSpace, index: Index, query: str, among: list[str] | No
     from ..inference.code_fitting import EncodeConfig
     from ..inference.encoding import encode_all
 
-    shape = encode_all(space, [(Path(query).stem, surface)], config=EncodeConfig(seed=options.seed))[0]
+    config = EncodeConfig(**given_pose(options, "free"), seed=options.seed)
+    shape = encode_all(space, [(Path(query).stem, surface)], config=config)[0]
     return index.search(shape, options.k, among)
 
 
@@ -143,7 +145,7 @@ def _scanned(space: LatentSpace, path: str, options: Namespace) -> Shape:
     from ..reconstruction.reconstruction import ReconstructConfig, reconstruct
     from ..reconstruction.scan_fitting import ScanFitConfig
 
-    fit = ScanFitConfig(pose=options.pose or "placed", seed=options.seed)
+    fit = ScanFitConfig(**given_pose(options, "placed"), seed=options.seed)
     result = reconstruct(space, load_scan(path, options), config=ReconstructConfig(fit=fit, refine=False))
     if result.stop is Stop.INTERRUPTED:
         raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -16,14 +16,25 @@ from .frame import UNIT_RADIUS, Frame
 
 FREEDOMS = 7
 """Degrees of freedom of a similarity transform: a rotation vector, the logarithm of the scale, a translation."""
-PoseFreedom = Literal["known", "placed", "free"]
+PoseFreedom = Literal["known", "placed", "upright", "free"]
 """`known`: the frame is kept. `placed`: axes are those of the meshes in the space, scale and translation are estimated.
-`free`: rotation, scale and translation are estimated."""
+`upright`: the direction of up is known, the angle about it, scale and translation are estimated. `free`: rotation,
+scale and translation are estimated."""
 
 
 def active_freedoms(pose: PoseFreedom) -> list[bool]:
-    """Mask (7,) of the degrees of freedom that are estimated."""
-    return [pose == "free"] * 3 + [pose != "known"] * 4
+    """Mask (7,) of the degrees of freedom that are estimated; the first is the angle where up is known."""
+    return [pose in ("upright", "free"), pose == "free", pose == "free"] + [pose != "known"] * 4
+
+
+def check_pose(pose: str) -> None:
+    """Refuse a word that is no pose freedom.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if pose not in get_args(PoseFreedom):
+        raise ValueError(f"pose must be known, placed, upright or free, got {pose!r}")
 
 
 class Pose(NamedTuple):

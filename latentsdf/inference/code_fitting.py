@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..core.cube_rotations import cube_rotations
 from ..core.optimize import OnStep, Stop
-from ..core.pose import PoseFreedom, active_freedoms
+from ..core.pose import Pose, PoseFreedom, active_freedoms, check_pose
+from ..core.upright import Direction, up_directions
 from ..decoder.base import Decoder
-from .initial_guesses import initial_guesses, stored_candidates
+from .candidate_rotations import CandidateRotations
+from .initial_guesses import ranked_guesses, stored_candidates
 from .levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
 from .objective import CodeObjective, Guess
 from .residuals import Residuals, SignedSamples
@@ -38,7 +41,12 @@ class EncodeConfig:
 
     pose: PoseFreedom = "free"
     """What of the shape's frame is fitted with its code. `known`: nothing. `placed`: scale and position, near those of
-    the unit sphere. `free`: the rotation too, near one of the 24 of the cube; held-out shapes come out closer."""
+    the unit sphere. `upright`: the angle about `up` too, whatever it is. `free`: the rotation too, near one of the 24
+    of the cube; held-out shapes come out closer."""
+    up: Direction = "z"
+    """Up in the axes of the shape, where its pose is upright: x, y, z or a vector."""
+    space_up: Direction | None = None
+    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to `up`."""
     steps: int = 40
     """Gauss-Newton iterations. Larger fits closer, up to a point."""
     points: int = 2048
@@ -59,8 +67,8 @@ class EncodeConfig:
     def __post_init__(self):
         if min(self.steps, self.points, self.samples, self.starts) < 1:
             raise ValueError("steps, points, samples and starts must be at least 1")
-        if self.pose not in ("known", "placed", "free"):
-            raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
+        check_pose(self.pose)
+        up_directions(self.up, self.space_up)
         if not self.prior >= 0:
             raise ValueError(f"prior must be at least 0, got {self.prior}")
 
@@ -98,13 +106,21 @@ class CodeFitter:
         decoder: of the space.
         stored: (K, D) codes of the space; K may be 0.
         config: `EncodeConfig()` if None.
+        rotation_rows: (K,) of `frame_rows`, for an upright pose; None where source meshes lie as in their unit frames.
     """
 
-    def __init__(self, decoder: Decoder, stored: Tensor, config: EncodeConfig | None = None):
+    def __init__(
+        self,
+        decoder: Decoder,
+        stored: Tensor,
+        config: EncodeConfig | None = None,
+        rotation_rows: Tensor | None = None,
+    ):
         self.decoder, self.config = decoder, config or EncodeConfig()
         self.device = next(decoder.parameters()).device
         stored = stored.to(self.device)
-        self.candidates = stored_candidates(decoder, stored, torch.Generator().manual_seed(self.config.seed))
+        generator = torch.Generator().manual_seed(self.config.seed)
+        self.candidates = stored_candidates(decoder, stored, generator, rotation_rows)
         self.objective = code_objective(decoder, self.config, stored)
         self.short = None if self.config.nested else shortened(decoder, stored, SHORT)
         self.first_objective = self.objective if self.short is None else _short_objective(self.short, self.config)
@@ -122,13 +138,32 @@ class CodeFitter:
         """
         config, samples = self.config, samples.to(self.device)
         generator = torch.Generator().manual_seed(config.seed)
-        guess = initial_guesses(self.decoder, self.candidates, samples, config.pose, TRUNCATION, generator)
+        guess = self.initial_guesses(samples, generator)
         guess = guess.select(torch.arange(len(guess.codes))[: len(samples.points) * config.starts])
         result = self._descend(guess, _Stages(samples, config), on_step)
         with torch.no_grad():
             groups = samples.sample(2 * config.points, generator)
             errors = CodeObjective(self.decoder, 0.0).losses(result.guess, groups, TRUNCATION)
         return result._replace(losses=errors)
+
+    def initial_guesses(self, samples: SignedSamples, generator: torch.Generator) -> Guess:
+        """Codes and poses, the best of each shape first; without stored codes the zero code of each.
+
+        Args:
+            samples: of S shapes.
+            generator: of the samples that guesses are ranked by.
+        """
+        pose, candidates, rotations = self.config.pose, self.candidates, None
+        if candidates is None:
+            codes = samples.points.new_zeros(len(samples.points), self.decoder.code_size)
+            return Guess(codes, None if pose == "known" else Pose.identity(len(codes), codes))
+        if pose == "upright":
+            directions = up_directions(self.config.up, self.config.space_up)
+            rotations = CandidateRotations.about_up(candidates, *directions)
+        elif pose != "known":
+            turns = cube_rotations()
+            rotations = CandidateRotations.shared(turns if pose == "free" else turns[:1], candidates)
+        return ranked_guesses(self.decoder, candidates, rotations, samples, TRUNCATION, generator)
 
     def _descend(self, guess: Guess, stages: _Stages, on_step: OnStep | None) -> FitResult:
         """Fit (G * S) guesses of S shapes, of which one per shape is left."""
@@ -192,7 +227,7 @@ def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> Co
     if config.pose != "known":
         active = torch.tensor([True] * decoder.code_size + active_freedoms(config.pose))
     prior = config.prior / decoder.code_size / code_variances(stored)
-    return CodeObjective(decoder, prior, active, pose_weight=POSE_WEIGHT)
+    return CodeObjective(decoder, prior, active, pose_weight=POSE_WEIGHT, up=_up(config))
 
 
 def _short_objective(short: ShortCodes, config: EncodeConfig) -> CodeObjective:
@@ -201,7 +236,12 @@ def _short_objective(short: ShortCodes, config: EncodeConfig) -> CodeObjective:
     floor = short.variances.max().clamp_min(1e-12) * 1e-4
     prior = config.prior / short.directions.shape[1] / short.variances.clamp_min(float(floor))
     prior = torch.cat([prior, prior.new_zeros(1)])
-    return CodeObjective(short.decoder, prior, torch.tensor(active), pose_weight=POSE_WEIGHT)
+    return CodeObjective(short.decoder, prior, torch.tensor(active), pose_weight=POSE_WEIGHT, up=_up(config))
+
+
+def _up(config: EncodeConfig) -> Tensor | None:
+    """Up in the axes of the shapes (3,), where it is kept."""
+    return torch.from_numpy(up_directions(config.up, config.space_up)[0]) if config.pose == "upright" else None
 
 
 def code_variances(stored: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from ..dataset.sampling import SamplingConfig
 from ..mesh.load import load_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
+from .candidate_rotations import frame_rows
 from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
 from .ghost_cuts import without_ghosts
@@ -93,7 +94,8 @@ def encode_all(
 
 def code_fitter(space: LatentSpace, config: EncodeConfig) -> CodeFitter:
     """Fits of codes of a space; those of several batches share what they have in common."""
-    return CodeFitter(space.decoder, space.codes(), config)
+    rows = frame_rows(space) if config.pose == "upright" and len(space) else None
+    return CodeFitter(space.decoder, space.codes(), config, rows)
 
 
 def encode_sampled(

@@ -88,8 +88,10 @@ class CodeObjective:
         prior: weight of the squared code numbers, one for all or (D,).
         active: (D + 7,) mask of the parameters that may move: code, rotation vector, log scale, translation. None moves
             the code alone.
-        pose_weight: of the pose prior.
+        pose_weight: of the pose prior, one for all or those of log scale and shift (4,).
         pose_prior: a pose -> the pose of equal rotation that it is drawn to; None is the frame of the points.
+        up: (3,) unit vector in the frame of the points, about which alone poses rotate; the first number of a rotation
+            vector is then the angle, and the other two are not active. None lets them rotate in any way.
     """
 
     def __init__(
@@ -98,11 +100,12 @@ class CodeObjective:
         prior: float | Tensor,
         active: Tensor | None = None,
         *,
-        pose_weight: float = 0.0,
+        pose_weight: float | Tensor = 0.0,
         pose_prior: Callable[[Pose], Pose] | None = None,
+        up: Tensor | None = None,
     ):
-        self.decoder, self.prior, self.active = decoder, torch.as_tensor(prior), active
-        self.pose_weight, self.pose_prior = pose_weight, pose_prior
+        self.decoder, self.prior, self.active, self.up = decoder, torch.as_tensor(prior), active, up
+        self.pose_weights, self.pose_prior = torch.as_tensor(pose_weight).expand(4), pose_prior
         self.branch = decoder.branches[-1]
         self.linearize = decoder.linearizer(self.branch)
 
@@ -130,7 +133,7 @@ class CodeObjective:
             points, outside = _to_unit(guess, group.points)
             field = self.linearize(_prefix(guess.codes, group.prefix), points)
             values = field.values + outside
-            jacobian = _jacobian(field, points, values, guess)
+            jacobian = self._about_up(_jacobian(field, points, values, guess), guess, size)
             residual, slope = group.residual(_to_source(values, guess), truncation)
             losses = losses + group.mean(residual)
             weight = group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
@@ -152,8 +155,12 @@ class CodeObjective:
             full = steps.new_zeros(len(steps), len(self.active))
             full[:, self.active] = steps
             steps = full
-        pose = None if guess.pose is None else guess.pose.retract(-steps[:, size:])
-        return guess._replace(codes=guess.codes - steps[:, :size], pose=pose)
+        if guess.pose is None:
+            return guess._replace(codes=guess.codes - steps[:, :size])
+        moves = steps[:, size:]
+        if self.up is not None:
+            moves = torch.cat([moves[:, :1] * (guess.pose.rotation @ self.up.to(moves)), moves[:, 3:]], 1)
+        return guess._replace(codes=guess.codes - steps[:, :size], pose=guess.pose.retract(-moves))
 
     def _prior_equations(self, guess: Guess) -> tuple[Tensor, Tensor]:
         """Hessian (S, Q, Q) and gradient (S, Q) of the priors in all Q numbers of code and pose."""
@@ -163,18 +170,33 @@ class CodeObjective:
         hessian, gradient = guess.codes.new_zeros(count, total, total), guess.codes.new_zeros(count, total)
         hessian.diagonal(dim1=1, dim2=2)[:, :size] = weight
         gradient[:, :size] = weight * _code_offset(guess)
-        if guess.pose is not None and self.pose_weight:
+        if guess.pose is not None and self.pose_weights.any():
             jacobian, offset = _pose_jacobian(guess.pose, self.pose_prior is None), self._pose_offset(guess.pose)
-            hessian[:, size:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ jacobian)
-            gradient[:, size:] = 2.0 * self.pose_weight * (jacobian.transpose(1, 2) @ offset[..., None])[..., 0]
+            jacobian = self._about_up(jacobian, guess, 0)
+            weighted = 2.0 * self.pose_weights.to(offset)[:, None] * jacobian
+            hessian[:, size:, size:] = weighted.mT @ jacobian
+            gradient[:, size:] = (weighted.mT @ offset[..., None])[..., 0]
         return hessian, gradient
 
     def _priors(self, guess: Guess) -> Tensor:
         """Losses (S,) of codes and poses by the priors."""
         total = (self.prior.to(guess.codes) * _code_offset(guess).square()).sum(1)
-        if guess.pose is not None and self.pose_weight:
-            total = total + self.pose_weight * self._pose_offset(guess.pose).square().sum(1)
+        if guess.pose is not None and self.pose_weights.any():
+            offset = self._pose_offset(guess.pose)
+            total = total + (self.pose_weights.to(offset) * offset.square()).sum(1)
         return total
+
+    def _about_up(self, jacobian: Tensor, guess: Guess, first: int) -> Tensor:
+        """Derivatives (S, N, P) whose three columns of the rotation, from `first`, become those of the angle about up.
+
+        The angle's is in the first column, and the two others are zero.
+        """
+        if self.up is None or guess.pose is None:
+            return jacobian
+        columns = jacobian[..., first : first + 3]
+        turning = columns @ (guess.pose.rotation @ self.up.to(jacobian))[..., None]
+        columns[..., :1], columns[..., 1:] = turning, 0.0
+        return jacobian
 
     def _pose_offset(self, pose: Pose) -> Tensor:
         """Log scale and shift (S, 4) minus those of the pose prior."""

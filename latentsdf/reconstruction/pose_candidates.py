@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from ..core.cube_rotations import cube_rotations, nearest_rotation
-from ..core.pose import FREEDOMS, Pose, PoseFreedom, spread_rotations
+from ..core.pose import FREEDOMS, Pose
+from ..inference.candidate_rotations import CandidateRotations, frame_rows
 from ..inference.candidates import CANDIDATES, CandidateFields, mean_and_subset
 from ..inference.objective import Guess
 from ..inference.residuals import Residuals
@@ -32,26 +30,9 @@ def candidate_fields(space: LatentSpace, seed: int = 0) -> CandidateFields:
     if not len(codes):
         return CandidateFields(space.decoder, torch.zeros(1, space.code_size, device=device))
     subset, chosen = mean_and_subset(codes, CANDIDATES, torch.Generator().manual_seed(seed))
-    rows = nearest_rotation(torch.from_numpy(np.stack([shape.frame.rotation for shape in space.values()])))
+    rows = frame_rows(space)
     rows = torch.cat([rows.mode().values[None], rows[chosen]])
     return CandidateFields(space.decoder, subset.to(device), rotation_rows=rows)
-
-
-def candidate_rotations(pose: PoseFreedom, count: int, candidates: CandidateFields) -> tuple[Tensor, Tensor | None]:
-    """Rotations (T, 3, 3) to compare.
-
-    Args:
-        pose: of the fit.
-        count: rotations of a free pose.
-        candidates: whose meshes' axes are taken where the pose has the axes of the meshes.
-
-    Returns:
-        The rotations, and the row of `cube_rotations` of each, None for a free pose.
-    """
-    if pose == "free":
-        return spread_rotations(count).to(candidates.codes), None
-    rows = candidates.rotation_rows.unique()
-    return cube_rotations()[rows].to(candidates.codes), rows
 
 
 def with_smaller_poses(poses: Pose) -> Pose:
@@ -64,19 +45,19 @@ def with_smaller_poses(poses: Pose) -> Pose:
 
 
 def best_pairs(
-    candidates: CandidateFields, poses: Pose, groups: list[Residuals], count: int, rotation_rows: Tensor
+    candidates: CandidateFields, poses: Pose, groups: list[Residuals], count: int, rotations: CandidateRotations
 ) -> Guess:
     """The pairs of code and pose of the lowest losses, at most two of one code.
 
     Args:
         candidates: K codes.
-        poses: P poses.
+        poses: P poses, of the rotations one or several times over.
         groups: residuals of the scan.
         count: the most pairs.
-        rotation_rows: (P,) of the poses; only pairs of equal rotation are compared.
+        rotations: which candidate takes which.
     """
     losses = candidates.losses(poses, groups, TRUNCATION)
-    allowed = rotation_rows[:, None] == candidates.rotation_rows
+    allowed = rotations.allowed(len(poses.shift) // len(rotations.groups))
     losses = losses.masked_fill(~allowed.to(losses.device), torch.inf)
     lowest, rows = losses.topk(min(_PAIRS_PER_CODE, len(losses)), dim=0, largest=False)
     order = lowest.reshape(-1).argsort()[: min(count, int(lowest.isfinite().sum()))]

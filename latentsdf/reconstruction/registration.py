@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..core.optimize import Stop
-from ..core.pose import FREEDOMS, Pose
+from ..core.pose import Pose
+from ..inference.candidate_rotations import CandidateRotations
 from ..inference.candidates import CandidateFields
 from ..inference.levenberg_marquardt import FitStage, levenberg_marquardt
 from ..inference.objective import CodeObjective, Guess
@@ -24,15 +25,13 @@ STAGES = ((0.2, 96, 6), (0.1, 192, 4))
 """Truncation, residuals of each kind and iterations of the registration."""
 RANKING = (0.1, 512)
 """Truncation and residuals of each kind in the comparison of registered pairs."""
-POSE_ONLY = [False] + [True] * FREEDOMS
-"""Active parameters of a registration: the pose, not the row of `LatticeFields`."""
 _GUESSES_PER_CHUNK = 64
 
 
 def register_candidates(
     candidates: CandidateFields,
     poses: Pose,
-    rotations: int,
+    rotations: CandidateRotations,
     objective: CodeObjective,
     residuals: ResidualSampler,
     generator: torch.Generator,
@@ -45,9 +44,9 @@ def register_candidates(
 
     Args:
         candidates: K stored fields.
-        poses: (P,) the same T rotations, one or several times over, with scales and shifts.
-        rotations: T.
-        objective: of `LatticeFields(candidates)`, with `POSE_ONLY` active.
+        poses: (P,) of the T rotations, one or several times over, with scales and shifts.
+        rotations: T, and which candidate takes which.
+        objective: of `LatticeFields(candidates)`; the pose alone is active, not the row.
         residuals: of the scan, in the frame that poses start from.
         generator: of the draws.
         count: pairs returned, at most.
@@ -59,12 +58,14 @@ def register_candidates(
         KeyboardInterrupt: Ctrl-C; there is no guess yet.
     """
     losses = candidates.losses(poses, residuals.sample(COARSE_POINTS, generator), STAGES[0][0])
-    losses, copies = losses.view(-1, rotations, len(candidates)).min(0)
-    minima = local_minima(losses, poses.rotation[:rotations])
-    lowest, rows = minima.topk(min(POSES_PER_CODE, rotations), dim=0, largest=False)
+    turns = len(rotations.groups)
+    losses, copies = losses.view(-1, turns, len(candidates)).min(0)
+    losses = losses.masked_fill(~rotations.allowed().to(losses.device), torch.inf)
+    minima = local_minima(losses, rotations.rotations)
+    lowest, rows = minima.topk(min(POSES_PER_CODE, turns), dim=0, largest=False)
     ranks, codes = lowest.isfinite().nonzero().unbind(1)
     rows = rows[ranks, codes]
-    guess = Guess(codes[:, None].to(candidates.codes), poses.select(copies[rows, codes] * rotations + rows))
+    guess = Guess(codes[:, None].to(candidates.codes), poses.select(copies[rows, codes] * turns + rows))
     stages = (FitStage(tau, residuals.sample(points, generator), iterations) for tau, points, iterations in STAGES)
     result = levenberg_marquardt(objective, guess, stages)
     if result.stop is Stop.INTERRUPTED:

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
-from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose
+from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose, check_pose, spread_rotations
+from ..core.upright import Direction, up_directions
+from ..inference.candidate_rotations import CandidateRotations
 from ..inference.candidates import CandidateFields, LatticeFields
 from ..inference.code_fitting import code_variances
 from ..inference.levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
@@ -22,8 +24,9 @@ from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..space.space import LatentSpace
 from .held_out import held_out_agreement
-from .pose_candidates import best_pairs, candidate_fields, candidate_rotations, with_smaller_poses
-from .registration import POSE_ONLY, lowest_losses, register_candidates
+from .pose_candidates import best_pairs, candidate_fields, with_smaller_poses
+from .pose_selection import best_fit, distinct_rows
+from .registration import lowest_losses, register_candidates
 from .scan_residuals import ScanResiduals, with_normals
 
 LEAST_POINTS = 10
@@ -40,12 +43,18 @@ stored shapes."""
 POSE_WEIGHT_CLOSED, POSE_WEIGHT_OPEN = 1.0, 0.02
 """Weights of the squared change of log scale and shift: the extent of a closed scan determines both, that of an open
 one does not."""
+POSE_WEIGHT_VIEW, POSE_WEIGHT_NO_SENSOR = (0.5, 0.07, 0.07, 0.07), (0.2, 0.05, 0.05, 0.05)
+"""Those of log scale and shift where the rotation is searched for: of an open scan with its sensor, not cropped, and of
+one without. A view sees all of the silhouette, so that its bounding sphere under the true rotation is as large as the
+shape's within 2 % (`benchmarks/extent.py --views 1`); whether a scan without a sensor is cropped is not known."""
 LATTICE_GUESSES = 5
 """Pairs that the lattice ranks first and the decoder compares, per pair that is fitted."""
 PAIRS_TRUNCATION = (0.1, 256, 128)
 """Truncation and residuals of each kind by which the decoder compares pairs; residuals of a comparison by lattice."""
 COARSE_STAGES = ((8, 0.2, 128, 4), (3, 0.1, 256, 4), (1, 0.06, 512, 6))
 """Pruning: guesses that go on, and truncation, residuals of each kind and iterations before."""
+POSES = 3
+"""Distinct rotations that are fitted to the end, where they are searched for."""
 LEAST_TO_HOLD_OUT = 100
 """Of a scan of fewer points none are held out."""
 EFFECTIVE_RESIDUALS = 200.0
@@ -62,7 +71,12 @@ class ScanFitConfig:
 
     pose: PoseFreedom = "placed"
     """What of the frame is fitted. `known`: nothing; the scan lies as the meshes of the space did. `placed`: scale and
-    position. `free`: the rotation too; takes longer and may end in a wrong one where a shape is nearly symmetric."""
+    position. `upright`: the angle about `up` too. `free`: any rotation; takes longer and may end in a wrong one where a
+    shape is nearly symmetric."""
+    up: Direction = "z"
+    """Up in the axes of the scan, where the pose is upright: x, y, z or a vector."""
+    space_up: Direction | None = None
+    """Up in the axes of the meshes that the space was made of; None is the positive axis nearest to `up`."""
     steps: int = 12
     """Iterations of the last fit. Larger fits closer, up to a point."""
     points: int = 1024
@@ -78,8 +92,8 @@ class ScanFitConfig:
     """Seed of everything random."""
 
     def __post_init__(self):
-        if self.pose not in ("known", "placed", "free"):
-            raise ValueError(f"pose must be known, placed or free, got {self.pose!r}")
+        check_pose(self.pose)
+        up_directions(self.up, self.space_up)
         if min(self.steps, self.points, self.rotations, self.starts) < 1:
             raise ValueError("steps, points, rotations and starts must be at least 1")
         if not self.prior >= 0:
@@ -176,8 +190,10 @@ class ScanProblem:
         unit, like = self.scan.transformed(self.base), self.candidates.codes
         self.residuals = ScanResiduals(unit, config.seed).to(like.device)
         self.generator = torch.Generator().manual_seed(config.seed + 1)
+        own_up, self._space_up = up_directions(config.up, config.space_up)
+        self._up = self.base.rotation @ own_up
         self.pose_prior: Callable[[Pose], Pose] | None = None
-        if config.pose == "free" or (self.closed and config.pose == "placed" and frame is None):
+        if config.pose in ("upright", "free") or (self.closed and config.pose == "placed" and frame is None):
             self.pose_prior = bounding_sphere_pose(unit.points, unit.noise, like)
 
     def objective(self, prior: float | Tensor) -> CodeObjective:
@@ -186,17 +202,30 @@ class ScanProblem:
         return self._objective(self.decoder, prior / self.decoder.code_size, active)
 
     @property
+    def searched(self) -> bool:
+        """Whether the rotation is searched for."""
+        return self.config.pose in ("upright", "free")
+
+    @property
+    def _silhouette_seen(self) -> bool:
+        """Whether the sensor is known and missed nothing that it faced."""
+        return self.scan.sensor is not None and not self.scan.cropped
+
+    @property
     def fine_prior(self) -> Tensor:
         """Weights (D,) of the squared offsets from the mean code in the fit of one guess."""
         return self.config.prior / self._variances
 
     def coarse_fit(self) -> Guess:
-        """The best guess of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
+        """The best guesses of code and pose: all pairs compared on a lattice, the best fitted together and pruned.
+
+        Returns:
+            One guess, or the best of each of at most `POSES` distinct rotations; the best first.
 
         Raises:
             KeyboardInterrupt: Ctrl-C.
         """
-        objective = self.objective(COARSE_PRIOR)
+        objective, searched = self.objective(COARSE_PRIOR), self.searched
         guess = self._initial_guesses(objective)
         guess = guess._replace(origin=guess.codes)
         for count, truncation, points, iterations in COARSE_STAGES:
@@ -205,15 +234,23 @@ class ScanProblem:
                 result = levenberg_marquardt(objective, guess, [stage])
                 if result.stop is Stop.INTERRUPTED:
                     raise KeyboardInterrupt
-                guess = result.guess.select(result.losses.topk(count, largest=False).indices)
+                rows = result.losses.topk(count, largest=False).indices
+                if searched and count <= POSES:
+                    assert result.guess.pose is not None
+                    distinct = distinct_rows(result.guess.pose.rotation, result.losses, POSES)
+                    rows = distinct if count == 1 else torch.cat([rows, distinct]).unique()
+                guess = result.guess.select(rows)
         return guess
 
     def fine_fit(self, guess: Guess, on_step: OnStep | None = None) -> FitResult:
-        """Fit one guess to the end, over stages of narrowing truncation and growing samples.
+        """Fit guesses to the end, over stages of narrowing truncation and growing samples, and choose the best.
 
         Args:
-            guess: one code and pose.
+            guess: codes and poses.
             on_step: called after every iteration; True pauses.
+
+        Returns:
+            The fit of one guess (`best_fit`).
         """
         config, iterations = self.config, stage_iterations(self.config.steps)
         initial = COARSE_STAGES[-1][1]
@@ -225,8 +262,10 @@ class ScanProblem:
                 points = max(1, round(config.points * 4.0 ** (progress - 0.5)))
                 yield FitStage(initial * (TRUNCATION / initial) ** narrowed, self._sample(points), count)
 
-        objective, guess = self.objective(self.fine_prior), guess._replace(origin=self._mean[None])
-        return levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+        objective = self.objective(self.fine_prior)
+        guess = guess._replace(origin=self._mean.expand(len(guess.codes), -1))
+        result = levenberg_marquardt(objective, guess, stages(), on_step, total=config.steps)
+        return best_fit(result, self.decoder, self.scan, self.base)
 
     def summary(self, result: FitResult) -> ScanFit:
         """Error, covariance and frame of a fit of one guess."""
@@ -246,8 +285,11 @@ class ScanProblem:
         return held_out_agreement(objective, guess, self.scan.transformed(self.base), self.config.seed)
 
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
-        weight = POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN
-        return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior)
+        weight = torch.tensor(POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN)
+        if not self.closed and self.searched and not self.scan.cropped:
+            weight = torch.tensor(POSE_WEIGHT_VIEW if self._silhouette_seen else POSE_WEIGHT_NO_SENSOR)
+        up = torch.from_numpy(self._up) if self.config.pose == "upright" else None
+        return CodeObjective(fields, prior, torch.tensor(active), pose_weight=weight, pose_prior=self.pose_prior, up=up)
 
     def _sample(self, count: int) -> list[Residuals]:
         return self.residuals.sample(count, self.generator)
@@ -256,19 +298,25 @@ class ScanProblem:
         """Pairs of a stored code and a pose, the best first."""
         config, candidates = self.config, self.candidates
         truncation, points, lattice_points = PAIRS_TRUNCATION
-        rotations, rows = candidate_rotations(config.pose, config.rotations, candidates)
-        poses = Pose.from_rotations(rotations)
+        rotations = self._candidate_rotations()
+        poses = Pose.from_rotations(rotations.rotations)
         poses = poses if self.pose_prior is None else self.pose_prior(poses)
-        poses = poses if self.closed or config.pose == "known" else with_smaller_poses(poses)
-        if rows is not None:
-            rows = rows.repeat(len(poses.shift) // len(rows))
-            return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rows)
-        registration = self._objective(LatticeFields(candidates), 0.0, POSE_ONLY)
+        extent_seen = self.closed or (self.searched and self._silhouette_seen)
+        poses = poses if extent_seen or config.pose == "known" else with_smaller_poses(poses)
+        if config.pose in ("known", "placed"):
+            return best_pairs(candidates, poses, self._sample(lattice_points), config.starts, rotations)
+        registration = self._objective(LatticeFields(candidates), 0.0, [False, *active_freedoms(config.pose)])
         count = LATTICE_GUESSES * config.starts
-        guess = register_candidates(
-            candidates, poses, len(rotations), registration, self.residuals, self.generator, count
-        )
+        guess = register_candidates(candidates, poses, rotations, registration, self.residuals, self.generator, count)
         return lowest_losses(objective, guess, self._sample(points), truncation, config.starts)
+
+    def _candidate_rotations(self) -> CandidateRotations:
+        """Rotations to compare stored codes under, by what is known of the pose."""
+        if self.config.pose == "free":
+            return CandidateRotations.shared(spread_rotations(self.config.rotations), self.candidates)
+        if self.config.pose == "upright":
+            return CandidateRotations.about_up(self.candidates, self._up, self._space_up)
+        return CandidateRotations.of_axes(self.candidates)
 
 
 def _covariance(objective: CodeObjective, guess: Guess, groups: list[Residuals], error: float) -> Tensor:

@@ -572,6 +572,28 @@ def test_sensors_are_of_scans(capsys: Capture, mesh_dir: Path, space: Path, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["space.h5"]
 
 
+def test_up_is_a_direction_of_upright_poses(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path) -> None:
+    one, out = mesh_dir / "ball" / "0.ply", tmp_path / "out.ply"
+    for verb in (
+        ("reconstruct", one, "--space", space, "-o", out),
+        ("encode", space, one),
+        ("search", space, one, "--metric", "code"),
+    ):
+        upright = (*verb, "--pose", "upright")
+        assert "0 0 0 points nowhere" in refused(capsys, *upright, "--up", "0", "0", "0")
+        assert "0 0 0 points nowhere" in refused(capsys, *upright, "--space-up", "0,0,-0.0")
+        assert "'0' is no direction" in refused(capsys, *upright, "--up", "0", "1")
+        assert "'w' is no direction" in refused(capsys, *upright, "--up", "w")
+        assert "must be finite, got nan" in refused(capsys, *upright, "--up", "0", "nan", "1")
+        assert "invalid choice: 'standing'" in refused(capsys, *verb, "--pose", "standing")
+        assert "--up says where up is" in refused(capsys, *verb, "--up", "0", "-1", "0")
+        assert "give --pose upright too" in refused(capsys, *verb, "--space-up", "y", "--pose", "free")
+    alone = refused(capsys, "reconstruct", one, "-o", out, "--pose", "upright", "--up", "-1", "0", "0")
+    assert "--pose and --up need a space" in alone
+    assert "records are the same in every pose" in refused(capsys, "search", space, one, "--pose", "upright")
+    assert [path.name for path in tmp_path.iterdir()] == ["space.h5"]
+
+
 def test_what_a_search_refuses(capsys: Capture, mesh_dir: Path, space: Path, tmp_path: Path) -> None:
     one = mesh_dir / "ball" / "0.ply"
     assert "no shape of space.h5 is of class 'bal'; it holds ball, box, ring" in refused(

@@ -151,6 +151,23 @@ def test_encode_adds_shapes_under_their_paths(tmp_path: Path, space: Path, monke
     assert not (found.rotation == np.eye(3)).all()
 
 
+def test_upright_poses_take_up_of_the_file_to_up_of_the_space(tmp_path: Path, space: Path) -> None:
+    mesh = primitive("ring", 1.1)
+    mesh.apply_transform(trimesh.transformations.rotation_matrix(-np.pi / 2, [1, 0, 0]))
+    mesh.export(str(tmp_path / "standing.ply"))
+    trimesh.PointCloud(mesh.sample(1500, seed=0)).export(str(tmp_path / "scan.ply"))
+    upright = ("--pose", "upright", "--up", "0", "3", "0", "--space-up", "z")
+    run(tmp_path, "encode", space, tmp_path / "standing.ply", "--steps", 5, *upright)
+    encoded = load(space)["standing"].frame.rotation
+    scanned = ("reconstruct", tmp_path / "scan.ply", "-o", tmp_path / "out.ply", "--space", space, "--code-only")
+    found = run(tmp_path, *scanned, "--resolution", 32, *upright)
+    for rotation in (encoded, np.array(found["frame"]["rotation"])):
+        np.testing.assert_allclose(rotation @ [0, 1, 0], [0, 0, 1], atol=1e-4)
+    assert compare(load_mesh(tmp_path / "out.ply"), mesh).f_scores[0.02] > 0.5
+    matches = run(tmp_path, "search", space, tmp_path / "scan.ply", "--metric", "code", *upright)["matches"]
+    assert matches[0]["name"].startswith(("ring/", "standing"))
+
+
 @pytest.mark.slow
 def test_encode_overfits_a_shape_to_its_mesh_as_a_process(tmp_path: Path, space: Path) -> None:
     truth = primitive("ring", 1.1)

@@ -8,13 +8,14 @@ import torch
 from conftest import random_linear
 from scipy.spatial.transform import Rotation
 
-from latentsdf.core.pose import Pose, spread_rotations
+from latentsdf.core.pose import Pose, active_freedoms, spread_rotations
 from latentsdf.decoder import build_decoder
 from latentsdf.decoder.linear import LinearConfig
+from latentsdf.inference.candidate_rotations import CandidateRotations
 from latentsdf.inference.candidates import CandidateFields, LatticeFields
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals, SignedSamples
-from latentsdf.reconstruction.registration import POSE_ONLY, local_minima, lowest_losses, register_candidates
+from latentsdf.reconstruction.registration import local_minima, lowest_losses, register_candidates
 
 
 @pytest.fixture
@@ -75,9 +76,10 @@ def test_a_rotated_shape_is_registered(candidates: CandidateFields, vector: list
     points = surface(2000) @ truth  # truth takes them back
     samples, generator = SignedSamples(points[None], torch.zeros(1, len(points))), torch.Generator().manual_seed(3)
     turns = spread_rotations(150)
-    objective = CodeObjective(LatticeFields(candidates), 0.0, torch.tensor(POSE_ONLY), pose_weight=1.0)
-    poses = Pose.from_rotations(turns)
-    found = register_candidates(candidates, poses, len(turns), objective, samples, generator, 3)
+    active = torch.tensor([False, *active_freedoms("free")])
+    objective = CodeObjective(LatticeFields(candidates), 0.0, active, pose_weight=1.0)
+    poses, shared = Pose.from_rotations(turns), CandidateRotations.shared(turns, candidates)
+    found = register_candidates(candidates, poses, shared, objective, samples, generator, 3)
     assert found.codes[0].tolist() == [1.0, 0.0]
     assert found.pose is not None
     off = Rotation.from_matrix((found.pose.rotation[0] @ truth.T).double().numpy()).magnitude()
