@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import trimesh
-from common import leave, need, show, union, write_mesh, write_table
+from common import leave, need, show, write_mesh, write_table
 from furniture import LIBRARIES, catalogue, close, geometry
 from hardware import tessellate
 from humans import body_faces, make

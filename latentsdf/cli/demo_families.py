@@ -44,7 +44,7 @@ UNSEEN = 3
 
 
 def demo_families(options: Namespace) -> Result:
-    """Run `latentsdf demo --collection families`: every part of the library once, with files, contact sheets and a report in a folder.
+    """Run `latentsdf demo --collection families`: every part once, with files, contact sheets and a report in a folder.
 
     Raises:
         ValueError, OSError: of any of its parts.

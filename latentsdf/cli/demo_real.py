@@ -155,8 +155,9 @@ def _tell(report: dict[str, Any], out: Path) -> None:
     sizes, scanned = report["bytes"], report["scan"]
     meshes = f"{sizes['meshes'] / 1e6:.1f} MB as binary PLY"
     say(f"{report['shapes']} real shapes, {meshes}: {sizes['per_shape']:.0f} bytes a shape beside the decoder's")
-    say(f"  {sizes['decoder'] / 1e6:.2f} MB; {sizes['codes_alone']} by their code, {sizes['residuals']} with a residual, ")
-    say(f"  {sizes['stored_meshes']} as a compact mesh; file {sizes['file'] / 1e6:.2f} MB")
+    modes = f"{sizes['codes_alone']} codes alone, {sizes['residuals']} with a residual, "
+    modes += f"{sizes['stored_meshes']} with a compact mesh"
+    say(f"  {sizes['decoder'] / 1e6:.2f} MB ({modes}), {sizes['file'] / 1e6:.2f} MB in one file")
     say(f"F-score at 0.01 of their surfaces: mean {report['mean_f_0.01']:.3f}, least {report['least_f_0.01']:.3f}")
     searched = report["search"]
     say(f"search by a copy in another pose and size: {searched['right']} of {searched['queries']} found first")
@@ -166,5 +167,3 @@ def _tell(report: dict[str, Any], out: Path) -> None:
     say(f"  {scanned['f_0.02']:.2f} with the space, {scanned['f_0.02_alone']:.2f} by the points alone")
     say(f"{report['contact_sheet']}, {out / 'report.json'}  ({report['seconds']:.0f} s)")
     say(f"look around: latentsdf view {report['space']}")
-
-

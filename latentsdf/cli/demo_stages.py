@@ -13,13 +13,14 @@ from scipy.spatial.transform import Rotation
 
 from ..core.names import class_of
 from ..fitting.direct_solve import solve_scan
+from ..fitting.fitted_field import Fitted
 from ..inference.packing import pack_shape
 from ..inference.rate_search import Target
 from ..mesh.duplicates import Item, find_duplicates
 from ..mesh.metrics import compare
 from ..mesh.record import record_of_mesh
 from ..plot.sheet import ORIGINAL, Cell, class_colours, row_frames
-from ..reconstruction.reconstruction import ReconstructConfig, reconstruct
+from ..reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
 from ..reconstruction.refinement import RefineConfig
 from ..reconstruction.scan_fitting import ScanFitConfig
 from ..scan.virtual import virtual_scan
@@ -110,8 +111,9 @@ def duplicates_of(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
             items.append(Item(name, records[name], lambda mesh=mesh: mesh))
     names = [name for name in stage.meshes if name in records]
     with Bar("duplicates", stage.options.quiet) as bar:
-        for number in range(min(COPIES, len(names))):
-            name = names[int(number * len(names) / COPIES)]
+        planted = min(COPIES, len(names))
+        for number in range(planted):
+            name = names[number * len(names) // planted]
             copy = moved(stage.meshes[name], generator)
             if number % 3 == 1:
                 copy.vertices = np.asarray(copy.vertices) * [-1, 1, 1]
@@ -127,13 +129,13 @@ def duplicates_of(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
 
         found = find_duplicates(items, on_row=on_row)
     pairs = {frozenset((one, other)) for group in found.groups for one in group for other in group if one != other}
-    planted = {frozenset((name, copy)) for copy, (name, _) in copies.items()}
+    wanted = {frozenset((name, copy)) for copy, (name, _) in copies.items()}
     kinds = {frozenset((item.a, item.b)): str(item) for item in found.relations}
     cells = []
     for copy, (name, mesh) in list(copies.items())[:2]:
         cells.append(Cell(stage.meshes[name], (name,), ORIGINAL))
         cells.append(Cell(mesh, (kinds.get(frozenset((name, copy)), "not found"),), ORIGINAL))
-    figures = {"planted": len(planted), "found": len(pairs & planted), "others": len(pairs - planted)}
+    figures = {"planted": planted, "found": len(pairs & wanted), "others": len(pairs - wanted)}
     return {**figures, "relations": list(kinds.values())}, cells
 
 
@@ -162,22 +164,25 @@ def scan(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
     bare = replace(seen, normals=None)
     config = ReconstructConfig(fit=ScanFitConfig(seed=seed), refinement=RefineConfig(seed=seed))
     with Bar("scan", stage.options.quiet) as bar:
-        result = reconstruct(_together(stage), bare, config=config, on_step=lambda step: bar.update(0.6 * step.progress))
+        result = reconstruct(
+            _together(stage), bare, config=config, on_step=lambda step: bar.update(0.6 * step.progress)
+        )
         surface = result.mesh(RESOLUTION)
         bar.update(0.8, "by the points alone")
-        alone = solve_scan(bare, seed=seed).mesh(RESOLUTION)
+        alone = _surface(solve_scan(bare, seed=seed))
         bar.update(1.0)
-    write_mesh(surface, stage.out / "scan_reconstructed.ply")
-    figures, without = compare(surface, truth, seed=seed), compare(alone, truth, seed=seed)
+    if surface is not None:
+        write_mesh(surface, stage.out / "scan_reconstructed.ply")
+    figures, without = (None if item is None else compare(item, truth, seed=seed) for item in (surface, alone))
     report = {
         "name": name,
         "points": len(seen),
         "views": VIEWS,
         "noise": NOISE,
         "residual_mean": result.residual_mean,
-        "chamfer_l1": figures.chamfer_l1,
-        "f_0.02": figures.f_scores[0.02],
-        "f_0.02_alone": without.f_scores[0.02],
+        "chamfer_l1": None if figures is None else figures.chamfer_l1,
+        "f_0.02": 0.0 if figures is None else figures.f_scores[0.02],
+        "f_0.02_alone": 0.0 if without is None else without.f_scores[0.02],
     }
     frames = row_frames([np.asarray(truth.vertices)] * 4)
     pictures = (_dots(seen.points, 0.008 * radius), alone, surface, truth)
@@ -249,8 +254,8 @@ def _score(shape: Shape) -> str:
     return f"F at 0.01 {shape.metadata['f_score']:.2f}"
 
 
-def _surface(shape: Shape) -> trimesh.Trimesh | None:
-    """A shape's mesh; None where its field has no surface."""
+def _surface(shape: Shape | Reconstruction | Fitted) -> trimesh.Trimesh | None:
+    """The mesh of a field; None where it has no surface."""
     try:
         return shape.mesh(RESOLUTION)
     except ValueError:
