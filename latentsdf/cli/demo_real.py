@@ -25,8 +25,9 @@ from ..space.space import LatentSpace
 from ..space.store import load, save
 from ..training.warm_start import BASE
 from .arguments import Result, write_mesh
+from .demo_scan import scan
 from .demo_sheet import CELL, DemoPictures, draw_demo
-from .demo_stages import Stage, bytes_of_shapes, duplicates_of, morph, scan, search_moved
+from .demo_stages import Stage, bytes_of_shapes, duplicates_of, morph, search_moved
 from .demo_task import LIMITS, DemoShape, DemoTask, encode_and_draw
 from .progress import Bar, say
 

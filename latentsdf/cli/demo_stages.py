@@ -1,29 +1,22 @@
-"""What the demo does with a collection of encoded shapes: search, duplicates, a morph, a scan, bytes."""
+"""What the demo does with a collection of encoded shapes: search, duplicates, a morph, bytes."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import trimesh
 from scipy.spatial.transform import Rotation
 
 from ..core.names import class_of
-from ..fitting.direct_solve import solve_scan
-from ..fitting.fitted_field import Fitted
 from ..inference.packing import pack_shape
 from ..inference.rate_search import Target
 from ..mesh.duplicates import Item, find_duplicates
-from ..mesh.metrics import compare
 from ..mesh.record import record_of_mesh
-from ..plot.sheet import ORIGINAL, Cell, class_colours, row_frames
-from ..reconstruction.reconstruction import ReconstructConfig, Reconstruction, reconstruct
-from ..reconstruction.refinement import RefineConfig
-from ..reconstruction.scan_fitting import ScanFitConfig
-from ..scan.virtual import virtual_scan
+from ..plot.sheet import ORIGINAL, Cell, class_colours
 from ..space.file_info import space_info
 from ..space.index import Index
 from ..space.morph import Morph
@@ -38,14 +31,11 @@ STEPS = 8
 """Pictures of the morph, both ends counted."""
 QUERIES = ("chair/antique", "cup/teapot")
 MORPH = ("vase/amphora", "cup/teapot")
-SCANNED = "toy/teddy"
 PACKED = ("chair/windsor", "bone/skull")
 BYTES = (300, 600)
 """Shapes that are shown, and bytes that those of `PACKED` are packed to; where a collection lacks one, its first."""
 COPIES = 6
 """Copies that are planted for `duplicates`."""
-POINTS, NOISE, VIEWS = 4000, 0.005, 2
-"""Of the scan; the noise in units of the bounding-sphere radius."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ def search_moved(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
             if name in shown:
                 cells[name] = [Cell(query, ("query: turned, scaled",), ORIGINAL)]
                 for match in matches[:3]:
-                    surface = _surface(stage.space[match.name])
+                    surface = surface_of(stage.space[match.name])
                     lines = (match.name, f"distance {match.distance:.2f}")
                     cells[name].append(Cell(surface, lines, colours[class_of(match.name)]))
             bar.update(done, name)
@@ -146,55 +136,12 @@ def morph(stage: Stage) -> list[tuple[str, trimesh.Trimesh | None]]:
     found, path = [], Morph(stage.space[first], stage.space[last])
     with Bar("morph", stage.options.quiet, STEPS) as bar:
         for number in range(STEPS):
-            surface = _surface(path.at(number / (STEPS - 1)))
+            surface = surface_of(path.at(number / (STEPS - 1)))
             if surface is not None:
                 write_mesh(surface, stage.out / "morph" / f"{number:03d}.ply")
             found.append((first if 2 * number < STEPS else last, surface))
             bar.update(number + 1)
     return found
-
-
-def scan(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
-    """Reconstruct a noisy scan from two views, with the space and by the points alone."""
-    name, seed = stage.name(SCANNED), stage.options.seed
-    truth = stage.meshes[name]
-    radius = float(np.linalg.norm(np.ptp(np.asarray(truth.vertices), axis=0))) / 2
-    seen = virtual_scan(truth, count=POINTS, noise=NOISE * radius, views=VIEWS, seed=seed)
-    trimesh.PointCloud(seen.points).export(str(stage.out / "scan.ply"))
-    bare = replace(seen, normals=None)
-    config = ReconstructConfig(fit=ScanFitConfig(seed=seed), refinement=RefineConfig(seed=seed))
-    with Bar("scan", stage.options.quiet) as bar:
-        result = reconstruct(
-            _together(stage), bare, config=config, on_step=lambda step: bar.update(0.6 * step.progress)
-        )
-        surface = result.mesh(RESOLUTION)
-        bar.update(0.8, "by the points alone")
-        alone = _surface(solve_scan(bare, seed=seed))
-        bar.update(1.0)
-    if surface is not None:
-        write_mesh(surface, stage.out / "scan_reconstructed.ply")
-    figures, without = (None if item is None else compare(item, truth, seed=seed) for item in (surface, alone))
-    report = {
-        "name": name,
-        "points": len(seen),
-        "views": VIEWS,
-        "noise": NOISE,
-        "residual_mean": result.residual_mean,
-        "chamfer_l1": None if figures is None else figures.chamfer_l1,
-        "f_0.02": 0.0 if figures is None else figures.f_scores[0.02],
-        "f_0.02_alone": 0.0 if without is None else without.f_scores[0.02],
-    }
-    frames = row_frames([np.asarray(truth.vertices)] * 4)
-    pictures = (_dots(seen.points, 0.008 * radius), alone, surface, truth)
-    lines = (
-        (f"scan: {len(seen):,} points, {VIEWS} views",),
-        ("the points alone", f"F at 0.02 {report['f_0.02_alone']:.2f}"),
-        ("with the space; orange: unseen", f"F at 0.02 {report['f_0.02']:.2f}"),
-        ("original",),
-    )
-    colour = class_colours(list(stage.meshes))[class_of(name)]
-    colours = (ORIGINAL, ORIGINAL, colour, ORIGINAL)
-    return report, [Cell(*each) for each in zip(pictures, lines, colours, frames, strict=True)]
 
 
 def bytes_of_shapes(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
@@ -223,10 +170,10 @@ def bytes_of_shapes(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
         for name in names:
             shape, colour = stage.space[name], colours[class_of(name)]
             code = shape.metadata.get("code_bytes", sizes.code)
-            cells.append(Cell(_surface(shape.without_correction()), ("its code alone", f"{code:,} bytes"), colour))
+            cells.append(Cell(surface_of(shape.without_correction()), ("its code alone", f"{code:,} bytes"), colour))
             for limit in BYTES:
                 packed = pack_shape(stage.base, shape, stage.meshes[name], Target(max_bytes=limit), stage.options.seed)
-                cells.append(Cell(_surface(packed), (f"{limit:,} bytes", _score(packed)), colour))
+                cells.append(Cell(surface_of(packed), (f"{limit:,} bytes", _score(packed)), colour))
                 packed_count += 1
                 bar.update(packed_count, name)
             size = (stage.out / "meshes" / f"{name}.ply").stat().st_size
@@ -240,32 +187,21 @@ def moved(mesh: trimesh.Trimesh, generator: np.random.Generator) -> trimesh.Trim
     return trimesh.Trimesh(scale * np.asarray(mesh.vertices) @ turn.T, mesh.faces, process=False)
 
 
-def _together(stage: Stage) -> LatentSpace:
-    """The shapes of the base and those of the collection."""
-    both = LatentSpace(stage.base.decoder, history=stage.base.history)
-    for number, shape in enumerate(stage.base.values()):
-        both.add(replace(shape, name=f"base/{number}"))
-    for shape in stage.space.values():
-        both.add(shape)
-    return both
-
-
 def _score(shape: Shape) -> str:
     return f"F at 0.01 {shape.metadata['f_score']:.2f}"
 
 
-def _surface(shape: Shape | Reconstruction | Fitted) -> trimesh.Trimesh | None:
+class Meshed(Protocol):
+    """A field with a surface: a shape, a reconstruction, a fitted field."""
+
+    def mesh(self, resolution: int, /) -> trimesh.Trimesh:
+        """The surface; ValueError where there is none."""
+        ...
+
+
+def surface_of(field: Meshed) -> trimesh.Trimesh | None:
     """The mesh of a field; None where it has no surface."""
     try:
-        return shape.mesh(RESOLUTION)
+        return field.mesh(RESOLUTION)
     except ValueError:
         return None
-
-
-def _dots(points: np.ndarray, radius: float) -> trimesh.Trimesh:
-    """Small octahedra at points (M, 3)."""
-    ball = trimesh.creation.icosphere(subdivisions=0, radius=radius)
-    count, corners = len(points), np.asarray(ball.vertices)
-    vertices = (points[:, None] + corners).reshape(-1, 3)
-    faces = (np.asarray(ball.faces)[None] + len(corners) * np.arange(count)[:, None, None]).reshape(-1, 3)
-    return trimesh.Trimesh(vertices, faces, process=False)
