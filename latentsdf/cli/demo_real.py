@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import replace
@@ -82,7 +83,9 @@ def demo_real(options: Namespace) -> Result:
     with Bar("contact sheet", options.quiet) as bar:
         image = draw_demo(pictures, report, lambda share: bar.update(share))
     _save_picture(image, sheet)
+    used = os.times()
     report["seconds"] = monotonic() - began
+    report["processor_seconds"] = used.user + used.system + used.children_user + used.children_system
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     _tell(report, out)
     return report
@@ -166,5 +169,6 @@ def _tell(report: dict[str, Any], out: Path) -> None:
     say(f"duplicates: {copies['found']} of {copies['planted']} planted copies found, {copies['others']} other pairs")
     say(f"scan of {scanned['name']}, {scanned['points']} points of {scanned['views']} views with noise: F at 0.02 ")
     say(f"  {scanned['f_0.02']:.2f} with the space, {scanned['f_0.02_alone']:.2f} by the points alone")
-    say(f"{report['contact_sheet']}, {out / 'report.json'}  ({report['seconds']:.0f} s)")
+    took = f"{report['seconds']:.0f} s, {report['processor_seconds']:.0f} s of processors"
+    say(f"{report['contact_sheet']}, {out / 'report.json'}  ({took})")
     say(f"look around: latentsdf view {report['space']}")
