@@ -45,7 +45,6 @@ ALPHA, OFFSET = 1.0, 0.2
 
 FURNITURE = """
 chair/windsor BlendSwap-CC-0 oakChair
-chair/antique BlendSwap-CC-0 antiqueChair
 chair/bentwood BlendSwap-CC-0 thonet
 chair/shell BlendSwap-CC-0 osakaChair
 chair/child BlendSwap-CC-BY childChair
@@ -56,11 +55,9 @@ sofa/cushions BlendSwap-CC-0 sofa2
 stool/high BlendSwap-CC-0 stool2
 stool/low BlendSwap-CC-BY green_stool
 table/pedestal BlendSwap-CC-0 oakTable
-table/round Scopia round-table
 table/cloth BlendSwap-CC-0 tableWithTablecloth
 lamp/mushroom BlendSwap-CC-0 desklamp
 lamp/shade Scopia little_lamp2
-lamp/drop Scopia livingroom_lamp1
 lamp/stone BlendSwap-CC-0 stoneLantern
 vase/long_neck Scopia vase3
 vase/amphora Scopia jar
@@ -75,7 +72,6 @@ kitchen/pot BlendSwap-CC-BY largePan
 kitchen/squeezer Scopia squeezer
 kitchen/moka BlendSwap-CC-BY espressokettle
 bottle/flacon BlendSwap-CC-0 flacon
-bottle/wine Scopia wine_bottle
 toy/teddy BlendSwap-CC-0 teddyBear
 toy/rocking_horse BlendSwap-CC-0 caballito
 toy/wooden_boy BlendSwap-CC-0 woodToy
@@ -89,7 +85,6 @@ wear/hat Scopia chapeau
 wear/helmet Scopia casque
 wear/ankle_boots BlendSwap-CC-0 bootie
 wear/sunglasses BlendSwap-CC-BY sunglasses
-wear/glove Scopia gant-textured
 tool/drill Scopia perceuse-electrique
 tool/hammer Scopia marteau
 tool/spoon BlendSwap-CC-BY spoon
@@ -104,10 +99,8 @@ thing/cone Scopia cone
 PARTS = """
 bone/skull myo_sim 0.2.4|models/meshes/hat_skull.stl
 bone/femur myo_sim 0.2.4|models/meshes/r_femur.stl
-robot/base robosuite 1.5.2|models/assets/bullet_data/panda_description/meshes/visual/link0.dae
 robot/shoulder robosuite 1.5.2|models/assets/bullet_data/panda_description/meshes/visual/link1.dae
 robot/forearm robosuite 1.5.2|models/assets/bullet_data/panda_description/meshes/visual/link5.dae
-robot/hand robosuite 1.5.2|models/assets/bullet_data/panda_description/meshes/visual/hand.dae
 """
 """Name, package, version and file of each."""
 AUTHORS = {
@@ -220,7 +213,6 @@ def hardware() -> Iterator[tuple[str, Make]]:
     )
     made = {
         "hardware/bolt": lambda: fastener.HexHeadScrew("M10-1.5", 30, "iso4014", simple=False),
-        "hardware/nut": lambda: fastener.HexNutWithFlange("M10-1.5", "din1665", simple=True),
         "hardware/gear": lambda: gear.SpurGear(2, 18, 20, 10) - build.Cylinder(6, 40),
         "hardware/bearing": lambda: bearing.SingleRowDeepGrooveBallBearing("M8-22-7"),
         "hardware/sprocket": lambda: sprocket.Sprocket(

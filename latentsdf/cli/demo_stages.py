@@ -29,7 +29,7 @@ from .progress import Bar
 RESOLUTION = 112
 STEPS = 8
 """Pictures of the morph, both ends counted."""
-QUERIES = ("chair/antique", "cup/teapot")
+QUERIES = ("chair/bentwood", "cup/teapot")
 MORPH = ("vase/amphora", "cup/teapot")
 PACKED = ("chair/windsor", "bone/skull")
 BYTES = (300, 600)

@@ -22,7 +22,7 @@ def test_the_collection_is_small_closed_and_varied() -> None:
     assert len({class_of(shape.name) for shape in shapes}) >= 15
     for shape in shapes:
         mesh = trimesh.Trimesh(shape.mesh.vertices, shape.mesh.faces, process=True)
-        assert 50 < len(mesh.faces) <= 5500, shape.name
+        assert 50 < len(mesh.faces) <= 7000, shape.name
         assert mesh.volume > 0, shape.name
         assert np.abs(mesh.bounds.sum(axis=0)).max() < 1e-2 * mesh.extents.max(), shape.name
     folder = files("latentsdf.dataset")
