@@ -143,7 +143,7 @@ def _encode(
             assert isinstance(item.shape, Shape)
             own.add(replace(item.shape, decoder=space.decoder))
         if kept:
-            save(own, out / "space.h5")
+            save(own, out / "space.h5", precision=own.weight_format or "int8", codes=own.code_format or "int8")
     if not kept:
         raise ValueError(f"no shape could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     return own, kept, failed

@@ -59,7 +59,7 @@ def scan(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
         "f_0.02_alone": 0.0 if without is None else without.f_scores[0.02],
     }
     frames = row_frames([np.asarray(truth.vertices)] * 4)
-    pictures = (_dots(seen.points, 0.008 * radius), alone, surface, truth)
+    pictures = (_dots(seen.points, 0.012 * radius), alone, surface, truth)
     lines = (
         (f"scan: {len(seen):,} points, {VIEWS} views",),
         ("the points alone", f"F at 0.02 {report['f_0.02_alone']:.2f}"),

@@ -10,7 +10,7 @@ import trimesh
 from PIL import Image, ImageDraw, ImageFont
 
 from ..core.names import class_of
-from ..plot.sheet import Albedo, Cell, draw_shape, row_frames
+from ..plot.sheet import Albedo, Cell, draw_shape
 from ..space.shape import Shape
 from .demo_task import DemoShape
 
@@ -95,16 +95,15 @@ def draw_demo(pictures: DemoPictures, report: dict[str, Any], on_share: Callable
 
 
 def _morph_cells(pictures: DemoPictures) -> list[Cell]:
-    """Steps of the morph, in one scale, their colour going from one end's to the other's."""
+    """Steps of the morph, their colour going from one end's to the other's."""
     names, meshes = [name for name, _ in pictures.steps], [mesh for _, mesh in pictures.steps]
-    frames = row_frames([None if mesh is None else np.asarray(mesh.vertices) for mesh in meshes])
     first, last = (np.array(pictures.colours[class_of(name)]) for name in (names[0], names[-1]))
     cells = []
-    for number, (mesh, frame) in enumerate(zip(meshes, frames, strict=True)):
+    for number, mesh in enumerate(meshes):
         share = number / (len(meshes) - 1)
         red, green, blue = (first + share * (last - first)).tolist()
         ends = {0: (names[0],), len(meshes) - 1: (names[-1],)}
-        cells.append(Cell(mesh, ends.get(number, (f"{share:.0%}",)), (red, green, blue), frame))
+        cells.append(Cell(mesh, ends.get(number, (f"{share:.0%}",)), (red, green, blue)))
     return cells
 
 

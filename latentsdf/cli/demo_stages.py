@@ -16,6 +16,7 @@ from ..inference.packing import pack_shape
 from ..inference.rate_search import Target
 from ..mesh.duplicates import Item, find_duplicates
 from ..mesh.record import record_of_mesh
+from ..mesh.relation import Relation
 from ..plot.sheet import ORIGINAL, Cell, class_colours
 from ..space.file_info import space_info
 from ..space.index import Index
@@ -120,13 +121,13 @@ def duplicates_of(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
         found = find_duplicates(items, on_row=on_row)
     pairs = {frozenset((one, other)) for group in found.groups for one in group for other in group if one != other}
     wanted = {frozenset((name, copy)) for copy, (name, _) in copies.items()}
-    kinds = {frozenset((item.a, item.b)): str(item) for item in found.relations}
+    kinds = {frozenset((item.a, item.b)): item for item in found.relations}
     cells = []
     for copy, (name, mesh) in list(copies.items())[:2]:
         cells.append(Cell(stage.meshes[name], (name,), ORIGINAL))
-        cells.append(Cell(mesh, (kinds.get(frozenset((name, copy)), "not found"),), ORIGINAL))
+        cells.append(Cell(mesh, (_related(kinds.get(frozenset((name, copy)))),), ORIGINAL))
     figures = {"planted": planted, "found": len(pairs & wanted), "others": len(pairs - wanted)}
-    return {**figures, "relations": list(kinds.values())}, cells
+    return {**figures, "relations": [str(item) for item in found.relations]}, cells
 
 
 def morph(stage: Stage) -> list[tuple[str, trimesh.Trimesh | None]]:
@@ -185,6 +186,12 @@ def moved(mesh: trimesh.Trimesh, generator: np.random.Generator) -> trimesh.Trim
     """A copy in a random rotation, of half to twice the size."""
     turn, scale = Rotation.random(random_state=generator).as_matrix(), float(np.exp(generator.uniform(-0.7, 0.7)))
     return trimesh.Trimesh(scale * np.asarray(mesh.vertices) @ turn.T, mesh.faces, process=False)
+
+
+def _related(relation: Relation | None) -> str:
+    if relation is None:
+        return "not found"
+    return f"copy: {'mirrored, ' if relation.mirrored else ''}{relation.angle:.0f} degrees, times {relation.scale:.2f}"
 
 
 def _score(shape: Shape) -> str:
