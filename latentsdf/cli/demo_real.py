@@ -143,7 +143,8 @@ def _encode(
             assert isinstance(item.shape, Shape)
             own.add(replace(item.shape, decoder=space.decoder))
         if kept:
-            save(own, out / "space.h5", precision=own.weight_format or "int8", codes=own.code_format or "int8")
+            # Codes are rounded for the base's streams; where it has none, another unit of eight bits would move them.
+            save(own, out / "space.h5", precision=own.weight_format or "int8", codes=own.code_format or "float32")
     if not kept:
         raise ValueError(f"no shape could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
     return own, kept, failed
