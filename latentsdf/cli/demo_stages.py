@@ -184,7 +184,7 @@ def bytes_of_shapes(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
 
 def moved(mesh: trimesh.Trimesh, generator: np.random.Generator) -> trimesh.Trimesh:
     """A copy in a random rotation, of half to twice the size."""
-    turn, scale = Rotation.random(random_state=generator).as_matrix(), float(np.exp(generator.uniform(-0.7, 0.7)))
+    turn, scale = Rotation.from_quat(generator.normal(size=4)).as_matrix(), float(np.exp(generator.uniform(-0.7, 0.7)))
     return trimesh.Trimesh(scale * np.asarray(mesh.vertices) @ turn.T, mesh.faces, process=False)
 
 
