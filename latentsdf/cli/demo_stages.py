@@ -1,4 +1,4 @@
-"""What the demo does with a collection of encoded shapes: search, duplicates, a morph, bytes."""
+"""Parts of the demo on a collection of encoded shapes: search, duplicates, a morph, bytes."""
 
 from __future__ import annotations
 
