@@ -159,10 +159,9 @@ def _tell(report: dict[str, Any], out: Path) -> None:
     """Print the figures."""
     sizes, scanned = report["bytes"], report["scan"]
     meshes = f"{sizes['meshes'] / 1e6:.1f} MB as binary PLY"
-    say(f"{report['shapes']} real shapes, {meshes}: {sizes['per_shape']:.0f} bytes a shape beside the decoder's")
-    modes = f"{sizes['codes_alone']} codes alone, {sizes['residuals']} with a residual, "
-    modes += f"{sizes['stored_meshes']} with a compact mesh"
-    say(f"  {sizes['decoder'] / 1e6:.2f} MB ({modes}), {sizes['file'] / 1e6:.2f} MB in one file")
+    say(f"{report['shapes']} real shapes, {meshes}: {sizes['per_shape']:.0f} bytes a shape (code, residual or mesh,")
+    modes = f"{sizes['codes_alone']} by their code, {sizes['residuals']} residuals, {sizes['stored_meshes']} meshes"
+    say(f"  search record, frame, name), {sizes['file'] / 1e6:.2f} MB with the decoder that all share ({modes})")
     say(f"F-score at 0.01 of their surfaces: mean {report['mean_f_0.01']:.3f}, least {report['least_f_0.01']:.3f}")
     searched = report["search"]
     say(f"search by a copy in another pose and size: {searched['right']} of {searched['queries']} found first")

@@ -22,7 +22,7 @@ from .arguments import write_mesh
 from .demo_stages import Stage, surface_of
 from .progress import Bar
 
-SCANNED = "toy/teddy"
+SCANNED = "chair/child"
 """The shape that is scanned; where a collection lacks it, its first."""
 POINTS, NOISE, VIEWS = 4000, 0.005, 2
 """Of the scan; the noise in units of the bounding-sphere radius."""

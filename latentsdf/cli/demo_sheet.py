@@ -65,11 +65,11 @@ def draw_demo(pictures: DemoPictures, report: dict[str, Any], on_share: Callable
     head, high, row_high = 92, CELL + _LINE + 8, side + 2 * _LINE + 50
     sheet = Image.new("RGB", (_WIDTH, head + lines * high + _GAP + len(rows) * row_high + 20), "white")
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (_EDGE, 34), f"{len(pictures.shapes)} real shapes in {_kilobytes(sizes)} kB", 30, _INK, "lm")
+    _write(draw, (_EDGE, 34), f"{len(pictures.shapes)} real shapes in {sizes['shapes'] / 1e3:,.0f} kB", 30, _INK, "lm")
     text = (
-        f"{sizes['per_shape']:,.0f} bytes a shape, names and frames counted, beside a decoder of "
-        f"{sizes['decoder'] / 1e6:.1f} MB that all share; the meshes take {sizes['meshes'] / 1e6:.1f} MB. "
-        f"F at 0.01: mean {report['mean_f_0.01']:.2f}, least {report['least_f_0.01']:.2f}."
+        f"{sizes['per_shape']:,.0f} bytes a shape: code, residual or mesh, search record, frame, name. The rest of the "
+        f"file of {sizes['file'] / 1e6:.2f} MB is the decoder that all share; the meshes take {sizes['meshes'] / 1e6:.1f} "
+        f"MB. F at 0.01: mean {report['mean_f_0.01']:.2f}, least {report['least_f_0.01']:.2f}."
     )
     _write(draw, (_EDGE, 68), text, 15, _GREY, "lm")
     for number, item in enumerate(pictures.shapes):
@@ -105,10 +105,6 @@ def _morph_cells(pictures: DemoPictures) -> list[Cell]:
         ends = {0: (names[0],), len(meshes) - 1: (names[-1],)}
         cells.append(Cell(mesh, ends.get(number, (f"{share:.0%}",)), (red, green, blue)))
     return cells
-
-
-def _kilobytes(sizes: dict[str, Any]) -> str:
-    return f"{(sizes['file'] - sizes['decoder']) / 1e3:,.0f}"
 
 
 def _caption(item: DemoShape) -> str:

@@ -150,6 +150,7 @@ def bytes_of_shapes(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
     info, file = space_info(stage.out / "space.h5"), (stage.out / "space.h5").stat().st_size
     meshes = sum((stage.out / "meshes" / f"{name}.ply").stat().st_size for name in stage.meshes)
     count, sizes = len(info.names), info.sizes
+    own = sizes.code * count + sizes.corrections + sizes.records + sizes.frames + sizes.texts
     figures = {
         "file": file,
         "decoder": sizes.decoder,
@@ -158,7 +159,8 @@ def bytes_of_shapes(stage: Stage) -> tuple[dict[str, Any], list[Cell]]:
         "records": sizes.records,
         "frames": sizes.frames,
         "texts": sizes.texts,
-        "per_shape": (file - sizes.decoder) / count,
+        "shapes": own,
+        "per_shape": own / count,
         "meshes": meshes,
         "residuals": len(info.residuals),
         "stored_meshes": len(info.meshes),
