@@ -66,10 +66,11 @@ def draw_demo(pictures: DemoPictures, report: dict[str, Any], on_share: Callable
     sheet = Image.new("RGB", (_WIDTH, head + lines * high + _GAP + len(rows) * row_high + 20), "white")
     draw = ImageDraw.Draw(sheet)
     _write(draw, (_EDGE, 34), f"{len(pictures.shapes)} real shapes in {sizes['shapes'] / 1e3:,.0f} kB", 30, _INK, "lm")
+    file, meshes = (f"{sizes[name] / 1e6:.1f} MB" for name in ("file", "meshes"))
     text = (
         f"{sizes['per_shape']:,.0f} bytes a shape: code, residual or mesh, search record, frame, name. The rest of the "
-        f"file of {sizes['file'] / 1e6:.2f} MB is the decoder that all share; the meshes take {sizes['meshes'] / 1e6:.1f} "
-        f"MB. F at 0.01: mean {report['mean_f_0.01']:.2f}, least {report['least_f_0.01']:.2f}."
+        f"file of {file} is the decoder that all share; the meshes take {meshes}. F at 0.01: mean "
+        f"{report['mean_f_0.01']:.2f}, least {report['least_f_0.01']:.2f}."
     )
     _write(draw, (_EDGE, 68), text, 15, _GREY, "lm")
     for number, item in enumerate(pictures.shapes):
