@@ -31,7 +31,7 @@ RESOLUTION = 112
 STEPS = 8
 """Pictures of the morph, both ends counted."""
 QUERIES = ("chair/bentwood", "cup/teapot")
-MORPH = ("vase/amphora", "cup/teapot")
+MORPH = ("vase/jar", "cup/teapot")
 PACKED = ("chair/windsor", "bone/skull")
 BYTES = (300, 600)
 """Shapes that are shown, and bytes that those of `PACKED` are packed to; where a collection lacks one, its first."""
