@@ -20,7 +20,7 @@ class RealShape(NamedTuple):
 
     Attributes:
         name: `<class>/<name>`.
-        mesh: closed, in units of the source, centred, z up.
+        mesh: closed but where rounding merged vertices, in units of the source, centred, z up.
         source: package, version and file.
         author: to be named wherever the shape is shown or passed on.
         licence: SPDX identifier.
