@@ -123,8 +123,8 @@ def geometry(text: bytes) -> trimesh.Trimesh:
     return mesh
 
 
-def close(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, str]:
-    """Make a closed mesh of the same shape, and describe the change."""
+def close(mesh: trimesh.Trimesh, alpha: float = 1.5, offset: float = 0.2) -> tuple[trimesh.Trimesh, str]:
+    """Make a closed mesh of the same shape, and describe the change; alpha and offset in percent of the diagonal."""
     parts = mesh.split(only_watertight=False) if len(mesh.faces) < 60_000 else [mesh]
     if len(parts) < 400 and all(part.is_watertight and part.is_winding_consistent for part in parts):
         for part in parts:
@@ -139,7 +139,7 @@ def close(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, str]:
     meshlab = need("furniture", "pymeshlab", INSTALL)
     stage = meshlab.MeshSet(verbose=False)
     stage.add_mesh(meshlab.Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces)))
-    stage.generate_alpha_wrap(alpha=meshlab.PercentageValue(1.5), offset=meshlab.PercentageValue(0.2))
+    stage.generate_alpha_wrap(alpha=meshlab.PercentageValue(alpha), offset=meshlab.PercentageValue(offset))
     found = stage.current_mesh()
     return union([trimesh.Trimesh(found.vertex_matrix(), found.face_matrix())], 8000), "alpha wrap"
 

@@ -48,8 +48,12 @@ def _add_verbs(parser: argparse.ArgumentParser, dest: str, verbs: Mapping[str, A
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="demo", metavar="DIR", help="folder for everything it makes (default: demo)")
-    parser.add_argument("--minutes", type=_positive, default=5.0, help="time budget (default 5)")
-    parser.add_argument("--shapes", type=_count, default=12, help="training shapes per family (default 12)")
+    what = "real shapes and the space that comes with the library (default), or generated families and a space of them"
+    parser.add_argument("--collection", choices=("real", "families"), default="real", help=what)
+    budget = "time budget: with real shapes none are encoded after three fifths of it (default: all are); families: 5"
+    parser.add_argument("--minutes", type=_positive, help=budget)
+    count = "of the real shapes (default: all), or training shapes per family (default 12)"
+    parser.add_argument("--shapes", type=_count, metavar="N", help=count)
 
 
 def _prepare(parser: argparse.ArgumentParser) -> None:

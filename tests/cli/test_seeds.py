@@ -15,7 +15,7 @@ import torch
 import trimesh
 from conftest import primitive
 
-import latentsdf.cli.demo as demo
+import latentsdf.cli.demo_families as demo
 from latentsdf.cli import main
 from latentsdf.primitives.families import FAMILIES
 from latentsdf.reconstruction.reconstruction import ReconstructConfig, RefineConfig
@@ -151,7 +151,7 @@ def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: FAMILIES[name] for name in ("mug", "bottle", "vase")}
     monkeypatch.setattr(demo, "FAMILIES", few)
     monkeypatch.setattr(demo, "write_families", partial(demo.write_families, families=tuple(few)))
-    run(tmp_path, 7, "demo", "--out", tmp_path / "demo", "--minutes", 0.02, "--shapes", 1)
+    run(tmp_path, 7, "demo", "--collection", "families", "--out", tmp_path / "demo", "--minutes", 0.02, "--shapes", 1)
     parameters = [tmp_path / "demo" / "meshes" / name / "parameters.json" for name in ("known", "unseen")]
     assert [json.loads(path.read_text())["seed"] for path in parameters] == [7, 8]
     assert {name: set(values) for name, values in seeds.items()} == {name: {7} for name in names}

@@ -14,7 +14,8 @@ import pytest
 import trimesh
 from conftest import primitive
 
-from latentsdf.cli import demo, main
+from latentsdf.cli import demo_families as demo
+from latentsdf.cli import main
 from latentsdf.codec.residual import Residual
 from latentsdf.mesh.load import NotAMesh, load_mesh
 from latentsdf.mesh.metrics import compare
@@ -320,7 +321,9 @@ def test_the_demo_runs_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     few = {name: demo.FAMILIES[name] for name in ("mug", "bottle", "vase", "chair")}
     monkeypatch.setattr(demo, "FAMILIES", few)
     monkeypatch.setattr(demo, "write_families", partial(demo.write_families, families=tuple(few)))
-    report = run(tmp_path, "demo", "--out", tmp_path / "demo", "--minutes", 0.1, "--shapes", 1)
+    report = run(
+        tmp_path, "demo", "--collection", "families", "--out", tmp_path / "demo", "--minutes", 0.1, "--shapes", 1
+    )
     for name in ("contact_sheet.png", "morph_and_scan.png", "report.json", "space.h5", "scan_reconstructed.ply"):
         assert (tmp_path / "demo" / name).exists(), name
     assert report["shapes"] == report["families"] == 4
