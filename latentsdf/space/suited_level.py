@@ -9,6 +9,8 @@ from .shape import Shape
 
 GREATEST, STEP = 0.006, 0.0005
 """Largest level that is tried, and the step between levels, unit frame."""
+GAIN = 0.03
+"""Least that a level must gain over level 0. Shapes that lose nothing keep their surface where it is closest."""
 REACH, NEAR = 0.005, 0.05
 """Distance from which on a sample outside counts in full, and samples farther off count for nothing."""
 
@@ -18,7 +20,7 @@ def suited_level(values: Tensor, distances: Tensor) -> float:
 
     A decoder loses a wall that is thinner than its errors: the field near it is right to a few thousandths and positive
     everywhere. The level minimises the share of inside samples with f > c, plus
-    the mean over outside samples at distances d of min(d / `REACH`, 1) where f < c.
+    the mean over outside samples at distances d of min(d / `REACH`, 1) where f < c; it is 0 unless that gains `GAIN`.
 
     Args:
         values: decoded field (N,) at samples near the surface.
@@ -36,7 +38,9 @@ def suited_level(values: Tensor, distances: Tensor) -> float:
     lost = (values[inside, None] > levels).to(values.dtype).mean(0)
     weights = (distances[~inside] / REACH).clamp_max(1.0)
     added = (weights[:, None] * (values[~inside, None] < levels)).mean(0)
-    return float(levels[int((lost + added).argmin())])
+    cost = lost + added
+    best = int(cost.argmin())
+    return float(levels[best]) if float(cost[0] - cost[best]) >= GAIN else 0.0
 
 
 def with_level(shape: Shape, points: Tensor, distances: Tensor) -> Shape:

@@ -32,6 +32,7 @@ def test_the_demo_on_a_few_real_shapes(tmp_path: Path) -> None:
     for name in space:
         assert load_mesh(out / "meshes" / f"{name}.ply").is_watertight
         assert name in (out / "meshes" / "SOURCES.txt").read_text()
-    assert Image.open(out / "contact_sheet.png").size[0] == 1600
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.size[0] == 1600
     assert "encode" in done.stderr
     assert "found first" in done.stdout
