@@ -106,7 +106,7 @@ def test_terms_of_second_order_are_taken_of_the_correction(monkeypatch: pytest.M
 def test_a_scan_that_agrees_changes_nothing() -> None:
     seen = half()
     found = refine(ball(), scanned(RADIUS * seen, seen), config=SMALL)
-    assert found.shape.correction is not None
+    assert isinstance(found.shape.correction, Correction)
     places = torch.from_numpy(RADIUS * directions(seed=1)).float()
     assert float(found.shape.correction(places).abs().max()) < 1e-3
     assert found.shape.correction.nbytes < 20_000

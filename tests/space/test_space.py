@@ -82,7 +82,7 @@ def test_a_correction_is_added_and_can_be_dropped(decoder) -> None:
     prior = plain.decoded()
     solution = solve(0.5 * directions, directions, SolveConfig(resolution=16), prior=prior)
     tight = Shape(plain.name, plain.code, plain.frame, decoder, {}, Correction.of(solution.correction))
-    assert tight.correction is not None
+    assert isinstance(tight.correction, Correction)
     torch.testing.assert_close(tight.sdf(points), prior(points) + tight.correction(points))
     torch.testing.assert_close(tight(2 * points), 2 * tight.sdf(points))
     assert torch.equal(tight.decoded()(points), prior(points))
