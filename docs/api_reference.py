@@ -62,7 +62,7 @@ def _module(path: Path) -> ast.Module:
 
 
 def _definition(full: str, name: str, tree: ast.Module) -> str:
-    head = f'### `{full.removeprefix("latentsdf.")}` {{ #{full} }}\n'
+    head = f"### `{full.removeprefix('latentsdf.')}` {{ #{full} }}\n"
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return "\n".join([head, _code(_signature(node)), docstring(ast.get_docstring(node)), ""])
