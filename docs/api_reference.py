@@ -1,7 +1,7 @@
 """Reference of the Python interface as Markdown, from stubs and docstrings, without importing the library.
 
-`expand` replaces each line `::: latentsdf.NAME` of a page by the reference of that name; a module stands for all names of
-its stub.
+`expand` replaces each line `::: latentsdf.NAME` of a page by the reference of that name; a module stands for all names
+of its stub.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def entry(name: str) -> str:
         tree = ast.parse((PACKAGE / last / "__init__.py").read_text(encoding="utf-8"))
         parts = [f"{ast.get_docstring(tree) or ''}\n", *(entry(f"{name}.{inner}") for inner in public_names(name))]
         return "\n".join(parts)
-    return _definition(f"latentsdf.{name}", last, _module(names[last] or PACKAGE))
+    return _definition(f"latentsdf.{name}", last, names[last] or PACKAGE)
 
 
 @cache
@@ -61,7 +61,8 @@ def _module(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _definition(full: str, name: str, tree: ast.Module) -> str:
+def _definition(full: str, name: str, path: Path) -> str:
+    tree = _module(path)
     head = f"### `{full.removeprefix('latentsdf.')}` {{ #{full} }}\n"
     for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(node, ast.FunctionDef) and node.name == name:
@@ -71,6 +72,9 @@ def _definition(full: str, name: str, tree: ast.Module) -> str:
         if name in _assigned(node):
             value = f"{name} = {ast.unparse(node.value)}" if name == "SDF" or full.endswith("Terms") else ""  # pyright: ignore
             return "\n".join([head, _code(value) if value else "", docstring(_string(after)), ""])
+        if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
+            folder = path.parents[node.level - 1]
+            return _definition(full, name, folder / f"{(node.module or '').replace('.', '/')}.py")
     raise KeyError(f"{full} is not defined where its stub says")
 
 
