@@ -102,14 +102,13 @@ CASES = {
             "linear solve": solved(),
         },
     ),
-    "webs": Case(
-        "chair",
+    "thin": Case(
+        "table",
         0,
-        lambda mesh: bare(mesh, 6000, 0.008),
+        lambda mesh: bare(mesh, 3000, 0.002),
         {
             "linear solve": solved(),
-            "points, eikonal": (Term(name="surface", weight=3000), SLOPE),
-            "+ off_surface": (*POINTS, SLOPE),
+            "points, eikonal": (*POINTS, SLOPE),
             "+ divergence (digs)": "digs",
         },
     ),

@@ -63,7 +63,8 @@ def dots(points, radius=0.008):
 def rows(*pictures):
     \"\"\"Pictures of one frame side by side: mesh, caption, colour.\"\"\"
     frame = framed(truth.vertices)
-    return draw_sheet([Cell(mesh, tuple(text.split("|")), colour, frame) for mesh, text, colour in pictures], 3, SIZE)
+    cells = [Cell(mesh, tuple(text.split("|")), colour, frame) for mesh, text, colour in pictures]
+    return draw_sheet(cells, len(cells), SIZE)
 
 
 rows((truth, "the object", ORIGINAL), (dots(scan.points), "what the sensor saw", ALBEDOS[1]))""",
@@ -102,7 +103,7 @@ print(*guided.notes, sep="\\n")""",
     "text",
     """## What is measured, and what is guessed
 
-The colours of the mesh say it: blue is supported by points, orange is farther than a tenth of the radius from all of them.
+The colours of the mesh say it: grey is supported by points, orange is farther than a tenth of the radius from all of them.
 Each vertex also carries its distance to the nearest point (`support`) and the standard deviation of the surface there
 (`deviation`), in the scan's units; a PLY keeps both.""",
     "code",

@@ -113,7 +113,7 @@ meshes["gear, with holes"] = holed
 items = [Item(name, record_of_mesh(mesh), lambda mesh=mesh: mesh) for name, mesh in meshes.items()]
 found = find_duplicates(items)
 for relation in found.relations:
-    print(f"{relation.a} = {relation.b}: {relation.why}")""",
+    print(f"{relation.a} = {relation.b}: {relation}")""",
     "code",
     """cells, columns = [], max(map(len, found.groups))
 for number, group in enumerate(found.groups):
