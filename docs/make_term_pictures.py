@@ -112,17 +112,6 @@ CASES = {
             "+ divergence (digs)": "digs",
         },
     ),
-    "sparse": Case(
-        "airplane",
-        1,
-        lambda mesh: bare(mesh, 500, 0.0),
-        {
-            "linear solve": solved(),
-            "points, eikonal": (*POINTS, SLOPE),
-            "digs": "digs",
-            "level set alignment": "neural-pull+lsa",
-        },
-    ),
     "flipped": Case(
         "mug",
         0,

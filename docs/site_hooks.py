@@ -1,6 +1,7 @@
 """Hooks of `mkdocs.yml`: pages from elsewhere in the repository, notebooks, the reference, and formulas.
 
-The site needs no other host: fonts are the reader's own, and formulas are MathML, which browsers draw themselves.
+The site needs no other host: fonts are the reader's own, formulas are MathML, which browsers draw themselves, and the
+search runs in the page, also from the disk (`iframe-worker.js`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ space = ls.load(Path("..") / "checkpoints" / "families.h5")
 print(f"{len(space)} shapes of {len({name.split('/')[0] for name in space})} classes, codes of {space.code_size} numbers")
 
 RESOLUTION = 48 if TINY else 112  # lattice cells an axis of the meshes shown
-SIZE = 64 if TINY else 150  # pixels a picture""",
+SIZE = 64 if TINY else 118  # pixels a picture""",
     "text",
     """## Search by a name
 
@@ -69,13 +69,13 @@ draw_sheet(cells, 5, SIZE)""",
     """## Interpolate
 
 `interpolate` moves the surfaces of two shapes onto each other and blends them at a given volume, so that thin parts move
-instead of fading away. What it returns is a shape like any other: a signed distance function in source units.""",
+instead of fading away. Shapes of one kind morph best; a solid that becomes hollow is ragged half-way. What it returns is a shape like any other: a signed distance function in source units.""",
     "code",
     """from latentsdf.plot.sheet import row_frames
 
 steps = 4 if TINY else 7
 cells = []
-for a, b in (("bottle/001", "vase/004"), ("chair/002", "stool/006")):
+for a, b in (("lamp/007", "lamp/004"), ("stool/000", "stool/002")):
     meshes = [space.interpolate(a, b, t=step / (steps - 1)).mesh(RESOLUTION) for step in range(steps)]
     frames = row_frames([mesh.vertices for mesh in meshes])
     for step, (mesh, frame) in enumerate(zip(meshes, frames)):
@@ -104,7 +104,7 @@ mirrored = meshes["hammer"].copy()
 mirrored.vertices = mirrored.vertices * [1.0, -1.0, 1.0]
 mirrored.invert()
 meshes["gear, other triangles"] = load_mesh(write_families(work / "fine", 1, 3, 80, families=("gear",))[0])
-meshes["bracket, turned, three times as large"] = turned
+meshes["bracket, turned, larger"] = turned
 meshes["hammer, mirrored"] = mirrored
 holed = meshes["gear"].copy()
 holed.update_faces(np.arange(len(holed.faces)) % 97 > 2)

@@ -21,7 +21,7 @@ SAYS = {
         "0.0000  chair/000",
         "8 shapes, codes of 256 numbers",
     ),
-    "02": ("168 shapes of 14 classes", "gear = gear, other triangles: ", "hammer = hammer, mirrored: "),
+    "02": ("168 shapes of 14 classes", "bracket, turned, larger: rotated by", "hammer = hammer, mirrored: "),
     "03": ("600 points, seen from", "mean distance of the points to the surface", "169 shapes, the last is stored as "),
     "04": ("all presets: siren, igr", "pull + alignment", "the schedule was run to its end"),
     "05": ("code alone: code, 128 bytes", "at most 120 bytes: ", " bytes beside the code"),
