@@ -85,12 +85,22 @@ def use_small_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the functions that take minutes settings that take seconds; the snippets themselves stay as they are."""
     whole = {name: getattr(ls, name) for name in ("prepare", "train", "encode", "fit", "overfit")}
     sampling, steps = ls.PrepareConfig(sampling=TINY_SAMPLING), ls.FitConfig(steps=2)
+
+    def train(data: str, path: str) -> ls.LatentSpace:
+        """Train once for all pages, since their meshes are the same."""
+        made = Path("made.h5")
+        if not made.exists():
+            whole["train"](data, TINY, path=made, steps=120)
+        shutil.copy(made, path)
+        return ls.load(path)
+
     quick = {
         "prepare": partial(whole["prepare"], config=sampling, workers=1),
-        "train": lambda data, path: whole["train"](data, TINY, path=path, steps=200),
+        "train": train,
         "encode": partial(whole["encode"], config=ls.EncodeConfig(steps=2)),
         "fit": lambda scan, terms, config=None: whole["fit"](scan, terms, steps),
         "overfit": partial(whole["overfit"], config=ls.RefineConfig(resolution=32, steps=2)),
     }
     for name, function in quick.items():
         monkeypatch.setattr(ls, name, function, raising=False)
+    monkeypatch.setattr("latentsdf.fitting.descent.POOL", 5000)
