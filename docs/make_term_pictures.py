@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import trimesh
+from PIL import Image
 
 from latentsdf.core.frame import Frame
 from latentsdf.dataset.synthetic import write_families
@@ -163,12 +164,13 @@ def draw(case: Case, steps: int, target: Path) -> None:
     for caption, way in case.ways.items():
         surface = way(scan) if callable(way) else fit(scan, way, FitConfig(steps=steps)).mesh(RESOLUTION)
         found = compare(surface, truth, samples=10_000, frame=Frame.identity()).to_dict()
-        line = f"F {found['f_0.01']:.2f}, normals {found['normal_consistency']:.2f}, ghosts {found['ghost_area']:.0%}"
-        sys.stdout.write(f"{target.stem}  {caption:22s} {line}, pieces {found['components']}\n")
+        figures = f"F {found['f_0.01']:.2f}, normals {found['normal_consistency']:.2f}"
+        defects = f"ghosts {found['ghost_area']:.0%}, pieces {found['components']}"
+        sys.stdout.write(f"{target.stem}  {caption:22s} {figures}, {defects}\n")
         sys.stdout.flush()
-        cells.append(Cell(surface, (caption, line), ALBEDOS[0], frame))
+        cells.append(Cell(surface, (caption, figures, defects), ALBEDOS[0], frame))
     cells.append(Cell(truth, ("the shape",), ORIGINAL, frame))
-    draw_sheet(cells, len(cells), SIZE).save(target, optimize=True)
+    draw_sheet(cells, len(cells), SIZE).quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def dots(scan: Scan, radius: float = 0.009) -> trimesh.Trimesh:

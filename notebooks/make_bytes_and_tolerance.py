@@ -25,7 +25,8 @@ import latentsdf as ls
 
 TINY = bool(os.environ.get("LATENTSDF_TINY"))
 space = ls.load(Path("..") / "checkpoints" / "families.h5")
-print(f"{len(space)} shapes of {len({name.split('/')[0] for name in space})} classes, codes of {space.code_size} numbers")
+classes = {name.split("/")[0] for name in space}
+print(f"{len(space)} shapes of {len(classes)} classes, codes of {space.code_size} numbers")
 
 RESOLUTION = 48 if TINY else 128  # lattice cells an axis of the meshes shown
 SIZE = 96 if TINY else 220  # pixels a picture""",
@@ -39,7 +40,7 @@ can make.""",
 
 from latentsdf.dataset import write_families
 from latentsdf.mesh import load_mesh
-from latentsdf.plot.sheet import ALBEDOS, ORIGINAL, Cell, draw_sheet
+from latentsdf.plot.sheet import ORIGINAL, Cell, draw_sheet
 
 work = Path(tempfile.mkdtemp(prefix="bytes_"))
 truth = load_mesh(write_families(work, 1, 9, 64 if TINY else 112, families=("gear",))[0])

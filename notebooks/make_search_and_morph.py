@@ -23,7 +23,8 @@ import latentsdf as ls
 
 TINY = bool(os.environ.get("LATENTSDF_TINY"))
 space = ls.load(Path("..") / "checkpoints" / "families.h5")
-print(f"{len(space)} shapes of {len({name.split('/')[0] for name in space})} classes, codes of {space.code_size} numbers")
+classes = {name.split("/")[0] for name in space}
+print(f"{len(space)} shapes of {len(classes)} classes, codes of {space.code_size} numbers")
 
 RESOLUTION = 48 if TINY else 112  # lattice cells an axis of the meshes shown
 SIZE = 64 if TINY else 118  # pixels a picture""",
@@ -78,7 +79,7 @@ cells = []
 for a, b in (("lamp/007", "lamp/004"), ("stool/000", "stool/002")):
     meshes = [space.interpolate(a, b, t=step / (steps - 1)).mesh(RESOLUTION) for step in range(steps)]
     frames = row_frames([mesh.vertices for mesh in meshes])
-    for step, (mesh, frame) in enumerate(zip(meshes, frames)):
+    for step, (mesh, frame) in enumerate(zip(meshes, frames, strict=True)):
         label = a if step == 0 else b if step == steps - 1 else f"t = {step / (steps - 1):.2f}"
         cells.append(Cell(mesh, (label,), ALBEDOS[2], frame))
 draw_sheet(cells, steps, SIZE)""",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from PIL import Image
 
 
 def notebook_of(cells: Sequence[str]) -> nbformat.NotebookNode:
@@ -35,5 +38,15 @@ def write_notebook(notebook: nbformat.NotebookNode, target: Path, description: s
         for cell in notebook.cells:
             cell["metadata"].pop("execution", None)  # clock times, new at every run
             for output in cell.get("outputs", ()):
-                output.get("data", {}).pop("image/jpeg", None)  # the same picture as the PNG
+                data = output.get("data", {})
+                data.pop("image/jpeg", None)  # the same picture as the PNG
+                if "image/png" in data:
+                    data["image/png"] = compressed(data["image/png"])
     nbformat.write(notebook, target)
+
+
+def compressed(picture: str) -> str:
+    """The same PNG, in base64, compressed as well as Pillow can."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGB").save(out, format="PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
