@@ -44,8 +44,11 @@ A `Term` is a row of an objective: a name, a weight, where it is evaluated, when
 a paper.""",
     "code",
     """for term in ls.regularizers.PRESETS["digs"]:
-    print(f"{term.label:14s} weight {term.weight:g}" + (f", falls to {term.anneal.weight:g} from {term.anneal.begin:g} to "
-          f"{term.anneal.end:g} of the fit" if term.anneal else ""))
+    fall = ""
+    if term.anneal:
+        begin, end, weight = term.anneal
+        fall = f", falls to {weight:g} from {begin:g} to {end:g} of the fit"
+    print(f"{term.label:14s} weight {term.weight:g}{fall}")
 print("all presets:", ", ".join(ls.regularizers.PRESETS))""",
     "text",
     """## Four objectives on one scan
@@ -93,8 +96,8 @@ draw_sheet([cells[0], cells[3], cell], 3, SIZE)""",
     "text",
     """## The field, not only its surface
 
-A term acts on the field. The eikonal term asks for a slope of one, so that values are distances also away from the surface:
-`Jet` takes value and derivatives of any field at once.""",
+A term acts on the field. A fit begins at approximate distances to the scan, whose slope is near one everywhere; smoothing
+bends the field a little, and the eikonal term holds against it. `Jet` takes value and derivatives of any field at once.""",
     "code",
     """import torch
 

@@ -38,7 +38,7 @@ made without records, so its codes are compared; the distance has no unit.""",
 
 index = ls.Index(space)
 cells = []
-for query in ("lamp/003", "airplane/005"):
+for query in ("lamp/003", "airplane/005")[: 1 if TINY else 2]:
     for match in index.search(query, k=6):
         label = query if match.name == query else f"{match.name}: {match.distance:.2f}"
         colour = ALBEDOS[1] if match.name == query else ALBEDOS[0]
@@ -56,7 +56,7 @@ from latentsdf.dataset import write_families
 from latentsdf.mesh import load_mesh
 
 work = Path(tempfile.mkdtemp(prefix="search_"))
-unseen = write_families(work, 1, 5, 48 if TINY else 80, families=("ring", "stool"))
+unseen = write_families(work, 1, 5, 48 if TINY else 80, families=("ring", "stool")[: 1 if TINY else 2])
 cells = []
 for path in unseen:
     mesh = load_mesh(path)
@@ -74,9 +74,9 @@ instead of fading away. Shapes of one kind morph best; a solid that becomes holl
     "code",
     """from latentsdf.plot.sheet import row_frames
 
-steps = 4 if TINY else 7
+steps = 3 if TINY else 7
 cells = []
-for a, b in (("lamp/007", "lamp/004"), ("stool/000", "stool/002")):
+for a, b in (("lamp/007", "lamp/004"), ("stool/000", "stool/002"))[: 1 if TINY else 2]:
     meshes = [space.interpolate(a, b, t=step / (steps - 1)).mesh(RESOLUTION) for step in range(steps)]
     frames = row_frames([mesh.vertices for mesh in meshes])
     for step, (mesh, frame) in enumerate(zip(meshes, frames, strict=True)):
