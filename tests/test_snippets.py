@@ -80,20 +80,20 @@ def test_the_snippets_of_a_page_run(page: Path, folder: Path, monkeypatch: pytes
 def use_small_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the functions that take minutes settings that take seconds; the snippets themselves stay as they are."""
     whole = {name: getattr(ls, name) for name in ("prepare", "train", "encode", "fit", "overfit")}
-    sampling, steps = ls.PrepareConfig(sampling=TINY_SAMPLING), ls.FitConfig(steps=2)
+    sampling, steps = ls.PrepareConfig(sampling=TINY_SAMPLING), ls.FitConfig(steps=2, surface=256, near=256, space=128)
 
     def train(data: str, path: str) -> ls.LatentSpace:
         """Train once for all pages, since their meshes are the same."""
         made = Path("made.h5")
         if not made.exists():
-            whole["train"](data, TINY, path=made, steps=60)
+            whole["train"](data, TINY, path=made, steps=40)
         shutil.copy(made, path)
         return ls.load(path)
 
     quick = {
         "prepare": partial(whole["prepare"], config=sampling, workers=1),
         "train": train,
-        "encode": partial(whole["encode"], config=ls.EncodeConfig(steps=2)),
+        "encode": partial(whole["encode"], config=ls.EncodeConfig(steps=2, samples=6000, points=256)),
         "fit": lambda scan, terms, config=None: whole["fit"](scan, terms, steps),
         "overfit": partial(whole["overfit"], config=ls.RefineConfig(resolution=32, steps=2)),
     }
