@@ -13,6 +13,7 @@ from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose, check_pose, spread_rotations
 from ..core.upright import Direction, up_directions
+from ..decoder.base import Decoder
 from ..inference.candidate_rotations import CandidateRotations
 from ..inference.candidates import CandidateFields, LatticeFields
 from ..inference.code_fitting import code_variances
