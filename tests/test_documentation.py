@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from api_reference import docstring, entry, expand, public_names
-from chromium import Chromium, find_browser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,29 +60,6 @@ def test_the_site_has_formulas_notebooks_and_the_reference(site: Path) -> None:
     for name, file in public_names().items():
         assert f'id="latentsdf.{name}"' in reference or file is None, name
     assert ":::" not in reference
-
-
-@pytest.mark.slow
-def test_the_search_finds_pages_from_the_disk(site: Path, tmp_path: Path) -> None:
-    browser = find_browser()
-    if browser is None:
-        pytest.skip("no Chromium or Chrome is installed")
-    page = Chromium(browser, tmp_path)
-    try:
-        page.open((site / "index.html").as_uri())
-        page.wait("!!document.querySelector('.md-search__input') && !document.querySelector('.md-search').hidden")
-        page.run("""(() => {
-            const box = document.querySelector('.md-search__input');
-            box.focus();
-            box.value = 'viscosity';
-            box.dispatchEvent(new KeyboardEvent('keyup', {key: 'y', bubbles: true}));
-        })()""")
-        page.wait("!!document.querySelector('.md-search-result__item a')")
-        found = page.run("[...document.querySelectorAll('.md-search-result__item a')].map((a) => a.href).join(' ')")
-        assert "regularizers.html" in found
-        assert not [text for text in page.messages if not text.startswith("a request to file:")]
-    finally:
-        page.close()
 
 
 def test_every_public_name_is_in_the_reference() -> None:
