@@ -206,6 +206,9 @@ def activation(name: str, inplace: bool = False) -> Callable[[Tensor], Tensor]:
         name: `silu`, `softplus`, `sine` or `relu`.
         inplace: whether the function may overwrite its argument, which must have no graph then.
 
+    Returns:
+        The function of a tensor (...), element by element.
+
     Raises:
         ValueError: unknown name.
     """
