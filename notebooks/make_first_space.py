@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from notebook_maker import notebook_of, write_notebook
 
 TARGET = Path(__file__).with_name("01_first_space.ipynb")
 
@@ -172,29 +170,8 @@ print(f"{len(again)} shapes, codes of {again.code_size} numbers, file {size:,} b
 
 def build() -> nbformat.NotebookNode:
     """The notebook without outputs."""
-    make = {"text": new_markdown_cell, "code": new_code_cell}
-    cells = [make[kind](source) for kind, source in zip(CELLS[::2], CELLS[1::2], strict=True)]
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number:02d}"
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
-
-
-def main() -> None:
-    """Write the notebook, with its outputs unless told otherwise."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--no-execute", action="store_true", help="leave the outputs out")
-    options = parser.parse_args()
-    notebook = build()
-    if not options.no_execute:
-        place = {"metadata": {"path": str(TARGET.parent)}}
-        NotebookClient(notebook, timeout=1800, coalesce_streams=True, resources=place).execute()
-        for cell in notebook.cells:
-            cell["metadata"].pop("execution", None)  # clock times, new at every run
-            for output in cell.get("outputs", ()):
-                output.get("data", {}).pop("image/jpeg", None)  # the same picture as the PNG
-    nbformat.write(notebook, TARGET)
+    return notebook_of(CELLS)
 
 
 if __name__ == "__main__":
-    main()
+    write_notebook(build(), TARGET, __doc__)

@@ -1,10 +1,12 @@
-"""The wheel is built, installed apart from the source, and used; the tree passes its linters."""
+"""Wheel and source distribution are built, the wheel is installed and used; the tree passes its linters."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -15,22 +17,49 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
+SOURCES = ("latentsdf", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "CHANGELOG.md", "CITATION.cff")
+LARGEST = 8_000_000
+"""Bytes of the wheel at most."""
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the source distribution, and of the wheel that is built from it."""
+    out = tmp_path_factory.mktemp("built")
     source = tmp_path_factory.mktemp("source")
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split(
         "\n"
     )
     for name in filter(None, tracked):
-        if (ROOT / name).is_file() and name.split("/")[0] in ("latentsdf", "pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).is_file() and name.split("/")[0] in (*SOURCES, "tests"):
             target = source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)]
-    subprocess.run(build, check=True, capture_output=True)
-    (found,) = out.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "build", "--outdir", str(out), str(source)], check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
     return found
+
+
+@pytest.mark.slow
+def test_the_source_distribution_holds_what_the_wheel_is_built_from(built: Path) -> None:
+    (found,) = built.glob("*.tar.gz")
+    with tarfile.open(found) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CHANGELOG.md", "CITATION.cff", "LICENSE", "pyproject.toml", "latentsdf/py.typed"} <= names
+    assert not [name for name in names if name.startswith(("tests", "docs", "site"))]
+
+
+@pytest.mark.slow
+def test_both_are_fit_for_a_package_index(built: Path) -> None:
+    pytest.importorskip("twine", reason="the check needs pip install 'latentsdf[release]'")
+    files = [str(path) for path in sorted(built.iterdir())]
+    done = subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
@@ -50,6 +79,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     } <= set(names)
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"latentsdf"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert wheel.stat().st_size < LARGEST
 
 
 @pytest.mark.slow
@@ -106,7 +136,24 @@ def test_a_page_names_only_files_that_exist(page: str) -> None:
         assert any((folder / name).exists() for folder in (ROOT, ROOT / "latentsdf")), name
 
 
-def test_the_version_is_in_the_changelog() -> None:
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
-    assert version is not None
-    assert f"[{version.group(1)}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_changelog_and_citation_are_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d{2}-\d{2}))?$", changes, re.M)
+    assert heads[0] == ("Unreleased", "")
+    assert heads[1][0] == version
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {version}\n" in citation
+    assert f'\ndate-released: "{heads[1][1]}"\n' in citation
+
+
+def test_the_citation_has_the_fields_of_its_format() -> None:
+    yaml = pytest.importorskip("yaml", reason="the citation is YAML: pip install pyyaml")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["title"].startswith(project["name"])
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert all(isinstance(author["name"], str) for author in citation["authors"])
+    assert all(isinstance(word, str) for word in citation["keywords"])

@@ -82,7 +82,7 @@ class MeshTraversal:
         self.coder, self.size, self.source = coder, size, source
         self.vertices: list[Point] = []
         self.faces: list[Triangle] = []
-        self.weights = [list(row) for row in COORDINATE_WEIGHTS]
+        self.weights: list[list[int]] = [list(row) for row in COORDINATE_WEIGHTS]
         self._axes = [CoordinateModel(size) for _ in range(3)]
         self._gates: list[list[_Gate]] = []
         self._into: list[list[int]] = []

@@ -48,7 +48,7 @@ class RateSamples:
 
     def __init__(self, points: Array, distances: Array, prior: Array):
         tau = TRUNCATION
-        self.points = np.asarray(points, dtype=np.float64)
+        self.points: Array = np.asarray(points, dtype=np.float64)
         self.prior = np.clip(prior, -tau, tau).astype(np.float32)
         self.low = np.where(distances <= -tau, -np.inf, np.minimum(distances, tau)).astype(np.float32)
         self.high = np.where(distances >= tau, np.inf, np.maximum(distances, -tau)).astype(np.float32)

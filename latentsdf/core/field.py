@@ -45,7 +45,7 @@ class Jet:
             raise ValueError(f"points must have shape (N, 3), got {tuple(points.shape)}")
         self.sdf = sdf
         with torch.enable_grad():
-            self.points = points if attached and points.requires_grad else points.detach()
+            self.points: Tensor = points if attached and points.requires_grad else points.detach()
             self._expansion = self._expand(order)
             if self._expansion is None and not self.points.requires_grad:
                 self.points.requires_grad_(True)

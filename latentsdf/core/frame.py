@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Frame:
     scale: float
     center: Array
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         rotation = np.array(self.rotation, dtype=np.float64)
         center = np.array(self.center, dtype=np.float64)
         if rotation.shape != (3, 3) or center.shape != (3,):
@@ -54,7 +55,7 @@ class Frame:
         return Frame(np.eye(3), 1.0, np.zeros(3))
 
     @staticmethod
-    def around(points: NDArray) -> Frame:
+    def around(points: NDArray[Any]) -> Frame:
         """The frame in which points fill the sphere of `UNIT_RADIUS`, axes kept (DeepSDF's normalisation).
 
         Args:
@@ -74,15 +75,15 @@ class Frame:
             raise ValueError("all points coincide, so they span no frame")
         return Frame(np.eye(3), radius / UNIT_RADIUS, center)
 
-    def to_unit(self, points: NDArray) -> Array:
+    def to_unit(self, points: NDArray[Any]) -> Array:
         """Points (..., 3) in source units -> points (..., 3) in the unit frame."""
         return (np.asarray(points, dtype=np.float64) - self.center) @ self.rotation.T / self.scale
 
-    def to_source(self, points: NDArray) -> Array:
+    def to_source(self, points: NDArray[Any]) -> Array:
         """Points (..., 3) in the unit frame -> points (..., 3) in source units."""
         return np.asarray(points, dtype=np.float64) @ self.rotation * self.scale + self.center
 
-    def to_source_distance(self, distances):
+    def to_source_distance(self, distances: Any) -> Any:
         """Distances in the unit frame -> distances in source units (arrays and tensors alike)."""
         return distances * self.scale
 

@@ -72,7 +72,7 @@ class Adam:
         clip: float | None = 1.0,
         norm: Callable[[Sequence[Tensor]], float] | None = None,
     ):
-        self.groups = list(groups)
+        self.groups: list[Group] = list(groups)
         self.clip = clip
         self._norm = norm or gradient_norm
         self._optimizers: dict[str, torch.optim.Optimizer] = {}

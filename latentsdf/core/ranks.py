@@ -32,7 +32,9 @@ class Ranks:
     """
 
     def __init__(self, rank: int = 0, size: int = 1, device: torch.device | None = None):
-        self.rank, self.size, self.device = rank, size, device or torch.device("cpu")
+        self.rank: int = rank
+        self.size: int = size
+        self.device: torch.device = device or torch.device("cpu")
         self._began = time.monotonic()
         self._seconds, self._interrupted, self._any_interrupted = 0.0, False, False
 

@@ -19,7 +19,7 @@ class Trace:
     """
 
     def __init__(self, count: int = 200, rows: Iterable[dict[str, Any]] = ()):
-        self.rows = list(rows)
+        self.rows: list[dict[str, Any]] = list(rows)
         self._spacing = 1 / count
 
     def add(self, row: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from ..core.cube_rotations import rotate_lattice
 from ..core.frame import Frame
 from ..core.hdf5 import open_checked
 from ..mesh.audit import Audit
-from ..mesh.search_record import stored_search_record
+from ..mesh.search_record import SearchRecord, stored_search_record
 from .file import DAMAGE
 from .file_info import FORMAT, VERSION, damage
 from .prefetch import Prefetch
@@ -50,22 +50,24 @@ class Dataset:
     """
 
     def __init__(self, path: str | Path, *, memory: float = 4.0):
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._resources = contextlib.ExitStack()
         file = self._resources.enter_context(open_checked(self.path, FORMAT, VERSION))
         self._file: Any = file
         self._prefetch: Prefetch | None = None
         try:
-            self.config = SamplingConfig(**json.loads(file.attrs["config"])["sampling"])
+            self.config: SamplingConfig = SamplingConfig(**json.loads(file.attrs["config"])["sampling"])
             self._keys = tuple(sorted(file["shapes"]))
             records = [dict(file["shapes"][key].attrs) for key in self._keys]
-            self.names = tuple(str(record["name"]) for record in records)
-            self.classes = tuple(str(record["class"]) for record in records)
-            self.sources = tuple(str(record["source"]) for record in records)
-            self.fingerprints = tuple(str(record["fingerprint"]) for record in records)
-            self.audits = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
-            self.frames = tuple(Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
-            self.records = tuple(stored_search_record(record.get("record")) for record in records)
+            self.names: tuple[str, ...] = tuple(str(record["name"]) for record in records)
+            self.classes: tuple[str, ...] = tuple(str(record["class"]) for record in records)
+            self.sources: tuple[str, ...] = tuple(str(record["source"]) for record in records)
+            self.fingerprints: tuple[str, ...] = tuple(str(record["fingerprint"]) for record in records)
+            self.audits: tuple[Audit, ...] = tuple(Audit.from_dict(json.loads(record["audit"])) for record in records)
+            frames = (Frame(r["rotation"], float(r["scale"]), r["center"]) for r in records)
+            self.frames: tuple[Frame, ...] = tuple(frames)
+            stored = (stored_search_record(record.get("record")) for record in records)
+            self.records: tuple[SearchRecord | None, ...] = tuple(stored)
             self._sizes = group_sizes(file, self._keys)
             total = sum(int(sizes.sum()) for sizes in self._sizes.values()) * SAMPLE_BYTES
             self._samples: HeldSamples | StoredSamples

@@ -45,7 +45,7 @@ class PrepareConfig:
     """GiB of samples in one file. A larger dataset is divided into shards, and what is added leaves them as they are:
     larger makes fewer files, smaller copies less where little is added."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in ("time_limit", "memory_limit", "shard"):
             if not getattr(self, field) > 0:
                 raise ValueError(f"{field} must be positive, got {getattr(self, field)}")

@@ -33,7 +33,7 @@ class QuerySamples:
     points: NDArray[np.float64]
     distances: NDArray[np.float64]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         shapes = self.points.shape, self.distances.shape
         if shapes != ((len(self.distances), 3), (len(self.distances),)):
             raise ValueError(f"samples need points (N, 3) and distances (N,), got {shapes[0]} and {shapes[1]}")
@@ -64,7 +64,7 @@ class SamplingConfig:
     truncation: float = 0.1
     """Distance that the lattice is clipped to: larger covers the far field, smaller compresses better."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "near_sigmas", tuple(float(sigma) for sigma in self.near_sigmas))
         for name in ("near", "uniform", "band"):
             if getattr(self, name) < 0:

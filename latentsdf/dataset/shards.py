@@ -45,7 +45,7 @@ class ShardPlan:
             in_use[shape.file] = in_use.get(shape.file, 0) + _size(shape)
         kept = {file for file, size in in_use.items() if size >= _SMALL * limit and self._stays(file)}
         self._kept = kept if self._divided else set()
-        self.copied = [shape for shape in self._shapes if shape.file not in self._kept]
+        self.copied: list[StoredShape] = [shape for shape in self._shapes if shape.file not in self._kept]
 
     def write(self, config: SamplingConfig, seed: int) -> None:
         """Write the shards that are new, then the target in one step, and remove shards that nothing links to.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -28,7 +29,7 @@ class Conditioned:
         self._decoder = decoder
         self._state = state
         self.branch = branch
-        self.smooth = decoder.smooth(branch) if smooth is None else smooth
+        self.smooth: bool = decoder.smooth(branch) if smooth is None else smooth
 
     def __call__(self, points: Tensor) -> Tensor:
         if torch.is_grad_enabled() or len(points) <= CHUNK:
@@ -198,12 +199,15 @@ def check_bytes(count: int, limit: int, remedy: str) -> None:
         )
 
 
-def activation(name: str, inplace: bool = False):
+def activation(name: str, inplace: bool = False) -> Callable[[Tensor], Tensor]:
     """Look up an activation function by its name.
 
     Args:
         name: `silu`, `softplus`, `sine` or `relu`.
         inplace: whether the function may overwrite its argument, which must have no graph then.
+
+    Returns:
+        The function of a tensor (...), element by element.
 
     Raises:
         ValueError: unknown name.

@@ -31,7 +31,7 @@ class CoarseMLP:
     activation: str = "silu"
     """`silu`, `softplus`, `sine`, or `relu` as published (no second derivatives)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.width, self.depth) < 1 or self.octaves < 0:
             raise ValueError(f"a coarse MLP needs width, depth >= 1 and octaves >= 0, got {self}")
         activation(self.activation)
@@ -63,7 +63,7 @@ class CoarseVolumes:
     """Vertices per axis of a lattice of displacements, linear in the code, added to the points first; 0 is none. Larger
     deforms shapes more locally and costs 3 * code_size * warp^3."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.warp < 0 or self.warp == 1:
             raise ValueError(f"warp is a number of vertices, 0 or at least 2, got {self.warp}")
         if len(self.resolutions) != len(self.channels) or not self.resolutions:
@@ -130,7 +130,7 @@ class VolumeBranch(CoarseBranch):
             cells = resolution**3 * channels
             self.mean.append(nn.Parameter(torch.randn(cells) * 0.1))
             self.basis.append(nn.Parameter(torch.randn(code_size, cells) * (0.5 / code_size**0.5)))
-        self.side = config.warp
+        self.side: int = config.warp
         if self.side:
             self.warp = nn.Parameter(torch.randn(code_size, 3 * self.side**3) * 0.01)
         self.network = ModulatedMLP(3 + sum(config.channels), code_size, config.width, config.depth, config.activation)
@@ -212,8 +212,8 @@ class VolumeCopies:
     def __init__(self, branch: VolumeBranch):
         self.branch = branch
         sizes = zip(branch.basis, branch.resolutions, branch.channels, strict=True)
-        self.tables = [vertex_major(basis, r, c) for basis, r, c in sizes]
-        self.warp = vertex_major(branch.warp, branch.side, 3) if branch.side else None
+        self.tables: list[Tensor] = [vertex_major(basis, r, c) for basis, r, c in sizes]
+        self.warp: Tensor | None = vertex_major(branch.warp, branch.side, 3) if branch.side else None
 
     def at(self, codes: Tensor, points: Tensor) -> PointCopies:
         """The field of codes (S, D) at points (S, N, 3) that require a gradient."""

@@ -32,7 +32,7 @@ class DeepSDFConfig:
     max_bytes: int = 2_000_000_000
     """Limit of the size of the parameters, checked before they are allocated."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.code_size < 1:
             raise ValueError(f"code_size must be at least 1, got {self.code_size}")
         if self.depth < 2 or self.width < self.code_size + 4:
@@ -61,7 +61,7 @@ class DeepSDF(Decoder):
         self.code_size = config.code_size
         self.act = activation(config.activation)
         inputs = config.code_size + 3
-        self.skip = config.depth // 2
+        self.skip: int = config.depth // 2
         layers = []
         for i in range(config.depth):
             size_in = inputs if i == 0 else config.width

@@ -43,7 +43,7 @@ class DualConfig:
     max_bytes: int = 2_000_000_000
     """Limit of the size of the parameters, checked before they are allocated."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.code_size < 1:
             raise ValueError(f"code_size must be at least 1, got {self.code_size}")
         if self.grid_resolution < 2 or min(self.grid_channels, self.fine_width, self.fine_depth) < 1:
@@ -86,7 +86,7 @@ class Dual(Decoder):
         self.code_size = config.code_size
         self.coarse = config.coarse.build(config.code_size)
         self.grid = nn.Parameter(torch.zeros(*[config.grid_resolution] * 3, config.grid_channels))
-        self.fine = ModulatedMLP(
+        self.fine: ModulatedMLP = ModulatedMLP(
             3 + config.grid_channels, config.code_size, config.fine_width, config.fine_depth, config.fine_activation
         )
         if config.residual:

@@ -27,7 +27,7 @@ class LinearConfig:
     max_bytes: int = 2_000_000_000
     """Limit of the size of the basis, checked before it is allocated."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.code_size < 1:
             raise ValueError(f"code_size must be at least 1, got {self.code_size}")
         if self.resolution < 2:

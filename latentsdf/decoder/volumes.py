@@ -27,7 +27,7 @@ class VolumesConfig:
     max_bytes: int = 2_000_000_000
     """Limit of the size of the parameters, checked before they are allocated."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.code_size < 1:
             raise ValueError(f"code_size must be at least 1, got {self.code_size}")
 
@@ -48,7 +48,7 @@ class Volumes(Decoder):
         check_bytes(numbers, config.max_bytes, "make code_size, the resolutions, channels or the width smaller")
         self.config = config
         self.code_size = config.code_size
-        self.field = VolumeBranch(config.volumes, config.code_size)
+        self.field: VolumeBranch = VolumeBranch(config.volumes, config.code_size)
 
     def prepare(self, codes: Tensor) -> Any:
         """Volumes, warp and shifts of the head for codes (S, D)."""

@@ -36,8 +36,9 @@ class Collection:
             raise ValueError("edits are written to a file; give the path of the space too")
         if edit and path is not None:
             check_finished(path, space_info(path).unfinished)
-        self.lock, self.work = threading.RLock(), threading.Lock()
-        self.path = None if path is None else Path(path)
+        self.lock: threading.RLock = threading.RLock()
+        self.work: threading.Lock = threading.Lock()
+        self.path: Path | None = None if path is None else Path(path)
         self.edit = edit
         self.version = 0
         self.show(space)
@@ -45,10 +46,10 @@ class Collection:
     def show(self, space: LatentSpace) -> None:
         """Show another space, such as the same one after an edit."""
         with self.lock:
-            self.index = Index(space)
+            self.index: Index = Index(space)
             self.space = space
             self.version += 1
-            self.stamp = self._stamp()
+            self.stamp: tuple[int, int] | None = self._stamp()
 
     def refresh(self) -> None:
         """Read the file again where another program has changed it.

@@ -20,7 +20,7 @@ class Originals:
     """
 
     def __init__(self, folder: str | Path | None = None):
-        self.folder = None if folder is None else Path(folder)
+        self.folder: Path | None = None if folder is None else Path(folder)
 
     def file_of(self, shape: Shape) -> Path | None:
         """The file of a shape's source; None where there is none."""

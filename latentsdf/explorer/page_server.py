@@ -41,7 +41,7 @@ class ViewConfig:
     up: str = "z"
     """Axis of the meshes that points up, `y` or `z`, until it is changed on the page."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.up not in AXES:
             raise ValueError(f"the axis that points up is {' or '.join(AXES)}, got {self.up!r}")
 

@@ -118,7 +118,7 @@ class Uploads:
 
     def __init__(self, collection: Collection):
         self.collection = collection
-        self.folder = Path(tempfile.mkdtemp(prefix="latentsdf-"))
+        self.folder: Path = Path(tempfile.mkdtemp(prefix="latentsdf-"))
         self._all: dict[str, Upload] = {}
         self._lock = threading.Lock()
         self._count = 0

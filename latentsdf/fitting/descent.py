@@ -73,7 +73,7 @@ class FitConfig:
     seed: int = 0
     """Seed of all sampling and of the network."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.network, str) and self.network not in (*NETWORKS, "paper"):
             raise ValueError(f"unknown network {self.network!r}; known are {', '.join(NETWORKS)} and paper")
         if self.start not in ("rough", "ball"):

@@ -43,7 +43,7 @@ class FastConfig:
     base: int = 32
     """Resolution of the lattice that also holds the initial field, to which the head adds."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.resolutions or min(self.resolutions) < 1 or min(self.channels, self.width) < 1 or self.depth < 0:
             raise ValueError(f"a fast network needs resolutions, channels and width >= 1 and depth >= 0, got {self}")
         if self.base not in self.resolutions or self.base >= self.banded:

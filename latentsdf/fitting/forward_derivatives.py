@@ -112,8 +112,8 @@ class Expansion:
         for layer in layers:
             self._passes.append((layer, inputs))
             inputs = layer.first(inputs)
-        self.value = inputs.value[:, 0]
-        self.gradient = inputs.gradient[:, :, 0].T
+        self.value: Tensor = inputs.value[:, 0]
+        self.gradient: Tensor = inputs.gradient[:, :, 0].T
 
     def laplacian(self) -> Tensor:
         """Trace of the Hessian, (N,)."""

@@ -31,7 +31,7 @@ class SineConfig:
     depth: int = 5
     """Layers from hidden to hidden; 5 makes six sine layers."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.width < 8 or self.depth < 2:
             raise ValueError(f"a sine network needs width >= 8 and depth >= 2, got {self}")
 
@@ -126,7 +126,7 @@ class BallConfig:
     skip: int | None = 4
     """The hidden layer with a skip connection from the coordinates, or None."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.activation not in ("softplus", "relu"):
             raise ValueError(f"the activation of this network is 'softplus' or 'relu', got {self.activation!r}")
         if self.width < 8 or self.depth < 1 or not self.sharpness > 0:

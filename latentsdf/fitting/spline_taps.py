@@ -28,15 +28,15 @@ class Taps:
     """
 
     def __init__(self, points: Tensor, resolution: int):
-        self.scale = resolution / 2
+        self.scale: float = resolution / 2
         position = ((points + 1) * self.scale).clamp(0, resolution)
-        self.cell = position.detach().floor().clamp_(max=resolution - 1)
+        self.cell: Tensor = position.detach().floor().clamp_(max=resolution - 1)
         t = position - self.cell
         inside = (points.detach().abs() < 1).to(points.dtype) * self.scale
         s = 1 - t
-        self.weight = torch.stack([s * s, 1 + 2 * s * t, t * t], -1) / 2  # (N, 3 axes, 3 taps)
-        self.derivative = torch.stack([-s, 1 - 2 * t, t], -1) * inside[..., None]
-        self.second_derivative = t.new_tensor([1.0, -2.0, 1.0]) * inside.square()[..., None]
+        self.weight: Tensor = torch.stack([s * s, 1 + 2 * s * t, t * t], -1) / 2  # (N, 3 axes, 3 taps)
+        self.derivative: Tensor = torch.stack([-s, 1 - 2 * t, t], -1) * inside[..., None]
+        self.second_derivative: Tensor = t.new_tensor([1.0, -2.0, 1.0]) * inside.square()[..., None]
 
     def index(self, resolution: int) -> Tensor:
         """Row (N, 27) of each coefficient in a lattice of (R + 2)^3, x slowest."""

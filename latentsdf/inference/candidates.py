@@ -41,14 +41,16 @@ class CandidateFields:
     """
 
     def __init__(self, decoder: Fields, codes: Tensor, resolution: int = 20, rotation_rows: Tensor | None = None):
-        self.codes, self.resolution = codes, resolution
-        self.rotation_rows = torch.zeros(len(codes), dtype=torch.long) if rotation_rows is None else rotation_rows
+        self.codes: Tensor = codes
+        self.resolution: int = resolution
+        unturned = torch.zeros(len(codes), dtype=torch.long)
+        self.rotation_rows: Tensor = unturned if rotation_rows is None else rotation_rows
         vertices = lattice_vertices(resolution, dtype=codes.dtype, device=codes.device)[None]
         columns, branch = [], decoder.branches[0]
         with torch.no_grad():
             for part in codes.split(_CODES_PER_CHUNK):
                 columns.append(decoder.query(decoder.prepare(part), vertices.expand(len(part), -1, -1), branch))
-        self.table = torch.cat(columns).T.contiguous()
+        self.table: Tensor = torch.cat(columns).T.contiguous()
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -64,7 +64,7 @@ class EncodeConfig:
     seed: int = 0
     """Seed of the samples and of those drawn in each stage."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if min(self.steps, self.points, self.samples, self.starts) < 1:
             raise ValueError("steps, points, samples and starts must be at least 1")
         check_pose(self.pose)

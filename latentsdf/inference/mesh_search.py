@@ -82,7 +82,7 @@ class MeshSearch:
     def __init__(self, truth: trimesh.Trimesh, distance: float, seed: int = 0):
         self.vertices, self.faces = np.asarray(truth.vertices, dtype=np.float64), np.asarray(truth.faces)
         self.distance, self.seed = distance, seed
-        self.truth = MeshSDF(self.vertices, self.faces)
+        self.truth: MeshSDF = MeshSDF(self.vertices, self.faces)
         self.points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
         self.fitted, _ = surface_samples(truth, FIT_SAMPLES, np.random.default_rng(seed + 1))
         self.trials: dict[tuple[int, int], _Trial | None] = {}

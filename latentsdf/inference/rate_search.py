@@ -46,7 +46,7 @@ class Target:
         """Distance at which F-scores are taken: the tolerance, .01 without one."""
         return self.tolerance or 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.tolerance is None and self.max_bytes is None:
             raise ValueError("a target needs a tolerance, a number of bytes, or both")
         if self.tolerance is not None and not 0 < self.tolerance < 1:

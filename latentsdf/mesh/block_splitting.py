@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,19 @@ class Blocks(NamedTuple):
     """
 
     low: Indices
-    corners: NDArray
-    bend: NDArray
+    corners: NDArray[Any]
+    bend: NDArray[Any]
 
-    def those(self, kept: NDArray) -> Blocks:
+    def those(self, kept: NDArray[Any]) -> Blocks:
         """The blocks of a mask (N,), or of rows (K,)."""
         return Blocks(self.low[:, kept], self.corners[:, kept], self.bend[kept])
 
 
-Keep = Callable[[NDArray, NDArray], NDArray[np.bool_]]
+Keep = Callable[[NDArray[Any], NDArray[Any]], NDArray[np.bool_]]
 """Corner values (8, N) and bends (N,) of blocks -> which of them are kept, (N,)."""
 
 
-def blocks_between(values: NDArray, side: int, keep: Keep) -> Blocks:
+def blocks_between(values: NDArray[Any], side: int, keep: Keep) -> Blocks:
     """Blocks of `side` cells between the vertices of a dense lattice (R, R, R) that are kept."""
     n = len(values) - 1
     corners = np.stack([values[x : x + n, y : y + n, z : z + n].ravel() for x, y, z in CORNERS])
@@ -60,7 +60,7 @@ def blocks_between(values: NDArray, side: int, keep: Keep) -> Blocks:
     return Blocks(low, corners[:, rows], bend.ravel()[rows])
 
 
-def cells_between(values: NDArray) -> Blocks:
+def cells_between(values: NDArray[Any]) -> Blocks:
     """Single cells between the vertices of a dense lattice (R, R, R) whose corners differ in sign."""
     some = every = values < 0
     for axis in range(3):
@@ -167,7 +167,7 @@ class _Patches:
             yield chunk, [around.at(step) for step in _PATCH]
 
 
-def _interpolated(corners: NDArray) -> NDArray:
+def _interpolated(corners: NDArray[Any]) -> NDArray[Any]:
     """Trilinear values (27, N) at the vertices of a patch with corner values (8, N)."""
     out = np.empty((3, 3, 3, corners.shape[1]), dtype=corners.dtype)
     for (x, y, z), values in zip(2 * CORNERS, corners, strict=True):
@@ -178,14 +178,14 @@ def _interpolated(corners: NDArray) -> NDArray:
     return out.reshape(27, -1)
 
 
-def _second_differences(patch: NDArray) -> list[NDArray]:
+def _second_differences(patch: NDArray[Any]) -> list[NDArray[Any]]:
     """Magnitudes (3, 3, N) of second differences along each axis of values (27, N) at the vertices of a patch."""
     values = patch.reshape(3, 3, 3, -1)
     lines = [np.moveaxis(values, axis, 0) for axis in range(3)]
     return [np.abs(first - 2.0 * middle + last) for first, middle, last in lines]
 
 
-def _bend_of(differences: Sequence[NDArray], child: tuple[int, ...]) -> NDArray:
+def _bend_of(differences: Sequence[NDArray[Any]], child: tuple[int, ...]) -> NDArray[Any]:
     """Sum over the axes (N,) of the largest second difference of the four lines along the edges of a part."""
     total = np.zeros(differences[0].shape[-1], dtype=differences[0].dtype)
     for axis, lines in enumerate(differences):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class BrickLattice:
         self._origins = np.stack(np.unravel_index(bricks, stored.shape))
         self._table = np.zeros(stored.size, dtype=np.int64)
         self._table[bricks] = _VOLUME * np.arange(len(bricks))
-        self.size = _VOLUME * len(bricks)
+        self.size: int = _VOLUME * len(bricks)
         self._reach = reach
 
     def neighbourhood(self, cells: Indices) -> Neighbourhood:
@@ -58,7 +59,7 @@ class BrickLattice:
 class Neighbourhood:
     """Addresses of the vertices at given steps from cells, see `BrickLattice.neighbourhood`."""
 
-    def __init__(self, table: NDArray, parts: Indices):
+    def __init__(self, table: NDArray[Any], parts: Indices):
         self._table, self._parts = table, parts
 
     def at(self, step: Sequence[int]) -> Indices:

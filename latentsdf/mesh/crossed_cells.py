@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ _MEAN_REACH = (3.0 + 3.0 * 2.0**0.5 + 3.0**0.5) / 8.0
 _ALLOWANCE = 0.75
 
 
-def coarse_lattice(lattice: SampledLattice) -> tuple[int, NDArray]:
+def coarse_lattice(lattice: SampledLattice) -> tuple[int, NDArray[Any]]:
     """Side of the coarsest blocks in cells, and the values (R, R, R) at their corners."""
     side = 1 if lattice.resolution <= WHOLE else 2 ** int(np.log2(lattice.resolution / COARSE))
     ticks = np.arange(0, lattice.resolution + side, side)
@@ -30,7 +31,7 @@ def coarse_lattice(lattice: SampledLattice) -> tuple[int, NDArray]:
     return side, lattice.values(index).reshape((len(ticks),) * 3)
 
 
-def crossed_cells(lattice: SampledLattice, side: int, values: NDArray, lipschitz: float | None) -> Blocks:
+def crossed_cells(lattice: SampledLattice, side: int, values: NDArray[Any], lipschitz: float | None) -> Blocks:
     """Single cells that change sign, among blocks that may hold the surface.
 
     Args:
@@ -61,7 +62,7 @@ def _unknown_blocks(lattice: SampledLattice, low: Indices) -> Blocks:
     return Blocks(low, corners, np.full(low.shape[1], np.inf, dtype=corners.dtype))
 
 
-def _changes_sign(corners: NDArray, bend: NDArray) -> NDArray[np.bool_]:
+def _changes_sign(corners: NDArray[Any], bend: NDArray[Any]) -> NDArray[np.bool_]:
     negative = corners < 0
     return np.asarray(negative.any(0) & ~negative.all(0))
 
@@ -79,7 +80,7 @@ def _may_hold_surface(reach: float, allowance: float | None = _ALLOWANCE) -> Kee
     allowed, three quarters; the coarsest blocks go by slope alone: a truncated field may hide a thin part in them.
     """
 
-    def keep(corners: NDArray, bend: NDArray) -> NDArray[np.bool_]:
+    def keep(corners: NDArray[Any], bend: NDArray[Any]) -> NDArray[np.bool_]:
         size = np.abs(corners)
         near = (size.mean(0) <= _MEAN_REACH * reach) & (size.max(0) <= 3.0**0.5 * reach)
         if allowance is not None:

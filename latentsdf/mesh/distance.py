@@ -60,7 +60,7 @@ class MeshSDF:
         vertices, self._all_faces = _validate_mesh(vertices, faces)
         corner_min, corner_max = vertices.min(0), vertices.max(0)
         self.center = (corner_min + corner_max) / 2
-        self.scale = float(np.linalg.norm(corner_max - corner_min)) / 2
+        self.scale: float = float(np.linalg.norm(corner_max - corner_min)) / 2
         if self.scale == 0:
             raise ValueError(f"all {len(vertices)} vertices of the mesh coincide, so it has no surface")
         # Both libraries work in or near single precision, so the mesh is moved to the origin and scaled to size one.

@@ -119,7 +119,7 @@ class _Buffer:
         self.views: list[dict[str, Any]] = []
         self.accessors: list[dict[str, Any]] = []
 
-    def add(self, values: NDArray, target: int, bounds: bool = False, normalized: bool = False) -> int:
+    def add(self, values: NDArray[Any], target: int, bounds: bool = False, normalized: bool = False) -> int:
         """Append an array (N, K), one to four numbers a row, and give the number of its accessor."""
         packed = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
         self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(packed), "target": target})

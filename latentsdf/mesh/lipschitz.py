@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ _MARGIN = 1.15
 _STEP = 2.0**-10
 
 
-def estimate_lipschitz(lattice: SampledLattice, side: int, values: NDArray) -> float:
+def estimate_lipschitz(lattice: SampledLattice, side: int, values: NDArray[Any]) -> float:
     """Estimate a Lipschitz bound: 99.9th percentile of slopes near the surface and everywhere, times 1.15.
 
     Slopes are differences between vertices of the coarse lattice, and differences over a thousandth of the cube at
@@ -42,7 +44,7 @@ def estimate_lipschitz(lattice: SampledLattice, side: int, values: NDArray) -> f
     return _MARGIN * float(max(estimates))
 
 
-def _slopes(lattice: SampledLattice, index: Indices, values: NDArray) -> Array:
+def _slopes(lattice: SampledLattice, index: Indices, values: NDArray[Any]) -> Array:
     """Lengths (K,) of forward differences at index triples (3, K) with values (K,)."""
     step = _STEP * lattice.half_width
     points = lattice.queries(index)

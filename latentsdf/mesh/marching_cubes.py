@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import igl
 import numpy as np
@@ -16,7 +17,7 @@ CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0
 _ALONG = (1, 3, 4)
 
 
-def march(cells: Indices, corners: NDArray) -> tuple[Array, Indices]:
+def march(cells: Indices, corners: NDArray[Any]) -> tuple[Array, Indices]:
     """Triangles of the zero level set, trilinear along the edges of cells (Lorensen and Cline 1987).
 
     A vertex on an edge of the lattice is made by the cell whose lowest corner is the edge's: no vertex is made twice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,6 @@ def decimal_format(vertices: Array) -> str:
     return f"%.{min(max(digits, 9), 17)}g"
 
 
-def text_rows(template: str, rows: NDArray) -> str:
+def text_rows(template: str, rows: NDArray[Any]) -> str:
     """One line for each row (N, K) of numbers, by a template with K places."""
     return "".join([template % tuple(row) for row in rows.tolist()])

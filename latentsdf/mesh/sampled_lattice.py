@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,13 +30,13 @@ class SampledLattice:
 
     def __init__(self, sdf: SDF, resolution: int, level: float, half_width: float, like: Tensor | None):
         self.sdf, self.resolution, self.level, self.half_width = sdf, resolution, level, half_width
-        self.device = torch.device("cpu") if like is None else like.device
-        self.dtype = torch.float32 if like is None else like.dtype
-        self.spacing = 2.0 * half_width / resolution
+        self.device: torch.device = torch.device("cpu") if like is None else like.device
+        self.dtype: torch.dtype = torch.float32 if like is None else like.dtype
+        self.spacing: float = 2.0 * half_width / resolution
         self.smallest, self.largest = np.inf, -np.inf
         self.smallest_at: list[float] = []
 
-    def points(self, index: NDArray) -> Array:
+    def points(self, index: NDArray[Any]) -> Array:
         """Coordinates (...) of indices (...), whole or between vertices."""
         return self.half_width * (2.0 * index / self.resolution - 1.0)
 
@@ -46,7 +48,7 @@ class SampledLattice:
         """Points (K, 3) of index triples (3, K); beyond the last vertex they are at the last."""
         return torch.from_numpy(self.points(np.minimum(index, self.resolution).T)).to(self.device, self.dtype)
 
-    def values(self, index: Indices) -> NDArray:
+    def values(self, index: Indices) -> NDArray[Any]:
         """Field minus level (K,) at index triples (3, K); on the border at least the smallest positive number.
 
         Raises:

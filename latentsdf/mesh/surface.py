@@ -54,7 +54,7 @@ class Surface:
         self.moments, self.axes = np.linalg.eigh(moments / self.spread**2)
         self.vertices, self.faces = (vertices - self.centroid) / self.spread, faces
         used = self.vertices[np.unique(faces)]
-        self.radius = float(np.linalg.norm(used - (used.min(0) + used.max(0)) / 2, axis=1).max())
+        self.radius: float = float(np.linalg.norm(used - (used.min(0) + used.max(0)) / 2, axis=1).max())
 
     @property
     def normalisation(self) -> Similarity:

@@ -34,7 +34,7 @@ class SurfaceColors:
         textures: of runs of faces whose colours are those of a texture.
     """
 
-    def __init__(self, vertices: Array, faces: Indices, corners: NDArray, textures: tuple[Textured, ...] = ()):
+    def __init__(self, vertices: Array, faces: Indices, corners: NDArray[Any], textures: tuple[Textured, ...] = ()):
         self._vertices, self._faces = vertices, faces
         self._corners, self._textures = corners, textures
         self._surface = MeshSDF(vertices, faces)
@@ -106,7 +106,7 @@ def load_surface_colors(path: str | PathLike[str]) -> SurfaceColors | None:
     return SurfaceColors(np.concatenate(vertices), np.concatenate(faces), np.concatenate(corners), tuple(textures))
 
 
-def _corner_colors(part: trimesh.Trimesh, linear: bool) -> tuple[NDArray | None, tuple[Array, Any] | None]:
+def _corner_colors(part: trimesh.Trimesh, linear: bool) -> tuple[NDArray[Any] | None, tuple[Array, Any] | None]:
     """Colours (F, 3, 4) at the corners of a mesh, or texture coordinates (F, 3, 2) and a material; None for neither."""
     visual: Any = part.visual
     faces = np.asarray(part.faces)
@@ -128,7 +128,7 @@ def _corner_colors(part: trimesh.Trimesh, linear: bool) -> tuple[NDArray | None,
     return np.broadcast_to(plain, (len(faces), 3, 4)), None
 
 
-def _decoded(colors: NDArray, linear: bool) -> NDArray[np.uint8]:
+def _decoded(colors: NDArray[Any], linear: bool) -> NDArray[np.uint8]:
     """Colours (N, 4) as sRGB and alpha from 0 to 255, of integers or of shares of one, three or four a row."""
     values = np.asarray(colors)
     top = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else 1.0

@@ -26,7 +26,7 @@ class Parameter:
     low: float
     high: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"parameter {self.name} needs finite low < high, got {self.low} and {self.high}")
 

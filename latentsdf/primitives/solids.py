@@ -8,7 +8,7 @@ and for points, axes or corners of another shape than documented.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -178,7 +178,7 @@ def _nearest(points: Tensor, start: Tensor, edges: Tensor) -> Tensor:
         return _offsets(points[:, None], start, edges)[0].square().sum(-1).argmin(1)
 
 
-def _polygon_distance(points: Tensor, corners: NDArray, surface: NDArray) -> Tensor:
+def _polygon_distance(points: Tensor, corners: NDArray[Any], surface: NDArray[Any]) -> Tensor:
     """Signed distances (N,) of points (N, 2) to a counter-clockwise polygon; only edges in `surface` count."""
     start = points.new_tensor(corners)
     end = start.roll(-1, 0)

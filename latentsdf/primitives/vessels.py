@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def vase(*, foot: float, belly: float, belly_at: float, neck: float, lip: float,
     return fit_to_sphere(revolved(profile), circle(widest, at), *(circle(r, h) for r, h in zip(outer, z, strict=True)))
 
 
-def _smooth(knots: NDArray, values: NDArray, at: NDArray) -> Array:
+def _smooth(knots: NDArray[Any], values: NDArray[Any], at: NDArray[Any]) -> Array:
     """Monotone cubic Hermite interpolation (harmonic-mean slopes), which keeps local extrema at the knots."""
     rise = np.diff(values) / np.diff(knots)
     slopes = np.concatenate([rise[:1], np.zeros(len(values) - 2), rise[-1:]])

@@ -52,7 +52,7 @@ class ConstrainedPrior:
     def __init__(self, prior: SDF, scan: Scan, *, closed: bool | None = None):
         assert scan.normals is not None
         self.prior, self._tree = prior, scan.tree
-        self.closed = scan.openness < CLOSED if closed is None else closed
+        self.closed: bool = scan.openness < CLOSED if closed is None else closed
         centres = cell_centres(_CELLS, dtype=torch.float64).numpy()
         winding = winding_numbers(scan.points, scan.normals, centres, scan.neighbour_distances)
         far = np.asarray(self._tree.query(centres)[0]) > 2.0 * _WIDTH

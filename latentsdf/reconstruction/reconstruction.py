@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,11 +80,11 @@ class Reconstruction:
     refinement: Refinement | None
     notes: tuple[str, ...]
 
-    def scan_distance(self, points: NDArray) -> Array:
+    def scan_distance(self, points: NDArray[Any]) -> Array:
         """Distances (N,) from points (N, 3) to the nearest point of the scan, in the scan's units."""
         return np.asarray(self.fit.scan.tree.query(np.asarray(points, dtype=np.float64))[0])
 
-    def stddev(self, points: NDArray) -> Array:
+    def stddev(self, points: NDArray[Any]) -> Array:
         """Standard deviations of the surface along its normal, sqrt(J C J^T) / |grad f| with J = df / dz.
 
         C is the covariance of the code z by Laplace's approximation, which covers only shapes that the decoder can

@@ -66,7 +66,7 @@ class RefineConfig:
     seed: int = 0
     """Seed of everything random."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.noise is not None and not self.noise >= 0:
             raise ValueError(f"noise must be None or not negative, got {self.noise}")
         for name in ("reach", "precision"):

@@ -13,6 +13,7 @@ from ..core.frame import Frame
 from ..core.optimize import OnStep, Stop
 from ..core.pose import Pose, PoseFreedom, active_freedoms, bounding_sphere_pose, check_pose, spread_rotations
 from ..core.upright import Direction, up_directions
+from ..decoder.base import Decoder
 from ..inference.candidate_rotations import CandidateRotations
 from ..inference.candidates import CandidateFields, LatticeFields
 from ..inference.code_fitting import code_variances
@@ -91,7 +92,7 @@ class ScanFitConfig:
     seed: int = 0
     """Seed of everything random."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_pose(self.pose)
         up_directions(self.up, self.space_up)
         if min(self.steps, self.points, self.rotations, self.starts) < 1:
@@ -180,15 +181,17 @@ class ScanProblem:
         candidates: CandidateFields | None = None,
     ):
         scan = remove_outliers(scan, MOST_POINTS, OUTLIER_DISTANCE, LEAST_POINTS, config.seed)
-        self.scan, self.config, self.decoder = with_normals(scan, config.seed), config, space.decoder
+        self.scan: Scan = with_normals(scan, config.seed)
+        self.config: ScanFitConfig = config
+        self.decoder: Decoder = space.decoder
         stored = space.codes().to(next(space.decoder.parameters()).device)
         self._mean = stored.mean(0) if len(stored) else stored.new_zeros(space.code_size)
         self._variances = code_variances(stored)
-        self.closed = self.scan.openness < CLOSED
-        self.base = frame or scan.frame()
-        self.candidates = candidates or candidate_fields(space, config.seed)
+        self.closed: bool = self.scan.openness < CLOSED
+        self.base: Frame = frame or scan.frame()
+        self.candidates: CandidateFields = candidates or candidate_fields(space, config.seed)
         unit, like = self.scan.transformed(self.base), self.candidates.codes
-        self.residuals = ScanResiduals(unit, config.seed).to(like.device)
+        self.residuals: ScanResiduals = ScanResiduals(unit, config.seed).to(like.device)
         self.generator = torch.Generator().manual_seed(config.seed + 1)
         own_up, self._space_up = up_directions(config.up, config.space_up)
         self._up = self.base.rotation @ own_up

@@ -57,7 +57,7 @@ class ScanResiduals:
     def __init__(self, scan: Scan, seed: int = 0):
         generator = np.random.default_rng(seed)
         scan = with_normals(scan, seed)
-        self.openness = scan.openness
+        self.openness: float = scan.openness
         scan = scan.subsampled(_POINTS, seed)
         points = scan.points
         self._groups: list[Residuals] = []

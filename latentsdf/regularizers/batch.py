@@ -44,7 +44,7 @@ class Batch:
     code: Tensor | None = None
     """(D,) or (S, D) codes of the field, where it is decoded."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("surface", "near", "space", "rays"):
             points = getattr(self, name)
             if points is not None and (points.ndim != 2 or points.shape[1] != 3 or not len(points)):

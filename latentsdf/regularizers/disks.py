@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class Disks:
     scales: Tensor
     opacities: Tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         count = len(self.centers)
         given = tuple(tuple(part.shape) for part in (self.centers, self.rotations, self.scales, self.opacities))
         if given != ((count, 3), (count, 3, 3), (count, 3), (count,)):
@@ -163,11 +164,11 @@ class Disks:
         return Scan(self.centers.detach().cpu().numpy(), name=name)
 
 
-def _from_arrays(*parts: NDArray) -> Disks:
+def _from_arrays(*parts: NDArray[Any]) -> Disks:
     return Disks(*(torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in parts))
 
 
-def _axes_with_normal(normals: NDArray, axes: NDArray) -> NDArray:
+def _axes_with_normal(normals: NDArray[Any], axes: NDArray[Any]) -> NDArray[Any]:
     """Axes (K, 3, 3): last the normal, first the given first axis projected on the plane of the disk."""
     given = axes[:, :, 0]
     first = given - (given * normals).sum(1, keepdims=True) * normals

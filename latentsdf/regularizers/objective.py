@@ -31,7 +31,7 @@ class Objective:
     """
 
     def __init__(self, terms: Iterable[Term]):
-        self.terms = tuple(terms)
+        self.terms: tuple[Term, ...] = tuple(terms)
         labels = [term.label for term in self.terms]
         if not labels:
             raise ValueError("an objective needs at least one term")

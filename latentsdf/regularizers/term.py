@@ -123,7 +123,7 @@ class Term:
     on: tuple[str, ...] = ()
     """Sets of points at which it is evaluated, together as one mean; empty takes those of `TERMS`."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.name not in TERMS:
             raise ValueError(f"unknown term {self.name!r}; {suggestion(self.name, TERMS)}")
         defaults = {**self.rule.options, **self.rule.knobs}

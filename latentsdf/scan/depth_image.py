@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,12 @@ class Camera:
     principal: tuple[float, float]
     depth_scale: float = 1000.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive = np.array([*self.focal, self.depth_scale], dtype=np.float64)
         if not (np.isfinite([*positive, *self.principal]).all() and (positive > 0).all()):
             raise ValueError(f"focal lengths and depth scale must be positive and finite, got {self}")
 
-    def unproject(self, depth: NDArray, rows: NDArray, columns: NDArray) -> Array:
+    def unproject(self, depth: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> Array:
         """Points (N, 3) in the camera's frame of depths (N,) in pixels of rows (N,) and columns (N,)."""
         z = depth / self.depth_scale
         x = (columns - self.principal[0]) * z / self.focal[0]

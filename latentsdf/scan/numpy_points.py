@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +41,11 @@ def read_numpy_points(path: Path) -> PointTable:
     return table._replace(sensor=None if sensor is None else np.asarray(sensor, dtype=np.float64))
 
 
-def _of_array(array: NDArray) -> PointTable:
+def _of_array(array: NDArray[Any]) -> PointTable:
     if array.dtype.names:
         return named_columns(array.dtype.names, lambda name: array[name])
     return numbered_columns(array)
 
 
-def _first(arrays: dict[str, NDArray], names: tuple[str, ...]) -> NDArray | None:
+def _first(arrays: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[Any] | None:
     return next((arrays[name] for name in names if name in arrays), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def _read_header(file) -> _Header:
     return _Header(np.dtype(fields), points, " ".join(entries["DATA"]), tuple(entries.get("VIEWPOINT", ())))
 
 
-def _ascii_table(body: bytes, header: _Header) -> NDArray:
+def _ascii_table(body: bytes, header: _Header) -> NDArray[Any]:
     rows = [line.split() for line in body.decode("ascii").splitlines() if line.strip()][: header.points]
     table, column = np.zeros(len(rows), header.dtype), 0
     widths = {len(row) for row in rows}
@@ -101,14 +101,14 @@ def _ascii_table(body: bytes, header: _Header) -> NDArray:
     return table
 
 
-def _binary_table(body: bytes, header: _Header) -> NDArray:
+def _binary_table(body: bytes, header: _Header) -> NDArray[Any]:
     size = header.points * header.dtype.itemsize
     if len(body) < size:
         raise ValueError(f"it ends after {len(body):,} of {size:,} bytes")
     return np.frombuffer(body, header.dtype, header.points)
 
 
-def _compressed_table(body: bytes, header: _Header) -> NDArray:
+def _compressed_table(body: bytes, header: _Header) -> NDArray[Any]:
     """Fields one after the other, compressed together."""
     if len(body) < 8:
         raise ValueError("it ends before its compressed points")
@@ -162,7 +162,7 @@ def lzf_decompressed(packed: bytes, size: int) -> bytes:
     return bytes(out)
 
 
-def _points(table: NDArray) -> PointTable:
+def _points(table: NDArray[Any]) -> PointTable:
     names = list(table.dtype.names or ())
     packed = next((name for name in ("rgb", "rgba") if name in names), None)
     found = named_columns(names, lambda name: table[name])

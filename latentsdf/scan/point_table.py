@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,7 +98,7 @@ def _are_colors(block: Array) -> bool:
     return bool(whole and np.median(np.linalg.norm(finite, axis=1)) > 3)
 
 
-def eight_bit_colors(values: NDArray) -> NDArray[np.uint8]:
+def eight_bit_colors(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Colours (M, 3) from 0 to 255, of shares of one, of eight-bit, or of sixteen-bit numbers.
 
     Integers are taken for eight-bit ones as long as none is above 255, as many writers of LAS store them.

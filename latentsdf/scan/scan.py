@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ class Scan:
     cropped: bool = False
     colors: NDArray[np.uint8] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         label = self.name or "scan"
         points = np.array(self.points, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 3:
@@ -201,7 +202,7 @@ class Scan:
             return self
         return self.select(np.random.default_rng(seed).choice(len(self), count, replace=False))
 
-    def select(self, rows: NDArray) -> Scan:
+    def select(self, rows: NDArray[Any]) -> Scan:
         """The points of some rows: indices (R,) in any order, or a mask (M,)."""
         normals = None if self.normals is None else self.normals[rows]
         sensor = self.sensor if self.sensor is None or self.sensor.ndim == 1 else self.sensor[rows]

@@ -79,7 +79,7 @@ class LatticeIndex:
     MARGIN = 2
 
     def __init__(self, nodes: Indices, size: int):
-        self.blocks = -(-(size + 2 * self.MARGIN) // 8)
+        self.blocks: int = -(-(size + 2 * self.MARGIN) // 8)
         nodes = nodes + self.MARGIN
         block = cell_key(nodes >> 3, self.blocks)
         used = np.unique(block)

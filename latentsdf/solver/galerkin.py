@@ -80,7 +80,7 @@ class SolveConfig:
     reach: float = 0.1
     """With a prior: distance from the points (unit frame) up to which the correction is free."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("position", "bending", "anchor", "reach"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

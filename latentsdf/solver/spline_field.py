@@ -31,8 +31,8 @@ class SplineField:
     smooth = True
 
     def __init__(self, levels: Sequence[Level], totals: Sequence[Array]):
-        self.levels = tuple(levels)
-        self.totals = tuple(np.ascontiguousarray(total) for total in totals)
+        self.levels: tuple[Level, ...] = tuple(levels)
+        self.totals: tuple[Array, ...] = tuple(np.ascontiguousarray(total) for total in totals)
         self._tables = [
             tuple(
                 torch.from_numpy(table) for table in (level.cell_index.slots, level.cell_index.rows, level.cell_nodes)

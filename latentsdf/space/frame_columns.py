@@ -73,7 +73,7 @@ class FrameColumn:
     exact: SparseRows
     rotations: SparseRows
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.centers.shape != (len(self.scales), 3):
             raise ValueError(f"{len(self.scales)} frames have centers of shape {self.centers.shape}")
         self.exact.check(len(self), (4,))

@@ -93,7 +93,7 @@ class Index:
     def __init__(self, space: Codes, metric: Literal["record", "code"] | None = None, prefix: int | None = None):
         self.space = space
         self.prefix = prefix
-        self.names = tuple(space.names)
+        self.names: tuple[str, ...] = tuple(space.names)
         if not self.names:
             raise ValueError("the space holds no shapes to search; train it or encode meshes into it first")
         if metric not in (None, "record", "code"):

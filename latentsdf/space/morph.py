@@ -37,7 +37,7 @@ class MorphConfig:
     resolution: int = 97
     """Lattice vertices an axis on which volume and pieces are computed. Larger sees thinner parts and is slower."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.sharpness < 0 or not np.isfinite(self.sharpness):
             raise ValueError(f"the sharpness of a morph must be 0 or positive, got {self.sharpness}")
         if self.resolution < 17 or self.resolution % 2 == 0:
@@ -75,7 +75,7 @@ class Morph:
 
     def __init__(self, a: Shape, b: Shape, config: MorphConfig | None = None):
         self.a, self.b = a, b
-        self.config = config or MorphConfig()
+        self.config: MorphConfig = config or MorphConfig()
 
     def at(self, t: float) -> Shape:
         """The shape at t: code and frame interpolated (`between`), and a `MorphField` as its correction.

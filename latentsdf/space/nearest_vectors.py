@@ -39,8 +39,8 @@ class NearestVectors:
     ):
         # FAISS and torch each bring an OpenMP runtime, and torch's has to be loaded first.
         self._faiss: Any = importlib.import_module("faiss")
-        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        self.owners = np.arange(len(vectors)) if owners is None else owners
+        self.vectors: NDArray[np.float32] = np.ascontiguousarray(vectors, dtype=np.float32)
+        self.owners: Indices = np.arange(len(vectors)) if owners is None else owners
         self.times = 1 if prefix is None else SHORTLIST
         if owners is not None:
             self.times = int(np.bincount(owners).max())

@@ -103,7 +103,7 @@ def load_safetensors(path: str | Path) -> ExportedDecoder:
     return ExportedDecoder(decoder.eval().requires_grad_(False), names, codes, frames, levels)
 
 
-def _packed(tensors: Mapping[str, NDArray], metadata: Mapping[str, str]) -> bytes:
+def _packed(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     body, kinds = bytearray(), {kind: name for name, kind in _TYPES.items()}
     for name, values in sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize):  # as aligned as they can be
@@ -116,7 +116,7 @@ def _packed(tensors: Mapping[str, NDArray], metadata: Mapping[str, str]) -> byte
     return struct.pack("<Q", len(text)) + text + bytes(body)
 
 
-def _unpacked(content: bytes) -> tuple[dict[str, NDArray], dict[str, str]]:
+def _unpacked(content: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8 : 8 + length])
     metadata, body = header.pop("__metadata__", {}), memoryview(content)[8 + length :]

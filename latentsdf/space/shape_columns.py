@@ -51,7 +51,7 @@ class ShapeColumns:
     corrections: ByteColumn
     records: RecordColumn
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         lengths = [len(c) for c in (self.infos, self.codes, self.frames, self.corrections, self.records)]
         if any(length != len(self.names) for length in lengths):
             raise ValueError(f"{len(self.names)} shapes have columns of {', '.join(map(str, lengths))} rows")

@@ -90,7 +90,7 @@ class LatentSpace(Mapping[str, Shape]):
         stored: ShapeSource | None = None,
     ):
         self.decoder = decoder
-        self.history = dict(history or {})
+        self.history: dict[str, Any] = dict(history or {})
         self.source = "this space"
         self.path: Path | None = None
         self.stored = stored

@@ -67,7 +67,7 @@ class TrainConfig:
     seed: int = 0
     """Seed of the initial network, the order of shapes and the points sampled."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.shapes_per_batch < 1 or self.points_per_shape < 1 or self.schedule_steps < 1:
             raise ValueError("shapes_per_batch, points_per_shape and schedule_steps must be at least 1")
         if not self.minutes > 0 or not math.isfinite(self.minutes):

@@ -180,10 +180,10 @@ class Trainer:
     ):
         self.state = self.whole = state
         self.rehearsal = rehearsal
-        self.sharding = sharding or Sharding(Ranks(), state.dataset, state.config.shapes_per_batch)
+        self.sharding: Sharding = sharding or Sharding(Ranks(), state.dataset, state.config.shapes_per_batch)
         self._ranks = self.sharding.ranks
         # The first process writes and reports, the others send it their parts.
-        self.checkpoints = path is not None
+        self.checkpoints: bool = path is not None
         self.path, self.on_event = (path, on_event) if self._ranks.rank == 0 else (None, None)
         self.steps, self.budget = steps, seconds
         self._used, self._seconds = state.used, state.seconds
@@ -230,7 +230,7 @@ class Trainer:
                     break
         if state.stage >= len(plan):
             state.stop, state.used = Stop.FINISHED, 1.0
-        self.whole = gather_state(state, self.sharding)
+        self.whole: TrainState = gather_state(state, self.sharding)
         if self.path is not None:
             self.whole.save(self.path, unfinished=True)
 

@@ -19,7 +19,7 @@ class Stage:
     rates: Mapping[str, float]
     """Parameter group, or `codes` -> learning rate at the start of the stage; a group that is not named rests."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.share > 0:
             raise ValueError(f"the share of stage {self.name!r} must be positive, got {self.share}")
         if not self.losses or not self.rates:
