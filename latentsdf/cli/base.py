@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..mesh.endings import check_mesh_folder
+from ..mesh.folder import find_meshes
 from .arguments import Result
 from .progress import Bar, say
 
@@ -75,7 +75,7 @@ def _check(options: Namespace, out: Path) -> None:
         raise ValueError(f"{out} exists; use --force to replace it, or another name")
     names: dict[str, str] = {}
     for folder in options.wide or ():
-        check_mesh_folder(Path(folder))
+        find_meshes(Path(folder))
         name = _name_of(folder)
         if name in names:
             raise ValueError(f"{names[name]} and {folder} are both named {name}; rename one, shapes are named by it")
