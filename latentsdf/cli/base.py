@@ -30,7 +30,7 @@ def base(options: Namespace) -> Result:
     """
     out = Path(options.out)
     work = Path(options.work) if options.work else out.with_name(out.name + ".work")
-    _check(options, out)
+    _check(options, out, work)
     from ..dataset.recipes import find_recipes
 
     recipes = find_recipes(options.recipes) if options.make else None
@@ -60,7 +60,7 @@ def base(options: Namespace) -> Result:
     return {**result, "seconds": monotonic() - began}
 
 
-def _check(options: Namespace, out: Path) -> None:
+def _check(options: Namespace, out: Path, work: Path) -> None:
     """Refuse options that exclude each other and paths that cannot be used, before PyTorch is loaded."""
     if not options.make and not options.wide:
         raise ValueError("nothing to make a base of; give --make for generated shapes, --wide MESH_DIR for your own")
@@ -76,6 +76,8 @@ def _check(options: Namespace, out: Path) -> None:
     names: dict[str, str] = {}
     for folder in options.wide or ():
         find_meshes(Path(folder))
+        if work.resolve().is_relative_to(Path(folder).resolve()):
+            raise ValueError(f"the intermediate files would lie in {folder}; name a --work outside of it")
         name = _name_of(folder)
         if name in names:
             raise ValueError(f"{names[name]} and {folder} are both named {name}; rename one, shapes are named by it")
@@ -100,7 +102,9 @@ def _check_same_run(options: Namespace, work: Path) -> None:
     }
     path = work / "options.json"
     if not path.exists():
-        path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        part = path.with_suffix(".tmp")
+        part.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
         return
     earlier = json.loads(path.read_text(encoding="utf-8"))
     for name, value in now.items():
@@ -127,6 +131,7 @@ def _make(options: Namespace, recipes: Path, meshes: Path) -> None:
             workers=options.workers or core_count(),
             on_mesh=lambda name, done: bar.update(min(done, total - 1), f"{done} meshes  {name}"),
         )
+        bar.update(total, f"{made} meshes")
     say(f"{made} generated meshes in {meshes}")
 
 

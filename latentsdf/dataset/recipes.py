@@ -124,7 +124,9 @@ def _check_ended(run: RecipeRun, process: subprocess.Popen[str], out: Path) -> N
     if process.returncode != 0:
         lines = _log(run, out).read_text(encoding="utf-8").strip().splitlines() or ["it says nothing"]
         raise ValueError(f"the recipe {run.name} failed: {lines[-1]}")
-    _done(run, out).write_text(json.dumps(run._asdict()) + "\n", encoding="utf-8")
+    part = _done(run, out).with_suffix(".tmp")
+    part.write_text(json.dumps(run._asdict()) + "\n", encoding="utf-8")
+    part.replace(_done(run, out))
 
 
 def _is_done(run: RecipeRun, out: Path) -> bool:

@@ -69,6 +69,8 @@ def test_options_that_make_no_sense_are_refused(
     assert "its folder" in refused(capsys, tmp_path / "none" / "base.h5", "--make")
     assert "no mesh" in refused(capsys, out, "--wide", tmp_path)
     shutil.copytree(mesh_dir, tmp_path / "other" / mesh_dir.name)
+    inside = refused(capsys, mesh_dir / "base.h5", "--wide", mesh_dir)
+    assert f"the intermediate files would lie in {mesh_dir}; name a --work outside of it" in inside
     assert "are both named" in refused(capsys, out, "--wide", mesh_dir, tmp_path / "other" / mesh_dir.name)
     assert "creatures.py in" in refused(capsys, out, "--make", "--recipes", tmp_path)
     out.write_text("mine")
