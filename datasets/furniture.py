@@ -16,16 +16,15 @@ Writes: OUT_DIR/furn_<class>/<library>_<model>.ply and OUT_DIR/ATTRIBUTION.csv (
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import trimesh
-from common import is_closed, leave, names_in, need, options_parser, show, union, write_mesh, write_table
+from common import leave, names_in, need, options_parser, show, write_mesh, write_table
+from repair import close, geometry
 
 INSTALL = "pip install pymeshlab manifold3d"
 
@@ -111,37 +110,6 @@ def catalogue(library: str, archive: zipfile.ZipFile) -> list[Model]:
             author = LIBRARIES[library].author or entry.get("creator", "")
             models.append(Model(library, path, kind, author))
     return models
-
-
-def geometry(text: bytes) -> trimesh.Trimesh:
-    """Read the vertices and faces of an OBJ, and nothing else."""
-    kept = b"\n".join(line for line in text.splitlines() if line[:2] in (b"v ", b"f "))
-    mesh: Any = trimesh.load(io.BytesIO(kept), file_type="obj", force="mesh", process=True)
-    mesh.merge_vertices(merge_tex=True, merge_norm=True)
-    mesh.update_faces(mesh.nondegenerate_faces() & mesh.unique_faces())
-    mesh.remove_unreferenced_vertices()
-    return mesh
-
-
-def close(mesh: trimesh.Trimesh, alpha: float = 1.5, offset: float = 0.2) -> tuple[trimesh.Trimesh, str]:
-    """Make a closed mesh of the same shape, and describe the change; alpha and offset in percent of the diagonal."""
-    parts = mesh.split(only_watertight=False) if len(mesh.faces) < 60_000 else [mesh]
-    if len(parts) < 400 and all(part.is_watertight and part.is_winding_consistent for part in parts):
-        for part in parts:
-            if part.volume < 0:
-                part.invert()
-        try:
-            joined = union(list(parts), 8000)
-        except ValueError:
-            joined = None
-        if joined is not None and is_closed(joined):
-            return joined, "union of closed parts"
-    meshlab = need("furniture", "pymeshlab", INSTALL)
-    stage = meshlab.MeshSet(verbose=False)
-    stage.add_mesh(meshlab.Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces)))
-    stage.generate_alpha_wrap(alpha=meshlab.PercentageValue(alpha), offset=meshlab.PercentageValue(offset))
-    found = stage.current_mesh()
-    return union([trimesh.Trimesh(found.vertex_matrix(), found.face_matrix())], 8000), "alpha wrap"
 
 
 def main() -> int:

@@ -29,9 +29,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import trimesh
 from common import leave, need, show, write_mesh, write_table
-from furniture import LIBRARIES, catalogue, close, geometry
+from furniture import LIBRARIES, catalogue
 from hardware import tessellate
 from humans import body_faces, make
+from repair import close, geometry
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from simplification import simplified

@@ -13,6 +13,7 @@ from .parser import build_parser
 
 AFTER_DIVERGING = {
     "train": "check the data, or train with another --seed",
+    "base": "check the data, or begin anew in another --work with another --seed",
     "reconstruct": "the mesh is of the field before it; give smaller --term weights, another --preset or --seed",
 }
 """Remedy for a descent that diverged, by verb."""

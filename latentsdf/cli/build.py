@@ -33,8 +33,7 @@ def prepare(options: Namespace) -> Result:
     from ..dataset.preparation import prepare as prepare_meshes
     from ..dataset.sampling import SamplingConfig
 
-    count = options.samples
-    sampling = SamplingConfig(near=count // 2, uniform=count // 8, band=count - count // 2 - count // 8)
+    sampling = SamplingConfig.of_count(options.samples)
     config = PrepareConfig(sampling=sampling, time_limit=options.time_limit, memory_limit=options.memory_limit)
     with given_executor(options.cluster) as executor, Bar("prepare", options.quiet) as bar:
         began = monotonic()

@@ -20,6 +20,7 @@ from .plot_options import KINDS, LAYOUTS
 
 DECODERS = ("volumes", "dual", "dual-mlp", "deepsdf", "linear")
 NETWORKS = ("fast", "sine", "softplus", "relu", "paper")
+RECIPES = ("creatures", "families", "household", "sheets", "solids", "trees", "vessels", "wires")
 FORMATS = ("ply", "obj", "stl", "off", "glb", "gltf", "3mf")
 
 
@@ -92,6 +93,25 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in SPACE.h5")
     parser.add_argument("--force", action="store_true", help="replace SPACE.h5 when it exists")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps ... (default cpu)")
+
+
+def _base(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT.h5")
+    parser.add_argument("--make", action="store_true", help="of generated shapes, by the recipes of a clone")
+    text = "of the meshes of your own folders, with or without --make"
+    parser.add_argument("--wide", nargs="+", metavar="MESH_DIR", help=text)
+    parser.add_argument("--count", type=_count, metavar="N", help="generated shapes (default 2000)")
+    text = "generated shapes of this recipe alone (repeatable)"
+    parser.add_argument("--only", action="append", choices=RECIPES, metavar="RECIPE", help=text)
+    text = "folder datasets/ of a clone, where the package is not imported from one"
+    parser.add_argument("--recipes", metavar="DIR", help=text)
+    parser.add_argument("--samples", type=_count, default=60_000, help="query samples per shape (default 60000)")
+    parser.add_argument("--minutes", type=_positive, default=60.0, help="time budget of the training (default 60)")
+    parser.add_argument("--keep", type=_count, default=500, metavar="N", help="shapes that OUT.h5 holds (default 500)")
+    parser.add_argument("--work", metavar="DIR", help="folder of the intermediate files (default: OUT.h5.work)")
+    parser.add_argument("--workers", type=_count, help="processes that make and prepare meshes (default: one per core)")
+    parser.add_argument("--force", action="store_true", help="replace OUT.h5 when it exists")
+    parser.add_argument("--device", default="cpu", help="of the training: cpu, cuda, cuda:1, mps ... (default cpu)")
 
 
 def _encode(parser: argparse.ArgumentParser) -> None:
@@ -308,6 +328,7 @@ _VERBS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None] | Mapping
     "demo": ("the whole main job on the embedded collection", _demo),
     "prepare": ("meshes -> query samples; the folder name is the class when meshes lie in sub-folders", _prepare),
     "train": ("query samples -> a latent space", _train),
+    "base": ("a space to start training from, of generated shapes and of your own, by one resumable command", _base),
     "encode": ("add unseen shapes to a space, no retraining", _encode),
     "pack": ("store a space anew: each shape in the bytes that a tolerance, or none, asks for", _pack),
     "info": ("facts of a dataset or space file", _info),

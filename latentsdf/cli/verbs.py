@@ -8,6 +8,7 @@ from typing import Any
 
 MODULES = {
     "build": ("prepare", "train"),
+    "base": ("base",),
     "encode": ("encode",),
     "pack": ("pack",),
     "mesh": ("mesh",),

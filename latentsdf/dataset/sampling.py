@@ -82,6 +82,11 @@ class SamplingConfig:
         if not 0 < self.truncation <= 2:
             raise ValueError(f"truncation must be above 0 and at most 2, got {self.truncation}")
 
+    @staticmethod
+    def of_count(count: int) -> SamplingConfig:
+        """Half of `count` samples near the surface, an eighth uniform, the rest in the band."""
+        return SamplingConfig(near=count // 2, uniform=count // 8, band=count - count // 2 - count // 8)
+
 
 def round_points(points: ArrayLike) -> NDArray[np.float64]:
     """The nearest points (N, 3) that float16 holds, as float64."""

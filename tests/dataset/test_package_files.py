@@ -1,0 +1,120 @@
+"""Recipes that take meshes out of wheels: near-twins by their keys, and a wheel made here from end to end."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import trimesh
+
+pytest.importorskip("manifold3d")
+pytest.importorskip("fast_simplification")
+
+RECIPES = Path(__file__).parents[2] / "datasets"
+
+
+@pytest.fixture(autouse=True)
+def recipes_on_the_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(RECIPES))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(RECIPES)):
+            del sys.modules[name]
+
+
+def recipe(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def wedge(width: float = 1.0) -> trimesh.Trimesh:
+    """A closed mesh without any symmetry."""
+    points = np.array([[0, 0, 0], [2, 0, 0], [2.3, width, 0.2], [0.1, 1.4, 0], [0.4, 0.3, 1.0], [1.7, 0.2, 0.6]])
+    return trimesh.convex.convex_hull(points)
+
+
+def test_the_key_of_a_sphere_is_known() -> None:
+    key = recipe("twins").shape_key(trimesh.creation.icosphere(subdivisions=4))
+    assert key[:3] == pytest.approx([3**-0.5] * 3, abs=0.01)
+    assert 0 <= key[3] < 0.1
+    assert key[4:] == pytest.approx(1.0, abs=0.01)
+
+
+def test_moved_mirrored_scaled_and_refined_copies_are_twins() -> None:
+    twins = recipe("twins")
+    met = twins.Twins()
+    assert met.of(twins.shape_key(wedge())) is None
+    met.add("wedge", twins.shape_key(wedge()))
+    copy = wedge().subdivide().subdivide()
+    copy.apply_transform(trimesh.transformations.rotation_matrix(0.7, [1, 2, 3]) @ np.diag([3.0, 3.0, -3.0, 1]))
+    copy.apply_translation([5, 0, 0])
+    assert met.of(twins.shape_key(copy)) == "wedge"
+    assert met.of(twins.shape_key(wedge(1.5))) is None
+    assert met.of(twins.shape_key(trimesh.creation.box())) is None
+
+
+def test_a_wheel_gives_one_of_each_set_of_twins_with_its_licence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = recipe("package_files")
+    mirrored = wedge().apply_transform(np.diag([-1.0, 1, 1, 1]))
+    members = {
+        "toys/meshes/left.stl": wedge().export(file_type="stl"),
+        "toys/meshes/right.STL": mirrored.export(file_type="stl"),
+        "toys/meshes/brick.obj": trimesh.creation.box((1, 2, 3)).export(file_type="obj").encode(),
+        "toys/meshes/flat.obj": b"v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\nv 1 1 0\nf 1 2 5\nf 2 3 5\nf 3 4 5\nf 4 1 5\n",
+        "toys/meshes/collision/brick.stl": trimesh.creation.box().export(file_type="stl"),
+        "toys/meshes/left_out.stl": trimesh.creation.icosphere().export(file_type="stl"),
+        "other/ball.stl": trimesh.creation.icosphere().export(file_type="stl"),
+    }
+    wheel = tmp_path / "toy_box-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    (tmp_path / "names.txt").write_text("left_out\n")
+    folders = [files.Folder("toy-box", "toys/", "toy", "MIT", "A. Maker")]
+    arguments = ["toys.py", str(tmp_path / "out"), "--source", str(wheel), "--leave-out", str(tmp_path / "names.txt")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert files.write_folders("Write toys.", folders, "toy.csv") == 0
+    made = {path.name: trimesh.load_mesh(path) for path in sorted((tmp_path / "out" / "toy").iterdir())}
+    assert list(made) == ["toy-box_toys_brick.ply", "toy-box_toys_left.ply"]
+    assert made["toy-box_toys_brick.ply"].volume == pytest.approx(6.0)
+    assert made["toy-box_toys_left.ply"].volume == pytest.approx(wedge().volume, rel=1e-3)
+    rows = list(csv.DictReader((tmp_path / "out" / "toy.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["licence"], row["author"], row["change"]) for row in rows] == [
+        ("MIT", "A. Maker", "union of closed parts")
+    ] * 2
+    assert rows[1]["source"] == "PyPI toy_box-1.0-py3-none-any.whl, toys/meshes/left.stl"
+    out, err = capsys.readouterr()
+    assert out.endswith("left out: 1 near-twins, 1 that could not be closed\n")
+    assert "toy-box_toys_right is a near-twin of toy-box_toys_left" in err
+    assert "toy-box_toys_flat left out: flat" in err
+
+
+def test_sources_without_the_package_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = recipe("package_files")
+    wheel = tmp_path / "other-1.0-py3-none-any.whl"
+    zipfile.ZipFile(wheel, "w").close()
+    monkeypatch.setattr(sys, "argv", ["toys.py", str(tmp_path / "out"), "--source", str(wheel)])
+    with pytest.raises(SystemExit, match="2"):
+        files.write_folders("Write toys.", [files.Folder("toy-box", "toys/", "toy", "MIT", "A. Maker")], "toy.csv")
+    assert "toys: the sources hold no mesh of toy-box; --source takes their wheels" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["bones", "props", "robot_parts"])
+def test_every_folder_has_a_free_licence_and_an_author(name: str) -> None:
+    free = {"MIT", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Apache-2.0"}
+    folders = recipe(name).FOLDERS
+    assert len(set(folders)) == len(folders)
+    assert {folder.licence for folder in folders} <= free
+    assert all(folder.author and folder.path.endswith("/") for folder in folders)
