@@ -5,7 +5,8 @@
 REAL.h5 and GENERATED.h5 are datasets of `latentsdf prepare`. Every second class of the real ones is trained on; shapes
 of the others are encoded at the end, as in `training_curves.py`, whose errors these are. Rows: both together, the real
 ones alone, the generated ones alone (`--base-steps`), and the real ones begun from the space of the generated ones. One
-row a run goes to WORK_DIR/rows.json as soon as it is there.
+row a run goes to WORK_DIR/rows.json as soon as it is there. `--space SPACE.h5` trains nothing: that space
+encodes the shapes of the classes left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 import h5py
 import torch
@@ -24,6 +26,7 @@ from judging import read_json, write_json
 from training_curves import encode_unseen, judge
 
 from latentsdf.dataset.dataset import Dataset
+from latentsdf.space.store import load
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import Trainer
 from latentsdf.training.presets import named_config
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--base-steps", type=int, default=3000)
+    parser.add_argument("--space", type=Path, help="a trained space, judged in place of the runs")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     training_curves.UNSEEN = UNSEEN
@@ -53,6 +57,11 @@ def main() -> None:
     classes = sorted(set(dataset.classes[:count]))
     seen = [row for row in range(count) if dataset.classes[row] in classes[::2]]
     unseen = dataset.subset([row for row in range(count) if dataset.classes[row] in classes[1::2]])
+    if options.space is not None:
+        space = load(options.space)
+        state = cast(TrainState, SimpleNamespace(decoder=space.decoder, codes=_Codes(space.codes())))
+        print(options.space, len(space), encode_unseen(state, unseen))
+        return
     generated = list(range(count, len(dataset)))
     run = _Run(dataset, unseen, options.work / "rows.json")
     config = named_config()
@@ -71,6 +80,10 @@ def join_datasets(first: Path, second: Path, out: Path) -> None:
         for key in sorted(shapes):
             source.copy(shapes[key], file["shapes"], name=f"z{key}")
     part.rename(out)
+
+
+class _Codes(NamedTuple):
+    weight: torch.Tensor
 
 
 class _Run:

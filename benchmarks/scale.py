@@ -92,7 +92,7 @@ def measured(options: argparse.Namespace, part: str, count: int, path: Path) -> 
 
 def make(path: Path, count: int) -> None:
     """Write a space of so many shapes with drawn codes."""
-    space, generator = base_space(), np.random.default_rng(0)
+    space, generator = base_space("dual"), np.random.default_rng(0)
     codes = space.codes().double()
     factor = torch.linalg.cholesky(codes.T.cov()).T.float().numpy()
     drawn = codes.mean(0).float().numpy() + generator.standard_normal((count, space.code_size), np.float32) @ factor

@@ -58,7 +58,7 @@ def main() -> None:
     options = parsed()
     torch.set_num_threads(options.threads)
     if not options.table:
-        space = load(options.space) if options.space else base_space()
+        space = load(options.space) if options.space else base_space("dual")
         candidates = candidate_fields(space)
         for row in missing_rows(space, candidates, options):
             write_json(options.out, [*read_json(options.out, []), row])

@@ -37,7 +37,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"large product {product_rate():.0f} GFLOP/s, copy {copy_rate():.1f} GB/s (read and written), one thread\n")
     print("| branch | samples/s | part | share of the time | |\n|---|---|---|---|---|")
-    decoder = base_space().decoder.requires_grad_(True)
+    decoder = base_space("dual").decoder.requires_grad_(True)
     codes = nn.Parameter(0.1 * torch.randn(options.shapes, decoder.code_size))
     points = torch.rand(options.shapes, options.points, 3) * 2 - 1
 

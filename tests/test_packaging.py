@@ -70,6 +70,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "latentsdf/scan/reliability.npz",
         "latentsdf/mesh/record_basis.npz",
         "latentsdf/training/base_space.h5",
+        "latentsdf/training/base_volumes.h5",
         "latentsdf/dataset/real_shapes.npz",
         "latentsdf/dataset/real_shapes.csv",
         "latentsdf/dataset/real_shapes_licences.txt",

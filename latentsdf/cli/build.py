@@ -173,9 +173,9 @@ def _training_config(options: Namespace) -> TrainConfig:
 
     # A warm start has the form of the space that it starts from, unless another one is asked for.
     kind, size = DECODER, None
-    if options.joint or options.start == "base":
+    if options.joint:
         kind = "dual"
-    elif options.start not in (None, "components", "random"):
+    elif options.start not in (None, "base", "components", "random"):
         info = space_info(options.start)
         kind, size = info.decoder, info.code_size
     size = size if options.code_size is None else options.code_size

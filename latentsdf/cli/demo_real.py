@@ -24,7 +24,7 @@ from ..space.file_info import space_info
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from ..space.store import load, save
-from ..training.warm_start import BASE
+from ..training.warm_start import BASES
 from .arguments import Result, write_mesh
 from .demo_scan import scan
 from .demo_sheet import CELL, DemoPictures, draw_demo
@@ -101,7 +101,7 @@ def _write_meshes(out: Path, shapes: list[RealShape]) -> None:
 
 @contextlib.contextmanager
 def _base_file() -> Iterator[Path]:
-    with as_file(files("latentsdf.training") / BASE) as path:
+    with as_file(files("latentsdf.training") / BASES["volumes"]) as path:
         yield path
 
 

@@ -42,7 +42,7 @@ def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 
     code_size = CODE_SIZES[name] if code_size is None else code_size
     stages = (JOINT,) if joint else None
     if name == "volumes":
-        return TrainConfig(decoder=VolumesConfig(code_size=code_size), seed=seed)
+        return TrainConfig(decoder=VolumesConfig(code_size=code_size), align=False, seed=seed)
     if name == "dual":
         nested = tuple(size for size in NESTED if size < code_size)
         dual = DualConfig(code_size=code_size)

@@ -11,14 +11,15 @@ from ..core.cube_rotations import cube_rotations, nearest_rotation, rotate_latti
 from ..core.lattice import lattice_vertices
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
+from ..decoder.kinds import decoder_to_dict
 from ..decoder.linear import principal_components
 from ..space.space import LatentSpace
 from ..space.store import load
 from .alignment import MARGIN, nearest_rotations
 from .config import TrainConfig
 
-BASE = "base_space.h5"
-"""Name of the packaged base space."""
+BASES = {"volumes": "base_volumes.h5", "dual": "base_space.h5"}
+"""Names of the packaged base spaces, by the kind of their decoders."""
 COARSE = 12
 """Lattice vertices per axis at which fields are compared."""
 CANDIDATES = 512
@@ -27,9 +28,15 @@ COMPONENTS = 64
 """Principal components of the space's fields that rotations are compared in."""
 
 
-def base_space() -> LatentSpace:
-    """The space that comes with the library, a general warm start for training (`docs/base_space.md`)."""
-    with as_file(files("latentsdf.training") / BASE) as path:
+def base_space(kind: str = "volumes") -> LatentSpace:
+    """The space of a kind of decoder that comes with the library, a general warm start (`docs/base_space.md`).
+
+    Raises:
+        ValueError: none of that kind comes with it.
+    """
+    if kind not in BASES:
+        raise ValueError(f"no base space of the {kind} decoder comes with the library; start from 'components'")
+    with as_file(files("latentsdf.training") / BASES[kind]) as path:
         return load(path)
 
 
@@ -38,11 +45,11 @@ def start_space(config: TrainConfig) -> LatentSpace | None:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file holds no space.
+        ValueError: the file holds no space, or no base space of the decoder comes with the library.
     """
     if not config.warm:
         return None
-    return base_space() if config.start == "base" else load(config.start)
+    return base_space(decoder_to_dict(config.decoder)["kind"]) if config.start == "base" else load(config.start)
 
 
 def aligned_rotations(dataset: Dataset, config: TrainConfig, start: LatentSpace | None) -> Tensor | None:

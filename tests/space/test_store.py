@@ -176,7 +176,7 @@ def test_eight_bits_a_number_cost_a_byte_and_little_else(space_path: Path, tmp_p
 
 
 def test_weights_in_eight_bits_are_packed_without_loss(tmp_path: Path) -> None:
-    space, path = base_space(), tmp_path / "packed.h5"
+    space, path = base_space("dual"), tmp_path / "packed.h5"
     save(space, path, precision="int8", codes="int8")
     numbers = sum(tensor.numel() for tensor in space.decoder.state_dict().values())
     assert space_info(path).sizes.decoder < 0.9 * numbers < path.stat().st_size

@@ -1,4 +1,4 @@
-"""The base space that comes with the library: small, usable at once, and the default warm start of training."""
+"""The base spaces that come with the library: small, usable at once, warm starts of training."""
 
 from __future__ import annotations
 
@@ -13,16 +13,30 @@ from latentsdf.space.space import LatentSpace
 from latentsdf.training.config import config_to_dict
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
-from latentsdf.training.warm_start import BASE, aligned_rotations, base_space, nearest_codes
+from latentsdf.training.warm_start import BASES, aligned_rotations, base_space, nearest_codes
 
 
 @pytest.fixture(scope="module")
 def base() -> LatentSpace:
-    return base_space()
+    return base_space("dual")
+
+
+def test_that_of_the_default_decoder_is_under_two_megabytes_and_whole() -> None:
+    base = base_space()
+    assert len(files("latentsdf.training").joinpath(BASES["volumes"]).read_bytes()) < 2_000_000
+    assert base.decoder.config == named_config().decoder
+    assert len(base) == 500
+    for name in base.names[::100]:
+        assert base[name].mesh(48).is_watertight, name
+
+
+def test_there_is_none_of_other_decoders() -> None:
+    with pytest.raises(ValueError, match="no base space of the deepsdf decoder"):
+        base_space("deepsdf")
 
 
 def test_it_is_under_two_megabytes_and_of_the_default_form(base: LatentSpace) -> None:
-    assert len(files("latentsdf.training").joinpath(BASE).read_bytes()) < 2_000_000
+    assert len(files("latentsdf.training").joinpath(BASES["dual"]).read_bytes()) < 2_000_000
     assert base.decoder.config == named_config("dual", 64).decoder
     assert base.prefix_sizes == named_config("dual", 64).nested
     assert len(base) == 1000

@@ -16,7 +16,7 @@ from latentsdf.space.store import load, save
 from latentsdf.training.initialization import initial_state
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
-from latentsdf.training.warm_start import BASE, copy_weights, nearest_codes
+from latentsdf.training.warm_start import BASES, copy_weights, nearest_codes
 
 
 def test_every_shape_finds_a_code_of_its_class(dataset: Dataset, space_path: Path) -> None:
@@ -103,6 +103,6 @@ def test_the_start_space_is_read_once(
     assert config.rehearsal > 0
     path = tmp_path / "space.h5"
     train(dataset, config, path=path, steps=1)
-    assert loaded == [BASE if start == "base" else space_path.name]
+    assert loaded == [BASES["dual"] if start == "base" else space_path.name]
     train(dataset, path=path, resume=True, steps=1)
     assert len(loaded) == 2
