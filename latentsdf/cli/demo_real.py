@@ -101,7 +101,7 @@ def _write_meshes(out: Path, shapes: list[RealShape]) -> None:
 
 @contextlib.contextmanager
 def _base_file() -> Iterator[Path]:
-    with as_file(files("latentsdf.training") / BASES["volumes"]) as path:
+    with as_file(files("latentsdf.training") / BASES["dual"]) as path:
         yield path
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -23,7 +24,12 @@ DAMPING = 0.03
 
 
 def refitted_codes(
-    decoder: Decoder, codes: Tensor, dataset: Dataset, seed: int, on_part: Callable[[float], None] = lambda done: None
+    decoder: Decoder,
+    codes: Tensor,
+    dataset: Dataset,
+    seed: int,
+    on_part: Callable[[float], None] = lambda done: None,
+    samples: Mapping[str, int] = MappingProxyType(SAMPLES),
 ) -> Tensor:
     """Take a damped Gauss-Newton step on each code of a trained space (variable projection of its last moment).
 
@@ -36,6 +42,7 @@ def refitted_codes(
         dataset: of the same shapes.
         seed: of the samples.
         on_part: called with the part that is done, 0 to 1.
+        samples: a shape, by group of the dataset.
 
     Returns:
         (S, D).
@@ -44,7 +51,7 @@ def refitted_codes(
         return codes.detach().clone()
     generator, linearize, parts = torch.Generator().manual_seed(seed), decoder.linearizer(), []
     for rows in torch.arange(len(codes)).split(BATCH):
-        points, distances = dataset.sample(rows, SAMPLES, generator)
+        points, distances = dataset.sample(rows, samples, generator)
         points, distances = points.to(codes.device), distances.to(codes.device)
         parts.append(_stepped(decoder, linearize, codes[rows.to(codes.device)].detach(), points, distances))
         on_part((int(rows[-1]) + 1) / len(codes))

@@ -51,7 +51,7 @@ class TrainConfig:
     holds such shapes; its frame rotates along. Without a start space shapes keep their axes."""
     nested: tuple[int, ...] = ()
     """Prefix sizes at which codes are to be readable, beside the whole code. They cost it an eighth of its fidelity."""
-    rehearsal: float = 0.125
+    rehearsal: float = 0.0
     """Part of `shapes_per_batch` that is given to stored shapes of the start space, as that space decodes them. Larger
     forgets less of it, for unseen shapes, and leaves less for the collection."""
     code_bytes: float = 140.0
@@ -88,13 +88,22 @@ class TrainConfig:
         """Whether the run starts from a trained space."""
         return self.start not in ("components", "random")
 
+    @property
+    def suits_codes(self) -> bool:
+        """Whether a warm start fits the codes of the collection at once and turns them to axes that suit it.
+
+        Decoders do that whose fields are linear in the code up to a head; nested codes keep their axes, and so do the
+        codes of shapes that are rehearsed.
+        """
+        return self.warm and isinstance(self.decoder, VolumesConfig) and not self.rehearsal and not self.nested
+
     def plan(self) -> tuple[Stage, ...]:
         """The stages of the schedule, with shares that sum to 1."""
         stages = self.stages
         if stages is None:
             kind = type(self.decoder)
             stages = {DeepSDFConfig: (DEEPSDF,), VolumesConfig: (VOLUMES,)}.get(kind, (GENERALIZE, OVERFIT))
-            if kind is not DeepSDFConfig and self.warm:
+            if kind is not DeepSDFConfig and self.warm and not self.suits_codes:
                 stages = (replace(FIT_CODES, losses=stages[0].losses), *stages)
         total = sum(stage.share for stage in stages)
         return tuple(replace(stage, share=stage.share / total) for stage in stages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
@@ -13,7 +13,8 @@ from ..decoder.kinds import build_decoder
 from ..space.space import LatentSpace
 from .config import TrainConfig
 from .pca import pca_codes
-from .warm_start import copy_weights, nearest_codes, resize_codes
+from .start_codes import fitted_codes, nearest_codes, suited_codes
+from .warm_start import copy_weights, resize_codes
 
 
 def fresh_decoder(config: TrainConfig) -> Decoder:
@@ -47,10 +48,22 @@ def initial_state(
     with torch.no_grad():
         if start is not None:
             copy_weights(decoder, start.decoder)
-            codes.weight.copy_(resize_codes(nearest_codes(start, dataset), decoder.code_size))
+            if config.suits_codes and len(dataset) > 1:
+                codes.weight.copy_(_suit(decoder, fitted_codes(start, decoder, dataset, config.seed), dataset))
+            else:
+                codes.weight.copy_(resize_codes(nearest_codes(start, dataset), decoder.code_size))
         elif config.start == "components" and len(dataset) > 1:
             codes.weight += pca_codes(dataset, decoder.code_size)
     return decoder.to(device), codes.to(device)
+
+
+def _suit(decoder: Decoder, codes: Tensor, dataset: Dataset) -> Tensor:
+    """Turn the codes (S, D) of a decoder to axes that suit the dataset, and its weights so that fields stay."""
+    codes, directions = suited_codes(codes, dataset)
+    turned = decoder.restricted(directions)
+    assert turned is not None
+    decoder.load_state_dict(turned.state_dict())
+    return codes
 
 
 def _random_codes(count: int, size: int, seed: int) -> nn.Embedding:

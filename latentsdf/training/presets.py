@@ -19,6 +19,9 @@ CODE_SIZES = {"volumes": 256, "dual": 64, "dual-mlp": 64, "deepsdf": 256, "linea
 NESTED = (16, 32, 64)
 """Prefix sizes below the whole code that spaces of the dual decoder can be read at."""
 
+REHEARSAL = 0.125
+"""Part of a batch of a dual decoder that begins from the base space which is given to shapes of that."""
+
 
 def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 0, joint: bool = False) -> TrainConfig:
     """The training config of a decoder by its command-line name.
@@ -47,7 +50,7 @@ def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 
         nested = tuple(size for size in NESTED if size < code_size)
         dual = DualConfig(code_size=code_size)
         start = "components" if joint else "base"
-        return TrainConfig(decoder=dual, stages=stages, seed=seed, start=start, nested=nested)
+        return TrainConfig(decoder=dual, stages=stages, seed=seed, start=start, nested=nested, rehearsal=REHEARSAL)
     if name == "dual-mlp":
         dual = DualConfig(code_size=code_size, coarse=CoarseMLP())
         return TrainConfig(decoder=dual, stages=stages, seed=seed)

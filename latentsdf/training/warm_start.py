@@ -1,4 +1,4 @@
-"""Warm start of a run from a trained space: its weights, its nearest codes, and the rotations that it suggests."""
+"""Warm start of a run from a trained space: its weights and the rotations that it suggests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def aligned_rotations(dataset: Dataset, config: TrainConfig, start: LatentSpace 
     if start is None or not config.align:
         return None
     tau, rotations = dataset.truncation, cube_rotations()
-    fields = _coarse_fields(start, _candidate_codes(start), tau)
+    fields = coarse_fields(start, candidate_codes(start), tau)
     mean, basis, _ = principal_components(fields.view(-1, *[COARSE] * 3), COMPONENTS)
     lattices = dataset.lattices(resolution=COARSE).clamp(-tau, tau)
     nearest = nearest_rotations(lattices, mean, basis)
@@ -83,36 +83,10 @@ def aligned_rotations(dataset: Dataset, config: TrainConfig, start: LatentSpace 
         relative = stored.frame.rotation @ dataset.frames[row].rotation.T
         (own,) = nearest_rotation(torch.from_numpy(relative)[None])
         by_field, by_name = (rotate_lattice(lattices[row], rotations[at]).flatten() for at in (nearest[row], own))
-        distance = (_coarse_fields(start, stored.code[None], tau) - by_name).abs().sum()
+        distance = (coarse_fields(start, stored.code[None], tau) - by_name).abs().sum()
         if (1.0 - MARGIN) * distance <= (fields - by_field).abs().sum(1).min():
             nearest[row] = own
     return rotations[nearest]
-
-
-def nearest_codes(space: LatentSpace, dataset: Dataset) -> Tensor:
-    """For every shape of a dataset the code of the space whose field is nearest to its lattice, in the L1 norm.
-
-    Truncated fields are compared on a coarse lattice: those of some of the space's shapes, and that of its shape of the
-    same name where it has one.
-
-    Returns:
-        Codes (S, D).
-
-    Raises:
-        ValueError: the space holds no shapes, or a dataset without lattices.
-    """
-    codes, candidates = space.codes(), _candidate_codes(space)
-    row_of = {name: row for row, name in enumerate(space.names)}
-    tau = dataset.truncation
-    lattices = dataset.lattices(resolution=COARSE).flatten(1).clamp(-tau, tau)
-    error, best = torch.cdist(lattices, _coarse_fields(space, candidates, tau), p=1).min(1)
-    nearest = candidates[best]
-    named = [row for row, name in enumerate(dataset.names) if name in row_of]
-    if named:
-        own = codes[[row_of[dataset.names[row]] for row in named]]
-        nearer = (_coarse_fields(space, own, tau) - lattices[named]).abs().sum(1) <= error[named]
-        nearest[torch.tensor(named)[nearer]] = own[nearer]
-    return nearest
 
 
 def copy_weights(decoder: Decoder, trained: Decoder) -> None:
@@ -144,16 +118,20 @@ def resize_codes(codes: Tensor, size: int) -> Tensor:
     return out
 
 
-def _candidate_codes(space: LatentSpace) -> Tensor:
-    """Codes of no more than `CANDIDATES` of the space's shapes."""
+def candidate_codes(space: LatentSpace) -> Tensor:
+    """Codes (K, D) of no more than `CANDIDATES` of the space's shapes.
+
+    Raises:
+        ValueError: it holds none.
+    """
     if len(space) == 0:
         raise ValueError(f"{space.source} holds no shapes to start from")
     order = torch.randperm(len(space), generator=torch.Generator().manual_seed(0))
     return space.codes()[order[:CANDIDATES]]
 
 
-def _coarse_fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:
-    """Truncated fields of codes on the coarse lattice, (K, COARSE^3)."""
+def coarse_fields(space: LatentSpace, codes: Tensor, tau: float) -> Tensor:
+    """Fields of codes (K, D) on a coarse lattice of the unit frame, clipped to tau, (K, `COARSE`^3)."""
     points, branch = lattice_vertices(COARSE)[None], space.decoder.branches[0]
     with torch.no_grad():
         parts = [space.decoder(chunk, points.expand(len(chunk), -1, -1), branch) for chunk in codes.split(16)]

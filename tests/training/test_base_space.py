@@ -13,7 +13,8 @@ from latentsdf.space.space import LatentSpace
 from latentsdf.training.config import config_to_dict
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
-from latentsdf.training.warm_start import BASES, aligned_rotations, base_space, nearest_codes
+from latentsdf.training.start_codes import nearest_codes
+from latentsdf.training.warm_start import BASES, aligned_rotations, base_space
 
 
 @pytest.fixture(scope="module")

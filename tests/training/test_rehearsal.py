@@ -68,7 +68,7 @@ def test_runs_with_rehearsal_resume_to_the_bit_and_refuse_another_start(
 ) -> None:
     start = tmp_path / "start.h5"
     save(space, start)
-    config = replace(TINY, start=str(start), schedule_steps=40, points_per_shape=128)
+    config = replace(TINY, start=str(start), schedule_steps=40, points_per_shape=128, rehearsal=0.125)
     whole = train(dataset, config, steps=12)
     train(dataset, config, path=tmp_path / "half.h5", steps=6)
     half = train(dataset, path=tmp_path / "half.h5", resume=True, steps=6)

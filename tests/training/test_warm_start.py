@@ -16,7 +16,8 @@ from latentsdf.space.store import load, save
 from latentsdf.training.initialization import initial_state
 from latentsdf.training.loop import train
 from latentsdf.training.presets import named_config
-from latentsdf.training.warm_start import BASES, copy_weights, nearest_codes
+from latentsdf.training.start_codes import nearest_codes
+from latentsdf.training.warm_start import BASES, copy_weights
 
 
 def test_every_shape_finds_a_code_of_its_class(dataset: Dataset, space_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_the_start_space_is_read_once(
         return load(path)
 
     monkeypatch.setattr("latentsdf.training.warm_start.load", counted)
-    config = replace(TINY, start=str(space_path), shapes_per_batch=8, points_per_shape=64)
+    config = replace(TINY, start=str(space_path), shapes_per_batch=8, points_per_shape=64, rehearsal=0.125)
     if start == "base":
         config = replace(named_config("dual", 8), shapes_per_batch=8, points_per_shape=64)
     assert config.align
