@@ -13,6 +13,8 @@ from ..core.interrupt import delay_interrupt
 from .endings import MESH_ENDINGS, check_mesh_file, contents_ending
 from .threemf import read_threemf
 
+_TEXT = (".obj", ".off")
+
 
 class NotAMesh(ValueError):
     """A file that holds points alone, or whose ending is that of no mesh format."""
@@ -63,10 +65,18 @@ def load_mesh(path: str | PathLike[str]) -> trimesh.Trimesh:
 def _why_unreadable(path: Path, error: Exception) -> str:
     """What is wrong with a file that its reader refused, and what to do."""
     ending = path.suffix.lower()
-    if isinstance(error, ImportError):  # trimesh asks for a guesser of encodings where a text format is no text
+    # trimesh guesses an encoding where a text format is no text, or asks for the package that does
+    if isinstance(error, ImportError) or (ending in _TEXT and not _is_text(path)):
         return _other_contents(path) or f"the contents are not {ending[1:].upper()}; export the mesh again"
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return _other_contents(path) or f"not a readable {ending} mesh ({reason})"
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the beginning of a file looks like text: no zero byte, and few that ASCII lacks."""
+    with path.open("rb") as file:
+        beginning = file.read(1024)
+    return 0 not in beginning and 4 * sum(byte > 127 for byte in beginning) <= len(beginning)
 
 
 def _other_contents(path: Path) -> str | None:

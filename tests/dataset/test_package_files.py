@@ -68,7 +68,7 @@ def test_a_wheel_gives_one_of_each_set_of_twins_with_its_licence(
     members = {
         "toys/meshes/left.stl": wedge().export(file_type="stl"),
         "toys/meshes/right.STL": mirrored.export(file_type="stl"),
-        "toys/meshes/brick.obj": trimesh.creation.box((1, 2, 3)).export(file_type="obj").encode(),
+        "toys/meshes/brick.obj": str(trimesh.creation.box((1, 2, 3)).export(file_type="obj")).encode(),
         "toys/meshes/flat.obj": b"v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\nv 1 1 0\nf 1 2 5\nf 2 3 5\nf 3 4 5\nf 4 1 5\n",
         "toys/meshes/collision/brick.stl": trimesh.creation.box().export(file_type="stl"),
         "toys/meshes/left_out.stl": trimesh.creation.icosphere().export(file_type="stl"),
