@@ -129,7 +129,7 @@ def _packed(options: Namespace, path: Path) -> Result | None:
     from .pack import pack
 
     out = path.with_name(path.name + ".packing")
-    given = {"space": str(path), "out": str(out), "code_only": False, "resume": False, "force": True}
+    given = {"space": str(path), "out": str(out), "code_only": False, "resume": False, "force": True, "jobs": None}
     try:
         result = pack(Namespace(**{**vars(options), **given}))
         out.replace(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..core.cluster import check_cluster
 from ..mesh.endings import check_mesh_file
+from ..mesh.folder import find_meshes
 from ..space.file_info import SpaceInfo, check_finished, space_info
 from .arguments import Result, given_executor, given_pose, given_terms, shape_name
 from .progress import Bar, say
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from ..space.space import LatentSpace
 
 BATCH = 8
-"""Meshes whose codes are fitted together; the next ones are sampled meanwhile."""
+"""Meshes whose codes are fitted together; by one process alone, the next ones are sampled meanwhile."""
 
 
 def encode(options: Namespace) -> Result:
@@ -33,15 +36,17 @@ def encode(options: Namespace) -> Result:
     if options.overfit and (options.tolerance is not None or options.bytes is not None or options.code_only):
         raise ValueError("--overfit stores a correction of its own; leave out --tolerance, --bytes and --code-only")
     pose = given_pose(options, "free")
-    names = [shape_name(Path(mesh)) for mesh in options.meshes]
+    meshes, nameless = _named_meshes(options.meshes)
     info = space_info(options.space)
-    _check_encoding(options, names, info)
+    _check_encoding(options, meshes, info)
     with given_executor(options.cluster) as executor:
         from ..space.store import load
 
         run = _Run(options, terms, pose, load(options.space))
-        with Bar("encode", options.quiet, len(names)) as run.bar:
-            run.encode_all(list(zip(names, options.meshes, strict=True)), executor)
+        with Bar("encode", options.quiet, len(meshes)) as run.bar:
+            for name, reason in nameless:
+                run.skip(name, ValueError(reason))
+            run.encode_all(meshes, executor)
     added, failed = run.added, run.failed
     if not added:
         raise ValueError(f"no mesh could be encoded: {failed[0]['name']}: {failed[0]['reason']}")
@@ -70,7 +75,7 @@ class _Run:
         from .encode_task import EncodeOptions
 
         self.options, self.space = options, space
-        self.files = {shape_name(Path(mesh)): mesh for mesh in options.meshes}
+        self.files: dict[str, str] = {}
         self.target = None
         if options.tolerance is not None or options.bytes is not None:
             self.target = Target(tolerance=options.tolerance, max_bytes=options.bytes)
@@ -92,14 +97,23 @@ class _Run:
         self.bar.line(f"skipped  {name}: {self.failed[-1]['reason']}")
 
     def encode_all(self, meshes: list[tuple[str, str]], executor: Executor | None) -> None:
-        """Encode meshes (name, file) batch by batch: here, or by the workers of an executor."""
-        if executor is None:
+        """Encode meshes (name, file) batch by batch: in processes of this machine, or by the workers of an executor."""
+        from ..core.processes import core_count
+
+        self.files = dict(meshes)
+        jobs = min(self.options.jobs or core_count(), len(meshes))
+        if executor is None and jobs < 2:
             self._encode_here(meshes)
             return
-        from .encode_remotely import encode_remotely
+        from .encode_batches import encode_batches
 
-        began, batches = monotonic(), [meshes[start : start + BATCH] for start in range(0, len(meshes), BATCH)]
-        for encoded in encode_remotely(self.options.space, batches, self.of_tasks, executor):
+        # Batches of at most half of what a process has to do keep all of them busy to the end.
+        size = BATCH if executor is not None else min(BATCH, math.ceil(len(meshes) / (2 * jobs)))
+        began, batches = monotonic(), [meshes[start : start + size] for start in range(0, len(meshes), size)]
+        self.bar.update(0, f"by {jobs} processes" if executor is None else "by the workers of the cluster")
+        for encoded in encode_batches(
+            self.options.space, batches, self.of_tasks, jobs if executor is None else executor
+        ):
             ready = []
             for name, found in encoded:
                 if isinstance(found, str):
@@ -205,18 +219,33 @@ def _overfit_terms(options: Namespace) -> str | dict[str, float] | None:
     return given_terms(options)
 
 
-def _check_encoding(options: Namespace, names: list[str], info: SpaceInfo) -> None:
+def _named_meshes(given: list[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(name, file) of meshes, and of those below folders as `prepare` names them; (file, reason) of others there."""
+    meshes: list[tuple[str, str]] = []
+    nameless: list[tuple[str, str]] = []
+    for item in given:
+        if Path(item).is_dir():
+            found, without = find_meshes(Path(item))
+            meshes += [(name, str(file)) for name, file in found]
+            nameless += without
+        else:
+            meshes.append((shape_name(Path(item)), item))
+    return meshes, nameless
+
+
+def _check_encoding(options: Namespace, meshes: list[tuple[str, str]], info: SpaceInfo) -> None:
     """Refuse an unfinished space, taken names, and meshes all of which are missing, before PyTorch is loaded."""
+    names, taken = [name for name, _ in meshes], Counter(name for name, _ in meshes)
     check_finished(options.space, info.unfinished)
     if options.cluster is not None:
         check_cluster(options.cluster)
     for name in names:
-        if names.count(name) > 1:
+        if taken[name] > 1:
             raise ValueError(f"two of the meshes would be named {name!r}; encode them from different working folders")
         if name in info.names and not options.replace:
             raise ValueError(f"{options.space} already holds a shape named {name!r}; use --replace to replace it")
     try:
-        if not any(Path(mesh).is_file() for mesh in options.meshes):
-            check_mesh_file(Path(options.meshes[0]))
+        if not any(Path(file).is_file() for _, file in meshes):
+            check_mesh_file(Path(meshes[0][1]))
     except FileNotFoundError as error:
         raise ValueError(f"no mesh could be encoded: {names[0]}: {error}") from None

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.hdf5 import one_line
-from ..inference.code_fitting import CodeFitter, EncodeConfig
-from ..inference.encoding import code_fitter, encode_sampled, sample_for_codes
+from ..inference.code_fitting import EncodeConfig
+from ..inference.encoding import encode_sampled, sample_for_codes
 from ..inference.residual_fitting import SampledMesh, Target
 from ..reconstruction.refinement import RefineConfig, RefinementStatus
 from ..reconstruction.shape_overfitting import overfit, overfit_terms
 from ..space.shape import Shape
-from ..space.space import LatentSpace
-from ..space.store import load
+from .worker_spaces import fits_of
 
 
 class EncodeOptions(NamedTuple):
@@ -79,7 +77,7 @@ def encode_batch(task: EncodeTask) -> list[Encoded]:
             found.append(Encoded(name, one_line(error)))
     nothing: Any = None
     if sampled:
-        space, fitter = _fits(task.space, options.config)
+        space, fitter = fits_of(task.space, options.config)
         for shape in encode_sampled(space, sampled, fitter, target=options.target):
             try:
                 found.append(
@@ -88,10 +86,3 @@ def encode_batch(task: EncodeTask) -> list[Encoded]:
             except (ValueError, OSError) as error:
                 found.append(Encoded(shape.name, one_line(error)))
     return found
-
-
-@lru_cache(maxsize=1)
-def _fits(path: Path, config: EncodeConfig) -> tuple[LatentSpace, CodeFitter]:
-    """The space and the fits of its codes, kept for the next batch of the same run."""
-    space = load(path)
-    return space, code_fitter(space, config)

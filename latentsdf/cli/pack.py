@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
@@ -16,6 +20,7 @@ from .arguments import Result, named_space
 from .progress import Bar, say
 
 if TYPE_CHECKING:
+    from ..inference.rate_search import Target
     from ..space.shape import Shape
     from ..space.space import LatentSpace
 
@@ -35,7 +40,6 @@ def pack(options: Namespace) -> Result:
         options.tolerance = 0.01
     _check(options, out)
     files = {} if options.code_only else dict(find_meshes(Path(options.meshes))[0])
-    from ..inference.packing import pack_shape
     from ..inference.rate_search import Target
     from ..space.store import append, compact, load, save
 
@@ -51,19 +55,16 @@ def pack(options: Namespace) -> Result:
     failed, finished = [], []
     with Bar("pack", options.quiet, len(waiting)) as bar:
         try:
-            for done, name in enumerate(waiting, 1):
-                try:
-                    if name not in files:
-                        raise FileNotFoundError(f"no mesh of this name below {options.meshes}")
+            for done, (name, found) in enumerate(_packed(out, waiting, files, target, options), 1):
+                if isinstance(found, str):
+                    failed.append({"name": name, "reason": found})
+                    bar.line(f"as it is {name}: {found}")
+                else:
                     assert target is not None
-                    packed = pack_shape(space, space[name], files[name], target, options.seed)
-                    finished.append(replace(packed, metadata={**packed.metadata, **asked}))
+                    finished.append(replace(found, decoder=space.decoder, metadata={**found.metadata, **asked}))
                     rows.append(row := _row(finished[-1]))
                     figures = f"{row['mode']:8s} {row['bytes']:,} bytes  F@{target.distance:g} {row['f_score']:.3f}"
                     bar.line(f"packed   {name}  {figures}")
-                except (ValueError, OSError) as error:
-                    failed.append({"name": name, "reason": " ".join(str(error).split())})
-                    bar.line(f"as it is {name}: {failed[-1]['reason']}")
                 if len(finished) == TOGETHER:
                     append(out, finished, replace=True)
                     finished = []
@@ -73,6 +74,27 @@ def pack(options: Namespace) -> Result:
                 append(out, finished, replace=True)
     compact(out)
     return _summary(out, rows, failed)
+
+
+def _packed(
+    out: Path, names: list[str], files: dict[str, Path], target: Target | None, options: Namespace
+) -> Iterator[tuple[str, Shape | str]]:
+    """Packed shapes without decoders, or reasons why there are none, by processes of their own."""
+    from ..core.processes import LostTask, core_count, run_pool
+    from .pack_task import LIMITS, PackTask, pack_stored
+
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".packing-") as temporary:
+        copy = Path(shutil.copy(out, temporary)) if names else out
+        tasks = []
+        for name in names:
+            if name in files:
+                assert target is not None
+                tasks.append(PackTask(copy, name, files[name], target, options.seed))
+            else:
+                yield name, f"no mesh of this name below {options.meshes}"
+        with closing(run_pool(pack_stored, tasks, options.jobs or core_count(), LIMITS)) as pool:
+            for task, answer in pool:
+                yield task.name, answer.reason if isinstance(answer, LostTask) else answer
 
 
 def _check(options: Namespace, out: Path) -> None:

@@ -116,8 +116,9 @@ def _base(parser: argparse.ArgumentParser) -> None:
 
 def _encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", metavar="SPACE.h5")
-    parser.add_argument("meshes", nargs="+", metavar="MESH")
+    parser.add_argument("meshes", nargs="+", metavar="MESH", help="a mesh file, or a folder of them")
     parser.add_argument("--replace", action="store_true", help="replace a shape whose name is taken")
+    _jobs(parser)
     _cluster(parser)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _pose(
@@ -146,6 +147,7 @@ def _pack(parser: argparse.ArgumentParser) -> None:
     text = "each shape as close as N bytes allow, code and residual"
     target.add_argument("--bytes", type=_count, metavar="N", help=text)
     target.add_argument("--code-only", action="store_true", help="codes alone; residuals are dropped")
+    _jobs(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the unfinished OUT.h5")
     parser.add_argument("--force", action="store_true", help="replace OUT.h5 when it exists")
 
@@ -233,6 +235,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branch", action="append", metavar="NAME", help=branch)
     parser.add_argument("--steps", type=_count, default=40, help="Gauss-Newton steps of the fit (default 40)")
     _resolution(parser, 128)
+    _jobs(parser)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
@@ -317,6 +320,10 @@ def _terms(parser: argparse.ArgumentParser, preset: str) -> None:
 def _normals(parser: argparse.ArgumentParser) -> None:
     text = "write vertex normals (PLY, OBJ, GLB, glTF; default: GLB and glTF alone)"
     parser.add_argument("--normals", action=argparse.BooleanOptionalAction, default=None, help=text)
+
+
+def _jobs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", "--workers", type=_count, metavar="N", help="processes (default: one per core)")
 
 
 def _cluster(parser: argparse.ArgumentParser) -> None:

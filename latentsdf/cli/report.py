@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
 from time import monotonic
@@ -23,6 +25,8 @@ from .shape_report import doubts, evaluated, named_shapes, say_doubts, say_evalu
 if TYPE_CHECKING:
     from ..inference.evaluation import EvaluationRow
     from ..mesh.metrics import Comparison
+    from ..space.shape import Shape
+    from ..space.space import LatentSpace
 
 
 def info(options: Namespace) -> Result:
@@ -109,8 +113,6 @@ def evaluate(options: Namespace) -> Result:
     """Run `latentsdf evaluate`; raises ValueError and the other errors of `verbs.run`."""
     named_space(options.space)
     check_mesh_folder(Path(options.mesh_dir))
-    from ..inference.code_fitting import EncodeConfig
-    from ..inference.evaluation import evaluate as evaluate_meshes
     from ..inference.evaluation import retrieval, summarize
     from ..space.store import load
 
@@ -120,23 +122,7 @@ def evaluate(options: Namespace) -> Result:
             raise ValueError(f"no branch {branch!r} in {options.space}; it has {', '.join(space.decoder.branches)}")
     meshes, clashes = find_meshes(Path(options.mesh_dir))
     began = monotonic()
-    with Bar("evaluate", options.quiet) as bar:
-
-        def on_row(row: EvaluationRow, done: int, total: int) -> None:
-            figures = row.comparison
-            text = _figures(figures) if figures else row.reason
-            bar.line(f"{row.name:40s} {row.branch:7s} {text}")
-            bar.update(done / total, f"{done}/{total}")
-
-        rows, shapes = evaluate_meshes(
-            space,
-            meshes,
-            known=options.known,
-            branches=options.branch,
-            resolution=options.resolution,
-            config=EncodeConfig(steps=options.steps, seed=options.seed),
-            on_row=on_row,
-        )
+    rows, shapes = _evaluated(options, meshes, space)
     branches = list(dict.fromkeys(row.branch for row in rows))
     summary = {branch: summarize([row for row in rows if row.branch == branch]) for branch in branches}
     if not any(figures["shapes"] for figures in summary.values()):
@@ -167,6 +153,40 @@ def evaluate(options: Namespace) -> Result:
         "diagnosis": {name: [item.to_dict() for item in found] for name, found in causes.items()},
         "seconds": monotonic() - began,
     }
+
+
+def _evaluated(
+    options: Namespace, meshes: list[tuple[str, Path]], space: LatentSpace
+) -> tuple[list[EvaluationRow], list[Shape]]:
+    """Rows of meshes in their order, and shapes that were encoded, by processes of their own."""
+    from ..core.processes import LostTask, core_count, run_pool
+    from ..inference.code_fitting import EncodeConfig
+    from ..inference.evaluation import EvaluationRow, Status
+    from .evaluate_task import LIMITS, Evaluated, EvaluateTask, evaluate_mesh
+
+    branches = None if options.branch is None else tuple(options.branch)
+    settings = options.known, branches, options.resolution, EncodeConfig(steps=options.steps, seed=options.seed)
+    tasks = [EvaluateTask(Path(options.space), name, file, *settings) for name, file in meshes]
+    found: dict[str, Evaluated] = {}
+    with (
+        Bar("evaluate", options.quiet) as bar,
+        closing(run_pool(evaluate_mesh, tasks, options.jobs or core_count(), LIMITS)) as pool,
+    ):
+        for task, answer in pool:
+            if isinstance(answer, LostTask):
+                lost = branches or space.decoder.branches[-1:]
+                rows = [
+                    EvaluationRow(task.name, b, answer.seconds, Status.UNREADABLE, None, answer.reason) for b in lost
+                ]
+                answer = Evaluated(rows, [])
+            found[task.name] = answer
+            for row in answer.rows:
+                text = _figures(row.comparison) if row.comparison else row.reason
+                bar.line(f"{row.name:40s} {row.branch:7s} {text}")
+            bar.update(len(found) / len(tasks), f"{len(found)}/{len(tasks)}")
+    ordered = [found[name] for name, _ in meshes]
+    shapes = [replace(shape, decoder=space.decoder) for item in ordered for shape in item.shapes]
+    return [row for item in ordered for row in item.rows], shapes
 
 
 def _pair(figure: dict[str, float], digits: int = 3) -> str:

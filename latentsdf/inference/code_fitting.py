@@ -27,7 +27,7 @@ INITIAL_TRUNCATION = 0.2
 """Truncation at the beginning of a fit; it narrows geometrically over the first two thirds of the stages."""
 SHORT = 64
 """Principal directions of the stored codes in which guesses are fitted as long as there are several of a shape."""
-PRUNING = ((0.1, 4), (0.3, 2), (0.5, 1))
+PRUNING = ((0.05, 6), (0.15, 2), (0.3, 1))
 """After these parts of the stages, so many guesses per shape go on."""
 
 
@@ -212,7 +212,8 @@ class _Stages:
         group = Residuals(group.points.repeat(copies, 1, 1), group.targets.repeat(copies, 1))
         narrowed = min(1.0, 1.5 * number / final) if len(self) > 1 else 1.0
         truncation = INITIAL_TRUNCATION * (TRUNCATION / INITIAL_TRUNCATION) ** narrowed
-        return FitStage(truncation, [group, *_prefix_groups(group, config.nested)], self.iterations[number])
+        groups = [group, *_prefix_groups(group, config.nested)]
+        return FitStage(truncation, groups, self.iterations[number], chords=True)
 
 
 def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> CodeObjective:

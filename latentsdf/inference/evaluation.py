@@ -22,8 +22,8 @@ from ..mesh.search_record import whole_part
 from ..space.retrieval import RetrievalScores, retrieval_scores
 from ..space.shape import Shape
 from ..space.space import LatentSpace
-from .code_fitting import EncodeConfig
-from .encoding import encode
+from .code_fitting import CodeFitter, EncodeConfig
+from .encoding import code_fitter, encode_sampled, sample_for_codes
 
 
 class Status(Enum):
@@ -75,6 +75,7 @@ def evaluate(
     resolution: int = 128,
     config: EncodeConfig | None = None,
     on_row: Callable[[EvaluationRow, int, int], None] | None = None,
+    fitter: CodeFitter | None = None,
 ) -> tuple[list[EvaluationRow], list[Shape]]:
     """Compare meshes with their reconstructions by a space.
 
@@ -86,6 +87,7 @@ def evaluate(
         resolution: lattice cells per axis of the meshes compared.
         config: of the encoding; its seed is also that of the comparisons.
         on_row: called with each row, the number of rows so far, and their total.
+        fitter: `code_fitter` of the space and the config; made here if None.
 
     Returns:
         Rows, and the shapes that were encoded (for retrieval). Meshes that cannot be read and codes without a surface
@@ -95,7 +97,7 @@ def evaluate(
         KeyboardInterrupt: Ctrl-C.
     """
     whole, branches = not branches, list(branches or [space.decoder.branches[-1]])
-    seed = 0 if config is None else config.seed
+    config = config or EncodeConfig()
     rows: list[EvaluationRow] = []
     shapes: list[Shape] = []
 
@@ -109,7 +111,11 @@ def evaluate(
         try:
             truth, _ = repair_mesh(load_mesh(path))
             stored = known and name in space
-            shape = space[name] if stored else encode(space, truth, name=name, config=config)
+            if stored:
+                shape = space[name]
+            else:
+                fitter = fitter or code_fitter(space, config)
+                (shape,) = encode_sampled(space, [(name, sample_for_codes(truth, config))], fitter)
         except (ValueError, OSError) as error:
             for branch in branches:
                 add(EvaluationRow(name, branch, monotonic() - began, Status.UNREADABLE, reason=str(error)))
@@ -117,7 +123,7 @@ def evaluate(
         if not stored:
             shapes.append(shape)
         for branch in branches:
-            add(_evaluate_branch(shape, branch, truth, (resolution, seed, whole), began))
+            add(_evaluate_branch(shape, branch, truth, (resolution, config.seed, whole), began))
             began = monotonic()
     return rows, shapes
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from latentsdf.cli import encode_remotely
+from latentsdf.cli import encode_batches
 from latentsdf.cli.encode_task import Encoded, EncodeOptions, EncodeTask
 from latentsdf.inference.code_fitting import EncodeConfig
 
@@ -36,13 +36,13 @@ def test_batches_keep_their_order_and_a_lost_one_is_tried_mesh_by_mesh(
         seen.append(task)
         return [Encoded(name, f"of {file.name}") for name, file in task.meshes]
 
-    monkeypatch.setattr(encode_remotely, "encode_batch", job)
+    monkeypatch.setattr(encode_batches, "encode_batch", job)
     space = tmp_path / "space.h5"
     space.write_bytes(b"space")
     batches = [[(f"{letter}{i}", f"{letter}{i}.ply") for i in range(2)] for letter in "abcdefgh"]
     batches[2][0] = ("bad", "bad.ply")
     options = EncodeOptions(EncodeConfig(), None, False, None, 0)
-    found = [row for rows in encode_remotely.encode_remotely(str(space), batches, options, _Engine()) for row in rows]
+    found = [row for rows in encode_batches.encode_batches(str(space), batches, options, _Engine()) for row in rows]
     kept = [name for batch in batches for name, _ in batch if name not in ("bad", "c1")]
     assert [row.name for row in found[:-2]] == kept
     last = {row.name: row.shape for row in found[-2:]}
