@@ -92,13 +92,15 @@ def refine_to_mesh(
     """
     plain = replace(shape, code=rounding.at(0).code, correction=None)
     judge = _judge_of(plain, sampled, seed)
-    alone, wider = judge.f_scores(None, [target.distance, WIDER * target.distance])
+    enough = None if target.tolerance is None else target.score
+    alone, wider = judge.f_scores(None, [target.distance, WIDER * target.distance], enough=enough)
     close = target.tolerance is not None and alone >= target.score
     levelled = None if close else _levelled(plain, sampled, judge, target, rounding.at(0).nbytes)
     if levelled is not None and _reaches(levelled, target):
         return _stated(levelled, shape, target)
     stored = None if close else _stored_mesh(shape, sampled, judge, target, rounding)
-    if stored is not None and _reaches(stored, target):
+    close_mesh = stored is not None and _reaches(stored, target)
+    if stored is not None and close_mesh:
         if wider < TORN:
             return _stated(stored, shape, target)
         # A residual that takes more bytes than the mesh is not wanted.
@@ -107,7 +109,7 @@ def refine_to_mesh(
     best = _best_code(shape, scene, target, rounding)
     if not torch.equal(best.shape.code, plain.code):
         judge = _judge_of(best.shape, sampled, seed)
-    found = search_residual(best.samples, judge, target, best.nbytes)
+    found = search_residual(best.samples, judge, target, best.nbytes, closest=not close_mesh)
     nbytes = best.nbytes + (0 if found.residual is None else found.residual.nbytes)
     chosen = _Stored(replace(best.shape, correction=found.residual), best.nbytes, nbytes, found.f_score)
     if stored is not None and not _reaches(chosen, target):
@@ -144,7 +146,7 @@ def _levelled(
     found = sampled.at_level(plain)
     if found.correction is None:
         return None
-    (score,) = judge.f_scores(None, [target.distance], found.level)
+    (score,) = judge.f_scores(None, [target.distance], found.level, target.score)
     return _Stored(found, code_bytes, code_bytes + found.correction.nbytes, score)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..codec.residual import TRUNCATION, Residual
-from ..core.arrays import Array
 from ..core.field import SDF
 from ..core.lattice import lattice_vertices
 from ..mesh.block_splitting import cells_between
@@ -22,17 +21,21 @@ from ..mesh.surface_sampling import surface_samples
 
 CELLS = 128
 """Cells an axis of the lattice that surfaces are judged on."""
+QUICK, DOUBT = 64, 0.06
+"""Cells of a first look, and how much its F-score may be short where the judgement is left to `CELLS`: of 24 held-out
+shapes the two differ by .02 at most, but for one of wires (.91 and .94) and one that is torn (.20 and .32)."""
 SAMPLES = 5000
 """Samples of each surface; the standard error of an F-score of .95 is then .002."""
-_COARSE = 64
+_COARSEST = 32
 _CHUNK = 1 << 16
 
 
 class SurfaceJudge:
     """Fidelity of the zero level sets of residuals on one prior.
 
-    The prior is decoded once: at the vertices of a coarse lattice, and at those of the fine one that lie near its
-    surface; elsewhere it is clipped anyway. Marching cubes on the sum with a residual gives its surface.
+    The prior is decoded once, when it is first asked for: at the vertices of a coarse lattice, and at those of twice
+    and four times as many cells that lie near its surface; elsewhere it is clipped anyway. Marching cubes on the sum
+    with a residual gives its surface.
 
     Args:
         prior: decoded field, unit frame.
@@ -45,8 +48,9 @@ class SurfaceJudge:
     def __init__(
         self, prior: SDF, truth: trimesh.Trimesh, seed: int = 0, unit: float = 1.0, like: Tensor | None = None
     ):
-        self._unit = unit
-        self._values = _clipped_lattice(prior, torch.zeros(0) if like is None else like)
+        self._unit, self._prior = unit, prior
+        self._like = torch.zeros(0) if like is None else like
+        self._lattices: dict[int, Tensor] = {}
         self._truth = MeshSDF(truth.vertices, truth.faces)
         self._points, _ = surface_samples(truth, SAMPLES, np.random.default_rng(seed))
         self._seed = seed + 1
@@ -59,10 +63,28 @@ class SurfaceJudge:
         """
         return self.f_scores(residual, [threshold])[0]
 
-    def f_scores(self, residual: Residual | None, thresholds: Sequence[float], level: float = 0.0) -> list[float]:
-        """F-scores at several distances, as `f_score`, of a level set."""
-        surface = self._surface(residual, level)
-        return [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds)
+    def f_scores(
+        self,
+        residual: Residual | None,
+        thresholds: Sequence[float],
+        level: float = 0.0,
+        enough: float | None = None,
+    ) -> list[float]:
+        """F-scores at several distances, as `f_score`, of a level set.
+
+        Args:
+            residual: judged; None is the prior alone.
+            thresholds: distances.
+            level: of the level set.
+            enough: F-score at the first distance that matters; where a coarser lattice finds less by more than `DOUBT`,
+                the F-scores are those of its surface.
+        """
+        for cells in (CELLS,) if enough is None else (QUICK, CELLS):
+            surface = self._surface(residual, level, cells)
+            scores = [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds)
+            if enough is not None and scores[0] < enough - DOUBT:
+                break
+        return scores
 
     def scores_of(self, surface: trimesh.Trimesh, thresholds: Sequence[float]) -> list[float]:
         """F-scores of a surface of the prior's frame at several distances."""
@@ -71,28 +93,32 @@ class SurfaceJudge:
         backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
         return [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
 
-    def _surface(self, residual: Residual | None, level: float) -> trimesh.Trimesh | None:
-        values = self._values - np.float32(level)
+    def _surface(self, residual: Residual | None, level: float, cells: int) -> trimesh.Trimesh | None:
+        values = self._lattice(cells).clamp(-TRUNCATION, TRUNCATION).numpy() - np.float32(level)
         if residual is not None:
-            values = values + _upsample(residual.lattice.float(), CELLS).numpy()
+            values = values + _upsample(residual.lattice.float(), cells).numpy()
         values = np.pad(values, 1, constant_values=TRUNCATION)
-        cells = cells_between(values)
-        if not cells.low.size:
+        crossed = cells_between(values)
+        if not crossed.low.size:
             return None
-        vertices, faces = march(cells.low, cells.corners)
-        mesh = trimesh.Trimesh((vertices - 1) * (2.0 / CELLS) - 1.0, faces, process=False)
+        vertices, faces = march(crossed.low, crossed.corners)
+        mesh = trimesh.Trimesh((vertices - 1) * (2.0 / cells) - 1.0, faces, process=False)
         return mesh if mesh.area > 0 else None
 
-
-def _clipped_lattice(prior: SDF, like: Tensor) -> Array:
-    """The prior at the vertices of the fine lattice, clipped to `TRUNCATION`."""
-    with torch.no_grad():
-        coarse = _evaluate(prior, lattice_vertices(_COARSE + 1), like).view((_COARSE + 1,) * 3)
-        fine = _upsample(coarse, CELLS).flatten()
-        # Between vertices of the coarse lattice a distance changes by less than its spacing.
-        near = torch.nonzero(fine.abs() < TRUNCATION + 2.0 / _COARSE).squeeze(1)
-        fine[near] = _evaluate(prior, lattice_vertices(CELLS + 1)[near], like)
-    return fine.clamp(-TRUNCATION, TRUNCATION).view((CELLS + 1,) * 3).numpy()
+    def _lattice(self, cells: int) -> Tensor:
+        """The prior at (cells + 1)^3 vertices of a lattice; far from the surface interpolated from a coarser one."""
+        if cells not in self._lattices:
+            points = lattice_vertices(cells + 1)
+            with torch.no_grad():
+                if cells <= _COARSEST:
+                    values = _evaluate(self._prior, points, self._like)
+                else:
+                    values = _upsample(self._lattice(cells // 2), cells).flatten()
+                    # Between vertices of the coarser lattice a distance changes by less than its spacing.
+                    near = torch.nonzero(values.abs() < TRUNCATION + 4.0 / cells).squeeze(1)
+                    values[near] = _evaluate(self._prior, points[near], self._like)
+            self._lattices[cells] = values.view((cells + 1,) * 3)
+        return self._lattices[cells]
 
 
 def _evaluate(prior: SDF, points: Tensor, like: Tensor) -> Tensor:
