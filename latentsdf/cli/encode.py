@@ -98,10 +98,10 @@ class _Run:
 
     def encode_all(self, meshes: list[tuple[str, str]], executor: Executor | None) -> None:
         """Encode meshes (name, file) batch by batch: in processes of this machine, or by the workers of an executor."""
-        from ..core.processes import core_count
+        from ..core.processes import job_count
 
         self.files = dict(meshes)
-        jobs = min(self.options.jobs or core_count(), len(meshes))
+        jobs = self.options.jobs or job_count(len(meshes))
         if executor is None and jobs < 2:
             self._encode_here(meshes)
             return

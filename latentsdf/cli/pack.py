@@ -73,14 +73,15 @@ def pack(options: Namespace) -> Result:
             if finished:
                 append(out, finished, replace=True)
     compact(out)
-    return _summary(out, rows, failed)
+    order = {name: number for number, name in enumerate(space)}
+    return _summary(out, sorted(rows, key=lambda row: order[row["name"]]), failed)
 
 
 def _packed(
     out: Path, names: list[str], files: dict[str, Path], target: Target | None, options: Namespace
 ) -> Iterator[tuple[str, Shape | str]]:
     """Packed shapes without decoders, or reasons why there are none, by processes of their own."""
-    from ..core.processes import LostTask, core_count, run_pool
+    from ..core.processes import LostTask, run_tasks
     from .pack_task import LIMITS, PackTask, pack_stored
 
     with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".packing-") as temporary:
@@ -92,7 +93,7 @@ def _packed(
                 tasks.append(PackTask(copy, name, files[name], target, options.seed))
             else:
                 yield name, f"no mesh of this name below {options.meshes}"
-        with closing(run_pool(pack_stored, tasks, options.jobs or core_count(), LIMITS)) as pool:
+        with closing(run_tasks(pack_stored, tasks, options.jobs, LIMITS)) as pool:
             for task, answer in pool:
                 yield task.name, answer.reason if isinstance(answer, LostTask) else answer
 

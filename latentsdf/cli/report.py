@@ -159,7 +159,7 @@ def _evaluated(
     options: Namespace, meshes: list[tuple[str, Path]], space: LatentSpace
 ) -> tuple[list[EvaluationRow], list[Shape]]:
     """Rows of meshes in their order, and shapes that were encoded, by processes of their own."""
-    from ..core.processes import LostTask, core_count, run_pool
+    from ..core.processes import LostTask, run_tasks
     from ..inference.code_fitting import EncodeConfig
     from ..inference.evaluation import EvaluationRow, Status
     from .evaluate_task import LIMITS, Evaluated, EvaluateTask, evaluate_mesh
@@ -170,7 +170,7 @@ def _evaluated(
     found: dict[str, Evaluated] = {}
     with (
         Bar("evaluate", options.quiet) as bar,
-        closing(run_pool(evaluate_mesh, tasks, options.jobs or core_count(), LIMITS)) as pool,
+        closing(run_tasks(evaluate_mesh, tasks, options.jobs, LIMITS)) as pool,
     ):
         for task, answer in pool:
             if isinstance(answer, LostTask):

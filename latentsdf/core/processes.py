@@ -15,7 +15,7 @@ import time
 import types
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,8 @@ import psutil
 import torch
 
 _POLL = 0.1
+_WORTH_A_PROCESS = 3
+"""Tasks of a second that pay for the start of a process, which takes about three."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
@@ -49,6 +51,28 @@ def core_count() -> int:
     """Cores that this process may use."""
     affinity = getattr(psutil.Process(), "cpu_affinity", None)
     return len(affinity()) if affinity else os.cpu_count() or 1
+
+
+def job_count(tasks: int) -> int:
+    """Processes for tasks of a second or more: one a core, but none that would take longer to start than it saves."""
+    return min(core_count(), max(1, tasks // _WORTH_A_PROCESS))
+
+
+def run_tasks(
+    job: Callable[[Task], Answer], tasks: Sequence[Task], jobs: int | None, limits: Limits
+) -> Generator[tuple[Task, Answer | LostTask], None, None]:
+    """`run_pool`, or one task after the other in this process, without limits, where one process is enough.
+
+    Args:
+        job, tasks, limits: as there.
+        jobs: processes; None takes `job_count`.
+    """
+    workers = jobs or job_count(len(tasks))
+    if workers > 1:
+        yield from run_pool(job, tasks, workers, limits)
+        return
+    for task in tasks:
+        yield task, job(task)
 
 
 def run_pool(
