@@ -30,8 +30,8 @@ CORNERS = 3000
 SHIFT_UNDER_MESH = 4
 """Rounding of a code whose shape is stored as a mesh, and which is only compared and mixed with others: 28 bytes keep
 four fifths of the variance of codes of 256 numbers."""
-SEARCHES, SCORE_MARGIN = 3, 0.001
-"""Searches for a mesh that the judge, too, finds close enough, and what is added to what the last one lacked."""
+SCORE_MARGINS = (0.001, 0.002, 0.004, 0.008)
+"""What each further search for a mesh that the judge, too, finds close enough adds to what the last one lacked."""
 TORN, WIDER = 0.92, 3.0
 """F-score of a code alone, at `WIDER` times the tolerance, below which no residual is tried where a mesh reaches the
 tolerance: of 40 held-out shapes 16 are below, all of them stored as meshes, and the least with a residual has .947."""
@@ -161,7 +161,7 @@ def _stored_mesh(
     unit = sampled.frame.scale / shape.frame.scale
     there = replace(target, max_bytes=limit, tolerance=target.tolerance and target.tolerance * unit)
     search, best = MeshSearch(_unit_mesh(shape, sampled), there.distance), None
-    for _ in range(SEARCHES):
+    for margin in (*SCORE_MARGINS, None):
         mesh = search.run(there).mesh
         if mesh is None:
             return best
@@ -169,8 +169,10 @@ def _stored_mesh(
         score = judge.scores_of(surface, [target.distance])[0]
         if best is None or score > best.f_score:
             best = _Stored(replace(shape, code=code, correction=mesh), size, size + mesh.nbytes, score)
-        wanted = there.score + target.score - score + SCORE_MARGIN
-        if target.tolerance is None or score >= target.score or wanted >= 1:
+        if target.tolerance is None or score >= target.score or margin is None:
+            return best
+        wanted = there.score + target.score - score + margin
+        if wanted >= 1:
             return best
         # The search takes F-scores from fewer samples than the judge.
         there = replace(there, score=wanted)
