@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import trimesh
 from PIL import Image
 
 from ..core.hdf5 import atomic_replace
@@ -26,9 +27,8 @@ from ..space.space import LatentSpace
 from ..space.store import load, save
 from ..training.warm_start import BASES
 from .arguments import Result, write_mesh
-from .demo_scan import scan
+from .demo_parts import run_parts
 from .demo_sheet import CELL, DemoPictures, draw_demo
-from .demo_stages import Stage, bytes_of_shapes, duplicates_of, morph, search_moved
 from .demo_task import LIMITS, DemoShape, DemoTask, encode_and_draw
 from .progress import Bar, say
 
@@ -53,12 +53,10 @@ def demo_real(options: Namespace) -> Result:
     _write_meshes(out, list(shapes.values()))
     with _base_file() as base:
         space, found, failed = _encode(base, out, shapes, options, began)
-        stage = Stage(space, load(base), {name: shapes[name].mesh for name in space}, out, options)
-        searched, moved = search_moved(stage)
-        copies, pairs = duplicates_of(stage)
-        steps = morph(stage)
-        scanned, scan_cells = scan(stage)
-        sizes, ladders = bytes_of_shapes(stage)
+        parts = run_parts(base, out, options.shapes, options.seed, options.quiet)
+    steps: list[tuple[str, trimesh.Trimesh | None]] = parts["morph"]
+    (searched, moved), (copies, pairs) = parts["search"], parts["duplicates"]
+    (scanned, scan_cells), (sizes, ladders) = parts["scan"], parts["bytes"]
     sheet = out / "contact_sheet.png"
     scores = {item.name: item.f_score for item in found}
     info = space_info(out / "space.h5")
