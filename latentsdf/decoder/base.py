@@ -103,7 +103,7 @@ class Decoder(nn.Module, ABC):
         """Signed distances (S, N) of points (S, N, 3) in the unit frame."""
 
     def query_once(self, state: Any, points: Tensor, branch: str) -> Tensor:
-        """Signed distances as `query`, to be differentiated once in state and points; faster where that helps."""
+        """Signed distances (S, N) as `query`, to be differentiated once in state and points, which may be faster."""
         return self.query(state, points, branch)
 
     @abstractmethod
