@@ -44,8 +44,9 @@ CASES: dict[str, dict[str, Any]] = {
     "whole .005": {"noise": 0.005},
     "partial": {"views": 2, "noise": 0.001},
     "one view": {"views": 1, "noise": 0.001},
+    "one view, sensor": {"views": 1, "noise": 0.001},
 }
-"""Arguments of `virtual_scan`, lengths in the unit frame; the sensor of views is lost."""
+"""Arguments of `virtual_scan`, lengths in the unit frame; the sensor of views is lost unless the case names it."""
 GHOST = 0.03
 """Distance from the truth, unit frame, beyond which surface is a ghost."""
 TOLERANCE = 0.005
@@ -129,12 +130,13 @@ def unit_mesh(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
 
 def make_scan(truth: trimesh.Trimesh, case: str, normals: bool) -> Scan | None:
-    """The virtual scan without its sensor; None where no sensor outside sees the mesh."""
+    """The virtual scan, without its sensor unless the case names it; None where no sensor outside sees the mesh."""
     try:
         scan = virtual_scan(truth, seed=1, **CASES[case])
     except ValueError:
         return None
-    return replace(scan, sensor=None, normals=scan.normals if normals else None)
+    sensor = scan.sensor if case.endswith("sensor") else None
+    return replace(scan, sensor=sensor, normals=scan.normals if normals else None)
 
 
 def judged(make: Callable[[], trimesh.Trimesh], truth: trimesh.Trimesh, keep: Path | None, name: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ INITIAL_TRUNCATION = 0.2
 """Truncation at the beginning of a fit; it narrows geometrically over the first two thirds of the stages."""
 SHORT = 64
 """Principal directions of the stored codes in which guesses are fitted as long as there are several of a shape."""
-PRUNING = ((0.05, 6), (0.15, 2), (0.3, 1))
+PRUNING = ((0.05, 8), (0.1, 4), (0.2, 2), (0.4, 1))
 """After these parts of the stages, so many guesses per shape go on."""
 
 
