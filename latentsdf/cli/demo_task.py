@@ -15,6 +15,7 @@ from ..mesh.metrics import compare
 from ..plot.sheet import Albedo, draw_shape
 from ..space.shape import Shape
 from .encode_task import EncodeOptions, EncodeTask, encode_batch
+from .worker_spaces import space_of
 
 LIMITS = Limits(time=600.0, memory=8.0)
 """Of one batch: seconds, and GiB of its process."""
@@ -60,12 +61,10 @@ def encode_and_draw(task: DemoTask) -> list[DemoShape]:
     """Encode the meshes of a batch, compare their surfaces with them, and draw these."""
     from dataclasses import replace
 
-    from ..space.store import load
-
     options = EncodeOptions(EncodeConfig(seed=task.seed), Target(tolerance=task.tolerance), False, None, task.seed)
     files = {name: (file, colour) for name, file, colour in task.meshes}
     encoded = encode_batch(EncodeTask(task.space, tuple((name, file) for name, file, _ in task.meshes), options))
-    decoder, found = load(task.space).decoder, []
+    decoder, found = space_of(task.space).decoder, []
     for name, shape in encoded:
         score, picture = 0.0, None
         if isinstance(shape, Shape):
