@@ -53,7 +53,7 @@ def adam(
         return guess._replace(codes=torch.where(active[:size], codes, guess.codes), pose=pose)
 
     def loss(step: int) -> dict[str, Tensor]:
-        truncation, residuals = stage(step)[:2]
+        truncation, residuals, _ = stage(step)
         now = objective.losses(moved(), residuals, truncation)
         losses.copy_(now.detach())
         return {"distance": now.sum()}

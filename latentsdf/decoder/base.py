@@ -102,10 +102,6 @@ class Decoder(nn.Module, ABC):
     def query(self, state: Any, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N) of points (S, N, 3) in the unit frame."""
 
-    def query_once(self, state: Any, points: Tensor, branch: str) -> Tensor:
-        """Signed distances (S, N) as `query`, to be differentiated once in state and points, which may be faster."""
-        return self.query(state, points, branch)
-
     @abstractmethod
     def smooth(self, branch: str) -> bool:
         """Whether the fields of a branch have second derivatives."""

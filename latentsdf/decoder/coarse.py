@@ -92,8 +92,8 @@ class CoarseBranch(nn.Module, ABC):
         """Do all work that depends on the codes (S, D) alone."""
 
     @abstractmethod
-    def query(self, state: Any, points: Tensor, repeatable: bool | None = None) -> Tensor:
-        """Signed distances (S, N) of points (S, N, 3); `repeatable` as in `read_volumes`."""
+    def query(self, state: Any, points: Tensor) -> Tensor:
+        """Signed distances (S, N) of points (S, N, 3)."""
 
     @abstractmethod
     def with_splines(self, state: Any) -> Any:
@@ -109,8 +109,7 @@ class _MLPBranch(CoarseBranch):
     def prepare(self, codes: Tensor) -> Any:
         return self.network.shifts(codes)
 
-    def query(self, state: Any, points: Tensor, repeatable: bool | None = None) -> Tensor:
-        del repeatable
+    def query(self, state: Any, points: Tensor) -> Tensor:
         return self.network(positional_encoding(points, self.octaves), state)
 
     def with_splines(self, state: Any) -> Any:
@@ -171,9 +170,9 @@ class VolumeBranch(CoarseBranch):
         ]
         return volumes, warp, shifts.reshape(len(flat), self.network.depth, 1, self.network.width)
 
-    def query(self, state: Any, points: Tensor, repeatable: bool | None = None) -> Tensor:
+    def query(self, state: Any, points: Tensor) -> Tensor:
         volumes, warp, shifts = state
-        repeatable = points.requires_grad if repeatable is None else repeatable
+        repeatable = points.requires_grad
         if warp is not None:
             points = points + read_volumes(warp, points, repeatable)
         features = [points, *(read_volumes(volume, points, repeatable) for volume in volumes)]

@@ -99,28 +99,21 @@ class Dual(Decoder):
 
     def query(self, state: DualState, points: Tensor, branch: str) -> Tensor:
         """Signed distances (S, N) of one branch, or of their fusion."""
-        return self._query(state, points, branch, None)
-
-    def query_once(self, state: DualState, points: Tensor, branch: str) -> Tensor:
-        """Signed distances (S, N), differentiable once."""
-        return self._query(state, points, branch, False)
-
-    def _query(self, state: DualState, points: Tensor, branch: str, repeatable: bool | None) -> Tensor:
         if branch == "coarse":
-            return self.coarse.query(state.coarse, points, repeatable)
+            return self.coarse.query(state.coarse, points)
         if branch == "fine":
-            base = self.coarse.query(state.coarse, points, repeatable) if self.config.residual else None
-            return self._fine(state.fine, state.grid, points, base, repeatable)
-        coarse = self.coarse.query(state.coarse, points, repeatable)
+            base = self.coarse.query(state.coarse, points) if self.config.residual else None
+            return self._fine(state.fine, state.grid, points, base)
+        coarse = self.coarse.query(state.coarse, points)
         if not torch.is_grad_enabled() and len(points) == 1:
             near = (coarse[0].abs() < self.config.band).nonzero()[:, 0]
             if len(near):
                 coarse[:, near] = self._blend(state, points[:, near], coarse[:, near])
             return coarse
-        return self._blend(state, points, coarse, repeatable)
+        return self._blend(state, points, coarse)
 
-    def _blend(self, state: DualState, points: Tensor, coarse: Tensor, repeatable: bool | None = None) -> Tensor:
-        fine = self._fine(state.fine, state.grid, points, coarse if self.config.residual else None, repeatable)
+    def _blend(self, state: DualState, points: Tensor, coarse: Tensor) -> Tensor:
+        fine = self._fine(state.fine, state.grid, points, coarse if self.config.residual else None)
         if isinstance(state.grid, SplineVolumes):
             trust = self._trust(coarse)
             return coarse + trust.square() * (3.0 - 2.0 * trust) * (fine - coarse)
@@ -157,16 +150,9 @@ class Dual(Decoder):
 
         return linearize
 
-    def _fine(
-        self,
-        shifts: Tensor,
-        grid: Tensor | SplineVolumes,
-        points: Tensor,
-        base: Tensor | None,
-        repeatable: bool | None = None,
-    ) -> Tensor:
+    def _fine(self, shifts: Tensor, grid: Tensor | SplineVolumes, points: Tensor, base: Tensor | None) -> Tensor:
         flat = points.reshape(1, -1, 3)
-        features = read_volumes(grid, flat, repeatable).view(*points.shape[:-1], -1)
+        features = read_volumes(grid, flat).view(*points.shape[:-1], -1)
         value = self.fine(torch.cat([points, features], dim=-1), shifts)
         return value if base is None else base + value
 

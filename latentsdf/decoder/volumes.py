@@ -70,10 +70,6 @@ class Volumes(Decoder):
         """Signed distances (S, N)."""
         return self.field.query(state, points)
 
-    def query_once(self, state: Any, points: Tensor, branch: str) -> Tensor:
-        """Signed distances (S, N), differentiable once."""
-        return self.field.query(state, points, repeatable=False)
-
     def linearizer(self, branch: str | None = None) -> Linearize:
         """Derivatives by per-point copies of the tensors that depend on the code: shifts and volume features."""
         self.check_branch(branch)

@@ -104,8 +104,6 @@ class LatticeFields:
         del branch
         return self._interpolate(state, points)[0]
 
-    query_once = query
-
     def linearizer(self, branch: str | None = None) -> Linearize:
         """Fields and their derivatives; those in the code are zero."""
         del branch

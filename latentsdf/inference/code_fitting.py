@@ -212,8 +212,7 @@ class _Stages:
         group = Residuals(group.points.repeat(copies, 1, 1), group.targets.repeat(copies, 1))
         narrowed = min(1.0, 1.5 * number / final) if len(self) > 1 else 1.0
         truncation = INITIAL_TRUNCATION * (TRUNCATION / INITIAL_TRUNCATION) ** narrowed
-        groups = [group, *_prefix_groups(group, config.nested)]
-        return FitStage(truncation, groups, self.iterations[number], chords=True)
+        return FitStage(truncation, [group, *_prefix_groups(group, config.nested)], self.iterations[number])
 
 
 def code_objective(decoder: Decoder, config: EncodeConfig, stored: Tensor) -> CodeObjective:

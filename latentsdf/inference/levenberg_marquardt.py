@@ -25,13 +25,11 @@ class FitStage(NamedTuple):
         truncation: of the residuals, in their frame.
         residuals: groups, each of all shapes or shared by them.
         iterations: on these residuals.
-        chords: whether the iterations after the first keep its Hessian (`CodeObjective.with_gradient`).
     """
 
     truncation: float
     residuals: Sequence[Residuals]
     iterations: int = 1
-    chords: bool = False
 
 
 class FitResult(NamedTuple):
@@ -84,12 +82,9 @@ def levenberg_marquardt(
     losses = guess.codes.new_zeros(len(guess.codes))
     with poll_interrupt() as interrupted:
         for stage in stages:
-            damping, equations = torch.full_like(losses, 1e-2), None
+            damping = torch.full_like(losses, 1e-2)
             for _ in range(stage.iterations):
-                if equations is None or not stage.chords:
-                    equations = objective.normal_equations(guess, stage.residuals, stage.truncation)
-                else:
-                    equations = objective.with_gradient(equations, guess, stage.residuals, stage.truncation)
+                equations = objective.normal_equations(guess, stage.residuals, stage.truncation)
                 guess, losses, damping = _damped_step(objective, guess, damping, equations, stage)
                 number += 1
                 if on_step is not None:

@@ -71,10 +71,6 @@ class Fields(Protocol):
         """Signed distances (S, N) at points (S, N, 3)."""
         ...
 
-    def query_once(self, state: Any, points: Tensor, branch: str) -> Tensor:
-        """Signed distances (S, N), differentiable once."""
-        ...
-
     def linearizer(self, branch: str | None = None) -> Linearize:
         """Fields and their first derivatives."""
         ...
@@ -140,7 +136,8 @@ class CodeObjective:
             jacobian = self._about_up(_jacobian(field, points, values, guess), guess, size)
             residual, slope = group.residual(_to_source(values, guess), truncation)
             losses = losses + group.mean(residual)
-            root = _weights(group, residual).sqrt()
+            weight = group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
+            root = weight.sqrt()
             jacobian *= _to_source(slope * root, guess)[..., None]
             group_hessian, group_gradient = jacobian.mT @ jacobian, (jacobian.mT @ (root * residual)[..., None])[..., 0]
             if group.prefix is not None:
@@ -150,35 +147,6 @@ class CodeObjective:
         if self.active is None:
             return NormalEquations(hessian, gradient, losses)
         return NormalEquations(hessian[:, self.active][:, :, self.active], gradient[:, self.active], losses)
-
-    def with_gradient(
-        self, equations: NormalEquations, guess: Guess, groups: Sequence[Residuals], truncation: float
-    ) -> NormalEquations:
-        """Normal equations with the gradient and the losses of another guess, and the Hessian as it is.
-
-        They take a small part of the time of new ones (chord steps: Kelley, Iterative Methods for Linear and Nonlinear
-        Equations, 1995, 5.4.1); arguments as `normal_equations`.
-        """
-        _, gradient = self._prior_equations(guess)
-        losses = self._priors(guess)
-        for group in groups:
-            points, outside = _to_unit(guess, group.points)
-            codes, at = guess.codes.detach().requires_grad_(), points.detach().requires_grad_(guess.pose is not None)
-            with torch.enable_grad():
-                queried = self.decoder.query_once(self.decoder.prepare(_prefix(codes, group.prefix)), at, self.branch)
-            values = queried.detach() + outside
-            residual, slope = group.residual(_to_source(values, guess), truncation)
-            losses = losses + group.mean(residual)
-            pull = _to_source(slope * _weights(group, residual) * residual, guess)
-            wanted = [codes, at] if guess.pose is not None else [codes]
-            of_codes, *of_points = torch.autograd.grad(queried, wanted, pull, allow_unused=True, materialize_grads=True)
-            total = of_codes
-            if of_points:
-                motion = _pose_columns(of_points[0], points, pull * values).sum(1, keepdim=True)
-                total = torch.cat([of_codes, self._about_up(motion, guess, 0)[:, 0]], 1)
-            gradient = gradient + total
-        gradient = gradient if self.active is None else gradient[:, self.active]
-        return NormalEquations(equations.hessian, gradient, losses)
 
     def retract(self, guess: Guess, steps: Tensor) -> Guess:
         """The guess minus steps (S, P) in the active parameters; poses move on their manifold (`Pose.retract`)."""
@@ -260,18 +228,9 @@ def _jacobian(field: Linearized, points: Tensor, values: Tensor, guess: Guess) -
     """Derivatives (S, N, D or D + 7) of the distances in the points' own unit, times the scale of the pose."""
     if guess.pose is None:
         return field.of_codes
-    return torch.cat([field.of_codes, _pose_columns(field.of_points, points, values)], -1)
-
-
-def _pose_columns(gradient: Tensor, points: Tensor, values: Tensor) -> Tensor:
-    """Derivatives (S, N, 7) in a motion of the pose, of gradients (S, N, 3) in the points and distances (S, N)."""
+    gradient = field.of_points
     of_scale = (gradient * points).sum(-1) - values
-    return torch.cat([torch.linalg.cross(points, gradient), of_scale[..., None], gradient], -1)
-
-
-def _weights(group: Residuals, residual: Tensor) -> Tensor:
-    """Weights (S, N) of the squares of a group's residuals (S, N), by iterative reweighting."""
-    return group.weights(residual) / residual.abs().clamp_min(FLOOR) * (group.weight / residual.shape[1])
+    return torch.cat([field.of_codes, torch.linalg.cross(points, gradient), of_scale[..., None], gradient], -1)
 
 
 def _pose_jacobian(pose: Pose, with_rotation: bool) -> Tensor:

@@ -11,7 +11,6 @@ from conftest import random_linear
 
 from latentsdf.core.optimize import Step, Stop
 from latentsdf.core.pose import FREEDOMS, Pose
-from latentsdf.decoder import CoarseVolumes, DeepSDFConfig, DualConfig, VolumesConfig, build_decoder
 from latentsdf.decoder.base import Decoder
 from latentsdf.inference import code_fitting
 from latentsdf.inference.code_fitting import EncodeConfig, infer_codes
@@ -106,44 +105,6 @@ def test_shapes_fitted_together_come_out_as_alone(linear: Decoder, shared: bool)
         alone = levenberg_marquardt(objective, start.select(rows), [FitStage(0.3, own, 4)])
         torch.testing.assert_close(alone.guess.codes[0], together.guess.codes[row], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(alone.losses[0], together.losses[row], rtol=1e-3, atol=1e-5)
-
-
-SMALL = {
-    "volumes": VolumesConfig(code_size=6, volumes=CoarseVolumes(resolutions=(3, 5), channels=(3, 2), width=8, depth=2)),
-    "dual": DualConfig(code_size=6, fine_width=8, fine_depth=2, grid_resolution=5, grid_channels=2),
-    "deepsdf": DeepSDFConfig(code_size=6, width=16, depth=4),
-}
-
-
-@pytest.mark.parametrize("kind", ["linear", *SMALL])
-@pytest.mark.parametrize("posed", [True, False])
-def test_the_gradient_by_itself_is_that_of_the_normal_equations(linear: Decoder, kind: str, posed: bool) -> None:
-    torch.manual_seed(3)
-    decoder = (build_decoder(SMALL[kind]) if kind in SMALL else linear).eval().double().requires_grad_(False)
-    generator = torch.Generator().manual_seed(9)
-    codes = 0.3 * torch.randn(2, decoder.code_size, generator=generator, dtype=torch.float64)
-    points = 1.4 * torch.rand(2, 300, 3, generator=generator, dtype=torch.float64) - 0.7
-    distances = 0.1 * torch.randn(2, 300, generator=generator, dtype=torch.float64)
-    pose = Pose.identity(2, codes).retract(0.1 * torch.randn(2, FREEDOMS, generator=generator, dtype=torch.float64))
-    active = torch.ones(decoder.code_size + FREEDOMS * posed, dtype=torch.bool)
-    active[1] = False
-    objective = CodeObjective(decoder, 1e-2, active, pose_weight=0.1)
-    groups = [Residuals(points, distances), Residuals(points, distances.abs(), "unsigned", prefix=2, weight=0.5)]
-    first, second = Guess(codes, pose if posed else None), Guess(codes + 0.05, pose if posed else None)
-    before = objective.normal_equations(first, groups, 0.3)
-    wanted = objective.normal_equations(second, groups, 0.3)
-    found = objective.with_gradient(before, second, groups, 0.3)
-    torch.testing.assert_close(found.gradient, wanted.gradient)
-    torch.testing.assert_close(found.losses, wanted.losses)
-    torch.testing.assert_close(found.hessian, before.hessian)
-
-
-def test_chord_steps_find_the_codes_of_a_linear_field(linear: Decoder) -> None:
-    truth = torch.randn(4, 6, generator=torch.Generator().manual_seed(2))
-    points, distances = sampled(linear, truth)
-    stages = [FitStage(5.0, [Residuals(points, distances)], 2, chords=True)] * 8
-    result = levenberg_marquardt(CodeObjective(linear, 0.0), Guess(torch.zeros(4, 6)), stages)
-    torch.testing.assert_close(result.guess.codes, truth, rtol=1e-3, atol=1e-3)
 
 
 def test_the_prior_of_each_code_has_its_own_origin(linear: Decoder) -> None:
