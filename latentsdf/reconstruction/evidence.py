@@ -12,7 +12,7 @@ from ..scan.scan import Scan
 from ..solver.galerkin import SolveConfig
 from .constrained_prior import ConstrainedPrior
 from .prior_solve import UnseenSurface, unseen_surface
-from .trust import Trust
+from .trust import Trust, predicted_trust
 
 _KEPT, _DROPPED = 0.9, 0.1
 """Share of its unseen surface in which a prior is trusted: from the first on it is corrected as a whole, and below the
@@ -51,8 +51,8 @@ def weigh_prior(
 ) -> Evidence:
     """Weigh a prior against the points alone, region by region (`Trust`).
 
-    An open scan with the position of its sensor keeps the prior: the free space along the rays bounds it, and the solve
-    alone knows nothing of that.
+    An open scan with the position of its sensor keeps the prior as a whole, unless it does not predict points that were
+    held out: the free space along the rays bounds it, and the solve alone knows nothing of that.
 
     Args:
         prior: in the unit frame.
@@ -63,7 +63,8 @@ def weigh_prior(
     """
     nothing = UnseenSurface(np.zeros((0, 3)), 0.0, settings.reach)
     dropped = "the code does not explain the scan: the points alone make the field"
-    bounded = inliers.sensor is not None and not closed
+    predicts = predicted_agreement is None or predicted_trust(predicted_agreement) > 0
+    bounded = inliers.sensor is not None and not closed and predicts
     trust = None if bounded else Trust(prior, inliers, closed, predicted_agreement)
     if trust is not None and not trust.overall:
         return Evidence(prior, nothing, np.zeros(0), 0.0, [dropped])

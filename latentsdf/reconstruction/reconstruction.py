@@ -178,8 +178,7 @@ def reconstruct(
     doubts = _doubts(float(distances.quantile(0.5)) / fit.frame.scale, zscore)
     if config.refine and fit.stop is not Stop.INTERRUPTED:
         estimated = scan.normals is None
-        bounded = scan.sensor is not None and not problem.closed
-        predicted = None if bounded else problem.predicted_agreement(result.guess)
+        predicted = problem.predicted_agreement(result.guess)
         refinement = refine(
             shape, fit.scan, terms, config.refinement, estimated_normals=estimated, predicted_agreement=predicted
         )
