@@ -26,6 +26,9 @@ QUICK, DOUBT = 64, 0.06
 shapes the two differ by .02 at most, but for one of wires (.91 and .94) and one that is torn (.20 and .32)."""
 SAMPLES = 5000
 """Samples of each surface; the standard error of an F-score of .95 is then .002."""
+STRAY, STRAYS, SHORT = 3.0, 0.002, 1e-3
+"""Multiple of a distance beyond which a sample of a surface lies on a fragment, the share of such samples above which
+the surface is not close enough whatever its F-score, and by how much its F-score then counts as short."""
 _COARSEST = 32
 _CHUNK = 1 << 16
 
@@ -77,21 +80,26 @@ class SurfaceJudge:
             thresholds: distances.
             level: of the level set.
             enough: F-score at the first distance that matters; where a coarser lattice finds less by more than `DOUBT`,
-                the F-scores are those of its surface.
+                the F-scores are those of its surface, and where fragments lie about, the first is less than it.
         """
         for cells in (CELLS,) if enough is None else (QUICK, CELLS):
             surface = self._surface(residual, level, cells)
-            scores = [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds)
+            scores = [0.0] * len(thresholds) if surface is None else self.scores_of(surface, thresholds, enough)
             if enough is not None and scores[0] < enough - DOUBT:
                 break
         return scores
 
-    def scores_of(self, surface: trimesh.Trimesh, thresholds: Sequence[float]) -> list[float]:
-        """F-scores of a surface of the prior's frame at several distances."""
+    def scores_of(
+        self, surface: trimesh.Trimesh, thresholds: Sequence[float], enough: float | None = None
+    ) -> list[float]:
+        """F-scores of a surface of the prior's frame at several distances; `enough` as for `f_scores`."""
         samples, _ = surface_samples(surface, SAMPLES, np.random.default_rng(self._seed))
         forward = self._truth.distance(samples)
         backward = MeshSDF(surface.vertices, surface.faces).distance(self._points)
-        return [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
+        scores = [f_score(forward, backward, threshold * self._unit) for threshold in thresholds]
+        if enough is not None and (forward > STRAY * thresholds[0] * self._unit).mean() > STRAYS:
+            scores[0] = min(scores[0], enough - SHORT)
+        return scores
 
     def _surface(self, residual: Residual | None, level: float, cells: int) -> trimesh.Trimesh | None:
         values = self._lattice(cells).clamp(-TRUNCATION, TRUNCATION).numpy() - np.float32(level)
