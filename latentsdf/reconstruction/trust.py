@@ -49,7 +49,7 @@ class Trust:
         self.agreement = np.einsum("nd,nd->n", gradient, scan.normals) / np.maximum(length, np.finfo(np.float64).tiny)
         self.overall = _ramp(float(self.agreement.mean()), _OVERALL_CLOSED if closed else _OVERALL_OPEN)
         if predicted is not None:
-            self.overall *= predicted_trust(predicted)
+            self.overall *= _ramp(predicted, _PREDICTED)
         self._tree = scan.tree
 
     def __call__(self, points: Array) -> Array:
@@ -58,11 +58,6 @@ class Trust:
             return np.zeros(len(points))
         nearest = np.asarray(self._tree.query(points, min(_NEIGHBOURS, len(self.agreement)))[1])
         return self.overall * np.interp(self.agreement[nearest].mean(1), _LOCAL, (0.0, 1.0))
-
-
-def predicted_trust(predicted: float) -> float:
-    """Trust, a scalar from 0 to 1, in a prior of some agreement with points that were held out."""
-    return _ramp(predicted, _PREDICTED)
 
 
 def _ramp(value: float, bounds: tuple[float, float]) -> float:
