@@ -111,9 +111,8 @@ class _Run:
         size = BATCH if executor is not None else min(BATCH, math.ceil(len(meshes) / (2 * jobs)))
         began, batches = monotonic(), [meshes[start : start + size] for start in range(0, len(meshes), size)]
         self.bar.update(0, f"by {jobs} processes" if executor is None else "by the workers of the cluster")
-        for encoded in encode_batches(
-            self.options.space, batches, self.of_tasks, jobs if executor is None else executor
-        ):
+        workers = jobs if executor is None else executor
+        for encoded in encode_batches(self.options.space, batches, self.of_tasks, workers):
             ready = []
             for name, found in encoded:
                 if isinstance(found, str):
