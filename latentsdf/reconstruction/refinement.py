@@ -13,7 +13,7 @@ from ..core.field import SDF
 from ..core.frame import Frame
 from ..fitting.direct_solve import fitting_config
 from ..regularizers.presets import Terms
-from ..scan.normals import orient_by_prior
+from ..scan.orientation import orient_by_prior
 from ..scan.scan import Scan
 from ..scan.winding import CLOSED
 from ..solver.correction import PRECISION, Correction

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.arrays import Array
-from .normals import estimate_normals, orient_normals
+from .normals import estimate_normals
+from .orientation import orient_normals
 from .scan import Scan
 
 

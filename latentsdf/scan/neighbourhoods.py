@@ -9,12 +9,13 @@ from scipy.spatial import KDTree
 from ..core.arrays import Array, Indices
 
 
-def local_pca(points: Array, around: Indices) -> Array:
+def local_pca(points: Array, around: Indices, weights: Array | None = None) -> Array:
     """Principal axes of the neighbourhood of each point (Hoppe et al. 1992), signs arbitrary.
 
     Args:
         points: (M, 3) in any frame.
         around: (N, K) rows of the neighbours of each query, K >= 3; a query counts if it is among its neighbours.
+        weights: (N, K) of the neighbours, not negative and not all zero; None is 1 each.
 
     Returns:
         (N, 3, 3) unit axes as columns, that of the least spread (the normal of the plane) first.
@@ -22,7 +23,11 @@ def local_pca(points: Array, around: Indices) -> Array:
     axes = np.empty((len(around), 3, 3))
     for part in np.array_split(np.arange(len(around)), 1 + len(around) // 100_000):
         local = points[around[part]]
-        local = local - local.mean(1, keepdims=True)
+        if weights is None:
+            local = local - local.mean(1, keepdims=True)
+        else:
+            weight = weights[part, :, None]
+            local = np.sqrt(weight) * (local - (weight * local).sum(1, keepdims=True) / weight.sum(1, keepdims=True))
         axes[part] = np.linalg.eigh(np.einsum("nka,nkb->nab", local, local))[1]
     return axes
 

@@ -17,7 +17,8 @@ from latentsdf.reconstruction import refinement, term_descent
 from latentsdf.reconstruction.constrained_prior import ConstrainedPrior
 from latentsdf.reconstruction.refinement import RefineConfig, Refinement, RefinementStatus, refine
 from latentsdf.scan.neighbourhoods import noise_level
-from latentsdf.scan.normals import orient_by_prior, outward_normals
+from latentsdf.scan.normals import outward_normals
+from latentsdf.scan.orientation import orient_by_prior
 from latentsdf.scan.scan import Scan
 from latentsdf.scan.visibility import in_free_space, refuted_by_sensor
 from latentsdf.scan.winding import CLOSED, openness

@@ -7,7 +7,10 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from latentsdf.scan.normals import estimate_normals, outward_normals
+from latentsdf.scan.neighbourhoods import neighbour_distances
+from latentsdf.scan.normals import estimate_normals, outward_normals, same_side_normals
+from latentsdf.scan.orientation import orient_normals
+from latentsdf.scan.surface_winding import SurfaceWinding
 from latentsdf.scan.virtual import virtual_scan
 
 
@@ -61,6 +64,51 @@ def test_sides_of_whole_shapes(make) -> None:
 def test_both_faces_of_a_thin_plate_look_away_from_each_other() -> None:
     points, normals = sampled(thin(), 5000)
     assert right(points, normals) > 0.97
+
+
+def test_winding_numbers_find_the_sides_of_thin_legs_and_rails() -> None:
+    """Neighbours alone flip whole legs, which are as thick as planes are wide: by them 0.80 and 0.86 are right."""
+    bars = [
+        trimesh.creation.box(size, trimesh.transformations.translation_matrix(place))
+        for size, place in (
+            *(((0.08, 0.08, 0.8), (x, y, -0.4)) for x in (-0.5, 0.5) for y in (-0.4, 0.4)),
+            *(((1.0, 0.08, 0.08), (0.0, y, -0.6)) for y in (-0.4, 0.4)),
+        )
+    ]
+    stool = trimesh.boolean.union([trimesh.creation.box((1.2, 1.0, 0.04)), *bars])
+    points, normals = sampled(stool, 5000)
+    assert right(points, normals) > 0.93
+    points, normals = sampled(thin(), 5000)
+    assert right(points + np.random.default_rng(1).normal(0.0, 0.005, points.shape), normals) > 0.93
+
+
+@pytest.mark.parametrize("count", [3000, 6000], ids=["all points", "a choice of points"])
+def test_winding_numbers_on_a_closed_surface_are_a_half(count: int) -> None:
+    points, normals = sampled(trimesh.creation.icosphere(subdivisions=4, radius=0.6), count)
+    winding = SurfaceWinding.of(points, normals, neighbour_distances(points))
+    assert winding.share == min(1.0, 4000 / count)
+    numbers = winding.matrix.sum(1).numpy()
+    assert abs(numbers.mean() - 0.5) < 0.02
+    assert numbers.std() < 0.02
+    # The product and the target are those of the normal equations of ||K s - 1/2||^2.
+    dense = winding.matrix.double().numpy()
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], count)
+    np.testing.assert_allclose(winding.product(signs)[winding.rows], dense.T @ dense @ signs[winding.rows], atol=1e-4)
+    np.testing.assert_allclose(winding.target(count)[winding.rows], 0.5 * dense.sum(0), atol=1e-4)
+    np.testing.assert_allclose(winding.diagonal(count)[winding.rows], (dense**2).sum(0), rtol=1e-4, atol=1e-12)
+
+
+def test_planes_of_one_side_do_not_mix_the_faces_of_an_edge() -> None:
+    points, normals = sampled(trimesh.creation.box((1.0, 0.6, 0.05)), 3000)
+    directions, around = estimate_normals(points, 24)
+    oriented = orient_normals(points, directions, around)
+    before, after = (
+        float(np.einsum("nd,nd->n", found, normals).mean())
+        for found in (oriented, same_side_normals(points, oriented, 24))
+    )
+    assert after > before
+    flat = same_side_normals(points, normals, 24)
+    assert np.einsum("nd,nd->n", flat, normals).min() > 0.999
 
 
 def test_parts_that_do_not_touch_each_look_outward() -> None:
