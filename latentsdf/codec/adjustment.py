@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ STEPS = 255
 MOST = 32
 """Most boxes of a stream, so that bytes that are damaged cannot make a field slow."""
 _HEAD, _BOX = 3, 6
+_OCTAVE = 16
+"""Steps of the smallest piece that is kept, for each halving of its share of the area."""
 
 
 class Boxes(NamedTuple):
@@ -45,7 +48,8 @@ class Adjustment:
     """f' = min(max(f - c, -b_1, ..., -b_k), b_(k + 1), ...) with a level c and distances b to boxes, unit frame.
 
     The level thickens walls that a decoder makes too thin to enclose anything; boxes leave out pieces that the true
-    shape lacks, and close holes in its inside.
+    shape lacks, and close holes in its inside. Beside the field, it says how small a piece of the surface may be to be
+    kept in a mesh.
 
     Attributes:
         packed: bytes in the layout of `docs/format.md`, "Adjustments".
@@ -54,12 +58,22 @@ class Adjustment:
     packed: bytes
 
     @staticmethod
-    def of(level: float, cut: Sequence[Array] = (), filled: Sequence[Array] = ()) -> Adjustment:
+    def of(
+        level: float, cut: Sequence[Array] = (), filled: Sequence[Array] = (), least_piece: float = 0.0
+    ) -> Adjustment:
         """Pack a level, and boxes (2, 3) of low and high corners in the unit frame; each grows to whole steps.
 
+        Args:
+            level: unit frame.
+            cut, filled: boxes.
+            least_piece: share of the surface's area, 0 or from 2^-16 to under 1.
+
         Raises:
-            ValueError: a level that is negative or above 255 `LEVEL`, more than `MOST` boxes, or one that is empty.
+            ValueError: a level that is negative or above 255 `LEVEL`, more than `MOST` boxes, or one that is empty, a
+                share of 1 or more, or negative.
         """
+        if not 0 <= least_piece < 1:
+            raise ValueError(f"the least piece must be a share from 0 to under 1, got {least_piece:g}")
         boxes = np.asarray([*cut, *filled], dtype=np.float64).reshape(-1, 2, 3)
         if len(boxes) > MOST:
             raise ValueError(f"an adjustment has at most {MOST} boxes, got {len(boxes)}")
@@ -70,7 +84,10 @@ class Adjustment:
             raise ValueError(f"the level of an adjustment must lie from 0 to {LARGEST_LEVEL:.4f}, got {level:g}")
         steps = (boxes.clip(-1.0, 1.0) + 1.0) * (STEPS / 2.0)
         steps[:, 0], steps[:, 1] = np.floor(steps[:, 0]), np.ceil(steps[:, 1])
-        return Adjustment(bytes([KIND, number, len(cut)]) + steps.astype(np.uint8).tobytes())
+        packed = bytes([KIND, number, len(cut)]) + steps.astype(np.uint8).tobytes()
+        if least_piece > 0:
+            packed += bytes([min(max(round(-_OCTAVE * math.log2(least_piece)), 1), 255)])
+        return Adjustment(packed)
 
     @property
     def nbytes(self) -> int:
@@ -96,16 +113,22 @@ class Adjustment:
             ValueError: the bytes are damaged.
         """
         count, rest = divmod(len(self.packed) - _HEAD, _BOX)
-        if rest or not 0 <= count <= MOST or self.packed[0] != KIND or self.packed[2] > count:
+        if rest > 1 or not 0 <= count <= MOST or self.packed[0] != KIND or self.packed[2] > count:
             raise ValueError("the bytes of an adjustment are damaged")
-        steps = np.frombuffer(self.packed, np.uint8, offset=_HEAD).reshape(count, 2, 3).astype(np.float64)
+        steps = np.frombuffer(self.packed, np.uint8, count * _BOX, offset=_HEAD).reshape(count, 2, 3).astype(np.float64)
         corners = steps * (2.0 / STEPS) - 1.0
         return Boxes(corners[:, 0], corners[:, 1], self.packed[2])
 
     @property
+    def least_piece(self) -> float:
+        """Share of the surface's area below which meshes leave a connected piece out; 0 keeps all of them."""
+        has = (len(self.packed) - _HEAD) % _BOX == 1 and self.packed[-1] > 0
+        return 2.0 ** (-self.packed[-1] / _OCTAVE) if has else 0.0
+
+    @property
     def smooth(self) -> bool:
         """Whether an adjusted field has second derivatives where the field has them: without boxes."""
-        return len(self.packed) == _HEAD
+        return len(self.packed) < _HEAD + _BOX
 
     def on(self, prior: SDF) -> SDF:
         """The field of a prior (unit frame), adjusted."""

@@ -9,6 +9,7 @@ from skimage.measure import marching_cubes
 from torch import Tensor
 
 from ..core.frame import Frame
+from ..mesh.small_pieces import without_small_pieces
 from ..space.morph import sample_field
 from ..space.shape import Shape
 from ..space.stored_mesh import StoredMesh
@@ -32,7 +33,7 @@ def preview_mesh(shape: Shape, cells: int) -> trimesh.Trimesh:
         return shape.mesh()
     with torch.no_grad():
         values = sample_field(shape.sdf, cells + 1 + cells % 2, shape.code)
-    return lattice_mesh(values, shape.frame)
+    return without_small_pieces(lattice_mesh(values, shape.frame), shape.least_piece)
 
 
 def lattice_mesh(values: Tensor, frame: Frame) -> trimesh.Trimesh:

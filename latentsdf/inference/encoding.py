@@ -48,7 +48,7 @@ def encode(
         on_step: called after every iteration of the fit.
         target: how close the shape must come, or how many bytes it may take: code and residual. None takes the code
             alone, at the level that suits the mesh (`with_level`) and with pieces cut out that the mesh lacks
-            (`without_ghosts`): an `Adjustment` of 3 to 39 bytes.
+            (`without_ghosts`): an `Adjustment` of 4 to 40 bytes.
 
     Returns:
         The shape, in the mesh's own units, its code as a file of the space holds it. With a target its code may be

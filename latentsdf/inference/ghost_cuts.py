@@ -13,6 +13,7 @@ from ..mesh.distance import MeshSDF
 from ..mesh.isosurface import extract_mesh
 from ..mesh.metrics import GHOST_DISTANCE
 from ..mesh.repair import face_components
+from ..mesh.small_pieces import least_piece
 from ..space.shape import Shape
 
 CELLS = 64
@@ -23,6 +24,8 @@ LEAST_AREA = 0.002
 """A piece is left alone whose ghost area is a smaller share of the decoded surface."""
 HARM, LOSS = 0.1, 0.01
 """Most true area that a box may cut away, over the ghost area that it removes, and over all true area."""
+SPECK = 0.001
+"""Pieces of a smaller share of the area are left out where none was seen; finer lattices find more of them."""
 _MARGIN = 2.0 / CELLS
 """A finer lattice finds pieces slightly larger than a coarse one does."""
 
@@ -32,14 +35,14 @@ def without_ghosts(shape: Shape, truth: trimesh.Trimesh) -> Shape:
 
     A piece is a connected component of the surface. It goes where most of its area is a ghost, and a box along the axes
     of the unit frame holds it and next to nothing that is true; a hole that lies within the solid is filled in the same
-    way. Where nothing can be gained the shape is returned as it is.
+    way. Then the size from which on pieces are kept in meshes is chosen (`least_piece`).
 
     Args:
         shape: of the code alone, at its level if it has one; a shape with another correction is returned as it is.
         truth: closed mesh in source units.
 
     Returns:
-        The shape, with an `Adjustment` as its correction where a piece went.
+        The shape, with an `Adjustment` as its correction.
     """
     before = shape.correction
     if before is not None and not (isinstance(before, Adjustment) and len(before.boxes.low) == 0):
@@ -49,20 +52,29 @@ def without_ghosts(shape: Shape, truth: trimesh.Trimesh) -> Shape:
     except ValueError:  # no surface: nothing to cut
         return shape
     count, piece = face_components(surface.faces, len(surface.vertices))
-    if count < 2:
-        return shape
     true = MeshSDF(shape.frame.to_unit(truth.vertices), truth.faces)
     corners = np.asarray(surface.vertices)[surface.faces]
     area = np.asarray(surface.area_faces, dtype=np.float64)
     ghost = true.distance(corners.mean(axis=1)) > GHOST_DISTANCE
-    cut, filled = _chosen(corners, area, ghost, piece)
-    if not cut and not filled:
-        return shape
-    return replace(shape, correction=Adjustment.of(0.0 if before is None else before.level, cut, filled))
+    cut, filled, remaining = _chosen(corners, area, ghost, piece)
+    areas = np.bincount(piece, area * remaining, count)
+    off = np.bincount(piece, area * (remaining & ghost), count) / np.maximum(areas, np.finfo(float).tiny)
+    true_areas = _areas(truth)
+    least = least_piece(areas[areas > 0], off[areas > 0], len(true_areas))
+    if not least:
+        least = min(SPECK, float(true_areas.min() / true_areas.sum()) / 4)
+    level = 0.0 if before is None else before.level
+    return replace(shape, correction=Adjustment.of(level, cut, filled, least))
 
 
-def _chosen(corners: Array, area: Array, ghost: Mask, piece: Indices) -> tuple[list[Array], list[Array]]:
-    """Boxes (2, 3) around pieces to be cut out, and around those to be filled in, the largest ghosts first."""
+def _areas(mesh: trimesh.Trimesh) -> Array:
+    """Areas (P,) of the connected pieces of a mesh."""
+    count, piece = face_components(mesh.faces, len(mesh.vertices))
+    return np.bincount(piece, np.asarray(mesh.area_faces, dtype=np.float64), count)
+
+
+def _chosen(corners: Array, area: Array, ghost: Mask, piece: Indices) -> tuple[list[Array], list[Array], Mask]:
+    """Boxes (2, 3) around pieces to be cut out and around those to be filled in, and the faces that remain."""
     ghost_area, true_area = np.bincount(piece, area * ghost), np.bincount(piece, area * ~ghost)
     volume = np.bincount(piece, np.linalg.det(corners))
     candidates = np.flatnonzero((ghost_area > true_area) & (ghost_area >= LEAST_AREA * area.sum()))
@@ -76,7 +88,7 @@ def _chosen(corners: Array, area: Array, ghost: Mask, piece: Indices) -> tuple[l
         if box is not None:
             (cut if volume[at] > 0 else filled).append(box)
             remaining &= ~((low >= box[0]) & (high <= box[1])).all(axis=1)
-    return cut, filled
+    return cut, filled, remaining
 
 
 def _box_around(low: Array, high: Array, area: Array, ghost: Mask, own: Mask) -> Array | None:

@@ -19,6 +19,7 @@ from ..decoder.base import Conditioned, Decoder
 from ..mesh.isosurface import extract_framed_mesh
 from ..mesh.record import RESOLUTION
 from ..mesh.search_record import SearchRecord, search_record
+from ..mesh.small_pieces import without_small_pieces
 from ..solver.correction import Correction
 from .morph_field import MorphField
 from .stored_mesh import StoredMesh
@@ -72,6 +73,11 @@ class Shape:
     def level(self) -> float:
         """The level of the decoded field that its surface is at, unit frame; 0 unless an `Adjustment` says other."""
         return self.correction.level if isinstance(self.correction, Adjustment) else 0.0
+
+    @property
+    def least_piece(self) -> float:
+        """Share of the area below which `mesh` leaves a connected piece out; 0 unless an `Adjustment` says other."""
+        return self.correction.least_piece if isinstance(self.correction, Adjustment) else 0.0
 
     @property
     def by_code(self) -> bool:
@@ -166,4 +172,5 @@ class Shape:
             stored = self.correction.mesh
             return trimesh.Trimesh(self.frame.to_source(stored.vertices), stored.faces, process=False)
         sdf = self.sdf if branch is None else self.decoded(branch)
-        return extract_framed_mesh(FramedField(sdf, self.frame, self.code.dtype), resolution, like=self.code)
+        mesh = extract_framed_mesh(FramedField(sdf, self.frame, self.code.dtype), resolution, like=self.code)
+        return without_small_pieces(mesh, self.least_piece) if branch is None else mesh

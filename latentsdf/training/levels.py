@@ -1,10 +1,11 @@
-"""Levels of the fields of a trained space."""
+"""Levels of the fields of a trained space, and the pieces of their surfaces that are kept."""
 
 from __future__ import annotations
 
 import torch
 
 from ..dataset.dataset import Dataset
+from ..space.kept_pieces import with_kept_pieces
 from ..space.space import LatentSpace
 from ..space.suited_level import with_level
 
@@ -14,7 +15,7 @@ _ROWS = 16
 
 
 def levelled(space: LatentSpace, dataset: Dataset, seed: int) -> LatentSpace:
-    """The space with each shape at the level that suits its samples (`space.suited_level`).
+    """The space with each shape at the level that suits its samples (`space.suited_level`), without its crumbs.
 
     Args:
         space: whose shapes are those of the dataset, in its order and frames.
@@ -24,5 +25,7 @@ def levelled(space: LatentSpace, dataset: Dataset, seed: int) -> LatentSpace:
     generator, shapes = torch.Generator().manual_seed(seed), []
     for rows in torch.arange(len(dataset)).split(_ROWS):
         drawn = zip(rows.tolist(), *dataset.sample(rows, SAMPLES, generator), strict=True)
-        shapes += [with_level(space[space.names[row]], points, distances) for row, points, distances in drawn]
+        for row, points, distances in drawn:
+            shape = with_level(space[space.names[row]], points, distances)
+            shapes.append(with_kept_pieces(shape, dataset.audits[row].components))
     return LatentSpace(space.decoder, shapes, space.history)

@@ -66,7 +66,8 @@ def test_boxes_that_cannot_be_stored(boxes: list[np.ndarray], said: str) -> None
 
 
 @pytest.mark.parametrize(
-    "packed", [b"", bytes([KIND]), bytes([KIND, 0]), bytes([KIND, 0, 2, *range(6)]), bytes([KIND, 0, 0, 1]), bytes(8)]
+    "packed",
+    [b"", bytes([KIND]), bytes([KIND, 0]), bytes([KIND, 0, 2, *range(6)]), bytes([KIND, 0, 0, 1, 2]), bytes(8)],
 )
 def test_damaged_bytes_are_refused(packed: bytes) -> None:
     field = AdjustedField(_two_balls, Adjustment(packed))
@@ -86,3 +87,18 @@ def test_a_level_grows_the_shape_and_keeps_second_derivatives() -> None:
 def test_a_level_out_of_range_is_refused(level: float) -> None:
     with pytest.raises(ValueError, match="level"):
         Adjustment.of(level)
+
+
+def test_the_least_piece_is_one_more_byte_and_leaves_the_field_as_it_is() -> None:
+    box = np.array([[0.4, 0.0, -0.1], [0.8, 0.4, 0.3]])
+    for boxes in ([], [box]):
+        plain, found = Adjustment.of(0.002, boxes), Adjustment.of(0.002, boxes, least_piece=0.01)
+        assert found.nbytes == plain.nbytes + 1
+        assert (plain.least_piece, found.smooth) == (0.0, plain.smooth)
+        assert found.least_piece == pytest.approx(0.01, rel=0.03)
+        points = torch.rand(100, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        assert torch.equal(found.on(_two_balls)(points), plain.on(_two_balls)(points))
+    assert Adjustment.of(0.0, least_piece=1e-9).least_piece == pytest.approx(2.0 ** (-255 / 16))
+    for share in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="least piece"):
+            Adjustment.of(0.0, least_piece=share)

@@ -1,0 +1,39 @@
+"""Pieces of the surface of a stored shape that its meshes keep, where only the number of true parts is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..codec.adjustment import Adjustment
+from ..mesh.isosurface import extract_mesh
+from ..mesh.repair import face_components
+from ..mesh.small_pieces import least_piece
+from .shape import Shape
+
+CELLS = 64
+"""Cells an axis of the lattice that pieces are found on."""
+
+
+def with_kept_pieces(shape: Shape, parts: int) -> Shape:
+    """A shape whose meshes leave out pieces beyond the parts of its mesh, where they are small (`least_piece`).
+
+    Args:
+        shape: of the code alone, at its level if it has one; one with another correction is returned as it is.
+        parts: connected pieces of the mesh that it was made of.
+    """
+    if not shape.by_code:
+        return shape
+    try:
+        surface = extract_mesh(shape.sdf, CELLS, like=shape.code)
+    except ValueError:  # no surface
+        return shape
+    count, piece = face_components(surface.faces, len(surface.vertices))
+    if count <= parts:
+        return shape
+    areas = np.bincount(piece, np.asarray(surface.area_faces, dtype=np.float64), count)
+    least = least_piece(areas, np.zeros(count), parts)
+    if not least:
+        return shape
+    return replace(shape, correction=Adjustment.of(shape.level, least_piece=least))
