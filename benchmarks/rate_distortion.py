@@ -4,6 +4,7 @@
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --spaces A.h5 B.h5   # the codes of spaces
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --residuals A.h5     # its codes with residuals
     python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --table --figure docs/rate_distortion.png
+    python benchmarks/rate_distortion.py MESH_DIR OUT_DIR --residuals A.h5 --figure docs/bytes.png
 
 Meshes are the held-out side of the fixed split (or `--side seen`). Every shape judged goes to a file in OUT_DIR at
 once, one for Draco and one a space, and finished ones are not judged again. An operating point FACES/BITS is a mesh
@@ -35,7 +36,7 @@ from judging import (
     truncate_codes,
     write_json,
 )
-from rate_distortion_table import draw, table
+from rate_distortion_table import draw, draw_rates, table
 from residual_rates import measure_residuals, residual_table
 from split import split
 
@@ -61,9 +62,12 @@ def main() -> None:
     files = files_to_judge(options)
     if options.residuals:
         path = options.out / f"{options.side}.residuals.{options.residuals.stem}.json"
-        if not options.table:
+        if not (options.table or options.figure):
             measure_residuals(path, load(options.residuals), files, options.shift, options.fit_steps)
-        print(residual_table(read_json(path, {"shapes": {}}), set(files)))
+        results = read_json(path, {"shapes": {}})
+        print(residual_table(results, set(files)))
+        if options.figure:
+            draw_rates(results, read_rows(options.out, options.side), options.figure)
         return
     if not (options.table or options.figure):
         if not options.spaces:

@@ -9,6 +9,7 @@ import numpy as np
 from judging import NOTHING, summarize
 
 FIGURES = ("f_0.01", "f_0.005", "chamfer_l1")
+RATES = (96, 128, 192, 256, 384, 512, 768, 1024, 2048)
 BUDGETS = (64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 
 
@@ -103,6 +104,41 @@ def draw(rows: dict[str, Any], path: Path, side: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def draw_rates(results: dict[str, Any], rows: dict[str, Any], path: Path) -> None:
+    """The figure of `residual_rates.py`: mean F at 0.01 of the best of each shape within bytes, and Draco's."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shapes = results["shapes"].values()
+    curves = {
+        "code, with a residual or as a mesh: whichever is closer": [row["streams"] + row["meshes"] for row in shapes],
+        "code with a residual": [row["streams"] for row in shapes],
+        "mesh of our own coding, with a coarse code": [row["meshes"] for row in shapes],
+        "decimated mesh in Draco's format, the best within": [list(row.values()) for row in rows["draco"].values()],
+    }
+    figure, axes = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
+    for (label, points), line in zip(curves.items(), ("s-", "^--", "v--", "o-"), strict=True):
+        means = [mean_within(points, budget) for budget in RATES]
+        axes.plot(RATES, means, line, label=label, linewidth=2.2 if line == "s-" else 1.4)
+    axes.set(xscale="log", xlabel="bytes a shape, frame counted", ylabel="F at 0.01, mean", ylim=(0, 1.02))
+    axes.set_xticks(RATES, [f"{rate:,}" for rate in RATES])
+    axes.minorticks_off()
+    axes.set_title(f"{len(shapes)} shapes that the space does not hold")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def mean_within(shapes: list[list[dict[str, Any]]], budget: int) -> float:
+    """Mean F at 0.01 of each shape's best point of at most so many bytes; 0 where it has none."""
+    fitting = ([row["f_0.01"] for row in rows if 0 < row["bytes"] <= budget] for rows in shapes)
+    return float(np.mean([max(scores, default=0.0) for scores in fitting]))
 
 
 def median_f(points: list[Point]) -> list[float]:

@@ -35,7 +35,7 @@ TOLERANCES = (0.9, 0.95)
 def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], shifts: list[int], steps: int) -> None:
     """Judge streams of every shape, one at each lambda over each rounding of its code (`CodeRounding`), and meshes.
 
-    Shapes whose streams are there already get their meshes alone.
+    A shape gets the roundings that it lacks, and meshes unless it has some.
 
     Raises:
         ValueError: the space keeps its codes in another form than streams.
@@ -43,16 +43,24 @@ def measure_residuals(path: Path, space: LatentSpace, files: dict[str, Path], sh
     if space.code_format is None:
         raise ValueError("residuals are measured on spaces whose codes are streams; train it anew")
     results = read_json(path, {"shapes": {}})
-    missing = [(name, file) for name, file in files.items() if "meshes" not in results["shapes"].get(name, {})]
+    rows = results["shapes"]
+    done = {name: {point["shift"] for point in row.get("streams", [])} for name, row in rows.items()}
+    missing = [
+        (name, file)
+        for name, file in files.items()
+        if not set(shifts) <= done.get(name, set()) or "meshes" not in rows.get(name, {})
+    ]
     config = EncodeConfig(steps=steps)
     for start in range(0, len(missing), 8):
         part = missing[start : start + 8]
         for shape in encode_in_chunks(space, part, config).shapes:
             began, sampled = monotonic(), sample_for_codes(files[shape.name], config)
-            row = results["shapes"].setdefault(shape.name, {})
-            if "streams" not in row:
-                row["streams"] = [point for shift in shifts for point in _streams(space, shape, sampled, shift)]
-            row["meshes"], row["seconds"] = _meshes(space, shape, sampled), monotonic() - began
+            row = rows.setdefault(shape.name, {"streams": []})
+            for shift in sorted(set(shifts) - done.get(shape.name, set())):
+                row["streams"] += _streams(space, shape, sampled, shift)
+            if "meshes" not in row:
+                row["meshes"] = _meshes(space, shape, sampled)
+            row["seconds"] = row.get("seconds", 0.0) + monotonic() - began
             write_json(path, results)
             points = row["streams"] + row["meshes"]
             print(shape.name, [(item["shift"], item["bytes"], round(item["f_0.01"], 3)) for item in points], flush=True)
