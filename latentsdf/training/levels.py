@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from ..dataset.dataset import Dataset
@@ -14,13 +16,16 @@ SAMPLES = {"near": 4000}
 _ROWS = 16
 
 
-def levelled(space: LatentSpace, dataset: Dataset, seed: int) -> LatentSpace:
+def levelled(
+    space: LatentSpace, dataset: Dataset, seed: int, on_part: Callable[[float], None] = lambda done: None
+) -> LatentSpace:
     """The space with each shape at the level that suits its samples (`space.suited_level`), without its crumbs.
 
     Args:
         space: whose shapes are those of the dataset, in its order and frames.
         dataset: samples of the shapes.
         seed: of the draw.
+        on_part: called with the part of the shapes that are done, 0 to 1.
     """
     generator, shapes = torch.Generator().manual_seed(seed), []
     for rows in torch.arange(len(dataset)).split(_ROWS):
@@ -28,4 +33,5 @@ def levelled(space: LatentSpace, dataset: Dataset, seed: int) -> LatentSpace:
         for row, points, distances in drawn:
             shape = with_level(space[space.names[row]], points, distances)
             shapes.append(with_kept_pieces(shape, dataset.audits[row].components))
+            on_part(len(shapes) / len(dataset))
     return LatentSpace(space.decoder, shapes, space.history)

@@ -240,7 +240,7 @@ class Trainer:
             self.whole.save(self.path, unfinished=False, on_part=self._on_part)
 
     def _on_part(self, done: float) -> None:
-        """Report how many codes of the finished space are refitted."""
+        """Report how much of the finished space is refitted, levels and pieces included."""
         if self.on_event is not None and self._event is not None:
             self.on_event(self._event._replace(stage=f"codes refitted: {done:.0%}", progress=1.0))
 

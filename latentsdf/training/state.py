@@ -26,6 +26,8 @@ from .weight_precision import stored_weights
 
 _MOMENTS, _ROTATIONS, _OLD_ROTATIONS = "adam/", "rotations", "turns"
 """Names of tensors in a file's resume state; files of earlier versions name the rotations otherwise."""
+_REFIT_SHARE = 0.7
+"""Part of the work on a finished space that refitting its codes is; the rest is their levels and pieces."""
 FACTS = ("stage", "step", "seconds", "used", "log", "begun_from")
 """Plain values of a state, which are stored as JSON."""
 
@@ -121,7 +123,7 @@ class TrainState:
         Args:
             path: of the file.
             unfinished: which of the two.
-            on_part: called with the part of the codes of a finished space that are refitted, 0 to 1.
+            on_part: called with the part of the work on a finished space that is done, 0 to 1.
 
         Raises:
             OSError: the disk refused.
@@ -131,11 +133,13 @@ class TrainState:
             weights = stored_weights(self.decoder, codes, self.dataset, seed)
             decoder = weights.decoder.eval().requires_grad_(False)
             if self.config.refit and not self.config.nested:
-                codes = refitted_codes(decoder, codes, self.dataset, seed, on_part)
+                codes = refitted_codes(decoder, codes, self.dataset, seed, lambda done: on_part(_REFIT_SHARE * done))
             stored = stored_codes(decoder, codes, self.dataset, size, seed)
             space = space_of(decoder, stored.codes, self.dataset, self._history())
             if self.config.refit:
-                space = levelled(space, self.dataset, seed)
+                space = levelled(
+                    space, self.dataset, seed, lambda done: on_part(_REFIT_SHARE + (1 - _REFIT_SHARE) * done)
+                )
             save(space, path, precision=weights.steps or "float16", codes=stored.code_format)
         else:
             facts: dict[str, Any] = {name: getattr(self, name) for name in FACTS}
