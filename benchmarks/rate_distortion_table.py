@@ -9,7 +9,7 @@ import numpy as np
 from judging import NOTHING, summarize
 
 FIGURES = ("f_0.01", "f_0.005", "chamfer_l1")
-RATES = (96, 128, 192, 256, 384, 512, 768, 1024, 2048)
+RATES = (128, 192, 256, 384, 512, 768, 1024, 2048)
 BUDGETS = (64, 96, 128, 192, 256, 512, 1024, 2048, 4096)
 
 
