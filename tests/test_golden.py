@@ -32,10 +32,9 @@ COMMITTED = Path(__file__).parent / "data" / "golden.json"
 FAMILIES = ("bolt", "bottle", "vase", "chair", "mug", "table")
 UNSEEN = "mug/001"
 TOLERANCE = 0.1
-LOOSE = 0.5
-"""Tolerance of how close evaluated shapes come: after some hundred steps one of two is still a blob, and which blob hangs on
-the last bits of a processor's sums."""
 """Relative: other processors round otherwise, and 200 steps of training carry that on."""
+LOOSE = 0.5
+"""The same of how close evaluated shapes come: one of two is still a blob, and which blob hangs on last bits."""
 CHANGES = {
     "bytes",
     "command",
