@@ -13,7 +13,7 @@ from ..mesh.distance import MeshSDF
 from ..mesh.isosurface import extract_mesh
 from ..mesh.metrics import GHOST_DISTANCE
 from ..mesh.repair import face_components
-from ..mesh.small_pieces import least_piece
+from ..mesh.small_pieces import least_piece, piece_areas
 from ..space.shape import Shape
 
 CELLS = 64
@@ -57,20 +57,14 @@ def without_ghosts(shape: Shape, truth: trimesh.Trimesh) -> Shape:
     area = np.asarray(surface.area_faces, dtype=np.float64)
     ghost = true.distance(corners.mean(axis=1)) > GHOST_DISTANCE
     cut, filled, remaining = _chosen(corners, area, ghost, piece)
-    areas = np.bincount(piece, area * remaining, count)
+    areas = np.bincount(piece, area * remaining, count).astype(np.float64)
     off = np.bincount(piece, area * (remaining & ghost), count) / np.maximum(areas, np.finfo(float).tiny)
-    true_areas = _areas(truth)
+    true_areas, _ = piece_areas(truth)
     least = least_piece(areas[areas > 0], off[areas > 0], len(true_areas))
     if not least:
         least = min(SPECK, float(true_areas.min() / true_areas.sum()) / 4)
     level = 0.0 if before is None else before.level
     return replace(shape, correction=Adjustment.of(level, cut, filled, least))
-
-
-def _areas(mesh: trimesh.Trimesh) -> Array:
-    """Areas (P,) of the connected pieces of a mesh."""
-    count, piece = face_components(mesh.faces, len(mesh.vertices))
-    return np.bincount(piece, np.asarray(mesh.area_faces, dtype=np.float64), count)
 
 
 def _chosen(corners: Array, area: Array, ghost: Mask, piece: Indices) -> tuple[list[Array], list[Array], Mask]:

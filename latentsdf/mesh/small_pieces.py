@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from ..core.arrays import Array
+from ..core.arrays import Array, Indices
 from .repair import face_components
 
 PIECE = 0.003
 """Share of the area that a piece too many costs, against true area that is left out and area off the truth."""
+
+
+def piece_areas(mesh: trimesh.Trimesh) -> tuple[Array, Indices]:
+    """Areas (P,) of the connected pieces of a mesh, and the piece (F,) of each face."""
+    count, piece = face_components(mesh.faces, len(mesh.vertices))
+    return np.bincount(piece, mesh.area_faces, count).astype(np.float64), piece
 
 
 def without_small_pieces(mesh: trimesh.Trimesh, least: float) -> trimesh.Trimesh:
@@ -19,10 +25,9 @@ def without_small_pieces(mesh: trimesh.Trimesh, least: float) -> trimesh.Trimesh
         mesh: any; returned as it is where nothing goes.
         least: share of the whole area, 0 to 1.
     """
-    count, piece = face_components(mesh.faces, len(mesh.vertices))
-    if count < 2 or least <= 0:
+    areas, piece = piece_areas(mesh)
+    if len(areas) < 2 or least <= 0:
         return mesh
-    areas = np.bincount(piece, np.asarray(mesh.area_faces, dtype=np.float64))
     kept = areas >= min(least * areas.sum(), areas.max())
     if kept.all():
         return mesh

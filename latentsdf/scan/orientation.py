@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -156,6 +156,16 @@ class _SignEquations:
         matrix = sparse.csr_array(sparse.diags_array(diagonal) - links)
         return _SignEquations(directions, matrix, _VOTE_WEIGHT * flatness * votes.balance, diagonal, np.zeros(count))
 
+    def matrix_of(self, winding: SurfaceWinding, weight: float) -> LinearOperator:
+        """The matrix with the normal equations of winding numbers added."""
+        count = len(self.right)
+        build: Any = LinearOperator  # the stubs of SciPy do not know its form that takes a function
+        return build(
+            (count, count),
+            dtype=np.float64,
+            matvec=lambda signs: self.matrix @ signs + weight * winding.product(signs),
+        )
+
     def oriented(self, winding: SurfaceWinding | None = None) -> Array:
         """The directions on their sides (M, 3), by neighbours and votes, and winding numbers where they are given."""
         count = len(self.right)
@@ -164,11 +174,7 @@ class _SignEquations:
             self.solution, _ = cg(self.matrix, self.right, rtol=1e-4, maxiter=_ITERATIONS, M=preconditioner)
         else:
             weight = _WINDING_WEIGHT / winding.share
-            operator = LinearOperator(
-                (count, count),
-                dtype=np.float64,
-                matvec=lambda signs: self.matrix @ signs + weight * winding.product(signs),
-            )
+            operator = self.matrix_of(winding, weight)
             right = self.right + weight * winding.target(count)
             preconditioner = sparse.diags_array(1 / (self.diagonal + weight * winding.diagonal(count)))
             self.solution, _ = cg(

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..codec.adjustment import Adjustment
 from ..mesh.isosurface import extract_mesh
-from ..mesh.repair import face_components
-from ..mesh.small_pieces import least_piece
+from ..mesh.small_pieces import least_piece, piece_areas
 from .shape import Shape
 
 CELLS = 64
@@ -29,11 +28,8 @@ def with_kept_pieces(shape: Shape, parts: int) -> Shape:
         surface = extract_mesh(shape.sdf, CELLS, like=shape.code)
     except ValueError:  # no surface
         return shape
-    count, piece = face_components(surface.faces, len(surface.vertices))
-    if count <= parts:
-        return shape
-    areas = np.bincount(piece, np.asarray(surface.area_faces, dtype=np.float64), count)
-    least = least_piece(areas, np.zeros(count), parts)
+    areas, _ = piece_areas(surface)
+    least = least_piece(areas, np.zeros(len(areas)), parts) if len(areas) > parts else 0.0
     if not least:
         return shape
     return replace(shape, correction=Adjustment.of(shape.level, least_piece=least))
