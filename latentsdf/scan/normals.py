@@ -72,7 +72,7 @@ def outward_normals(
             noise = noise_level(points, tree=tree) if noise is None else noise
             neighbours = _MANY if noise > _NOISY * float(np.median(distances)) else _FEW
     directions, around = estimate_normals(points, neighbours, tree)
-    oriented = orient_normals(points, directions, around, sensor, seed=seed)
+    oriented = orient_normals(points, directions, around, sensor, seed=seed, noise=noise)
     return same_side_normals(points, oriented, round(_SIDE * neighbours), tree)
 
 

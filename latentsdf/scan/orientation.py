@@ -45,7 +45,13 @@ _ITERATIONS, _WINDING_ITERATIONS = 800, 100
 
 
 def orient_normals(
-    points: Array, directions: Array, around: Indices, sensor: Array | None = None, *, seed: int = 0
+    points: Array,
+    directions: Array,
+    around: Indices,
+    sensor: Array | None = None,
+    *,
+    seed: int = 0,
+    noise: float | None = None,
 ) -> Array:
     """Choose signs so that neighbours agree and the whole points outward.
 
@@ -65,6 +71,7 @@ def orient_normals(
         sensor: (3,) where all points were seen from, or (M, 3) where each was, same frame: every normal then faces
             its sensor.
         seed: of the choice of points that cast rays.
+        noise: `noise_level` of the points, where known.
 
     Returns:
         (M, 3) unit normals.
@@ -73,7 +80,8 @@ def orient_normals(
         facing = np.einsum("nd,nd->n", sensor - points, directions) >= 0
         return np.where(facing[:, None], directions, -directions)
     low, high = points.min(0), points.max(0)
-    centred = (points - (low + high) / 2) * (2 / max(float((high - low).max()), np.finfo(np.float64).tiny))
+    scale = 2 / max(float((high - low).max()), np.finfo(np.float64).tiny)
+    centred = (points - (low + high) / 2) * scale
     votes = _outside_votes(centred, directions, around, seed)
     equations = _SignEquations.of(centred, directions, around, votes)
     normals = equations.oriented()
@@ -84,7 +92,9 @@ def orient_normals(
         return normals
     closed = equations.oriented(SurfaceWinding.of(centred, directions, distances, seed))
     distinct = np.unique(centred, axis=0, return_index=True)[1]  # `openness` takes no point twice
-    return closed if openness(centred[distinct], closed[distinct], distances[distinct]) < _OPEN else normals
+    known = None if noise is None else noise * scale
+    missing = openness(centred[distinct], closed[distinct], distances[distinct], known)
+    return closed if missing < _OPEN else normals
 
 
 def orient_by_prior(points: Array, normals: Array, prior: SDF, *, near: float = 0.05) -> Array:
