@@ -24,7 +24,7 @@ SAYS = {
     "02": ("168 shapes of 14 classes", "bracket, turned, larger: rotated by", "hammer = hammer, mirrored: "),
     "03": ("600 points, seen from", "mean distance of the points to the surface", "169 shapes, the last is stored as "),
     "04": ("all presets: siren, igr", "pull + alignment", "points alone   slope "),
-    "05": ("code alone: code, 128 bytes", "at most 120 bytes: ", " bytes beside the code"),
+    "05": ("code alone: code, 132 bytes", "at most 120 bytes: ", " bytes beside the code"),
 }
 """What each says on its tiny settings."""
 PICTURES = {"01": 4, "02": 4, "03": 2, "04": 2, "05": 2}
