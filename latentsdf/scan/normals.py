@@ -49,7 +49,8 @@ def outward_normals(
 ) -> Array:
     """Estimate unit normals (M, 3) of bare points and orient them.
 
-    `estimate_normals`, `orient_normals`, then planes through neighbours of the same side (`same_side_normals`).
+    `estimate_normals`, `orient_normals`, then planes through neighbours of the same side (`same_side_normals`). With a
+    sensor the first planes stay: what a prior is trusted by (`reconstruction.evidence`) was measured with those.
 
     Args:
         points: (M, 3) in any frame.
@@ -73,6 +74,8 @@ def outward_normals(
             neighbours = _MANY if noise > _NOISY * float(np.median(distances)) else _FEW
     directions, around = estimate_normals(points, neighbours, tree)
     oriented = orient_normals(points, directions, around, sensor, seed=seed, noise=noise)
+    if sensor is not None:
+        return oriented
     return same_side_normals(points, oriented, round(_SIDE * neighbours), tree)
 
 
