@@ -62,7 +62,8 @@ def orient_normals(
     farthest points in all directions, whose outside is known, and from rays: more of them leave a point's outside than
     its inside. Unlike propagation along a tree, no single wrong pair flips a whole part. A second solve, begun at the
     first, adds sum_i (w_i(s) - 1/2)^2 over winding numbers at the points (`SurfaceWinding`), which tell parts from one
-    another that no pair of neighbours joins; not where the surface is open, and they are not 1/2.
+    another that no pair of neighbours joins. Its signs count unless they leave the surface open (`winding.openness`):
+    winding numbers are not 1/2 there.
 
     Args:
         points: (M, 3) in any frame.
