@@ -8,7 +8,7 @@ import trimesh
 from ..core.arrays import Array, Indices
 from .repair import face_components
 
-PIECE = 0.003
+PIECE = 0.002
 """Share of the area that a piece too many costs, against true area that is left out and area off the truth."""
 
 

@@ -11,7 +11,7 @@ from ..mesh.isosurface import extract_mesh
 from ..mesh.small_pieces import least_piece, piece_areas
 from .shape import Shape
 
-CELLS = 64
+CELLS = 128
 """Cells an axis of the lattice that pieces are found on."""
 
 
