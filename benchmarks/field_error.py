@@ -9,6 +9,7 @@ from torch import Tensor
 
 from latentsdf.core.arrays import Array
 from latentsdf.scan.scan import Scan
+from latentsdf.solver.bending import bending_of
 from latentsdf.solver.galerkin import BORDER, NORMAL_WEIGHT, SolveConfig
 from latentsdf.solver.levels import build_stack
 from latentsdf.solver.linear_system import Misfit, PointEvaluation, System
@@ -33,7 +34,7 @@ class Bench:
         self.config = config
         self.cloud = checked_cloud(Scan(item.points, item.normals, item.sensor), None, None)
         self.stack = build_stack(self.cloud.points, config.resolution, config.dense)
-        self.bendings = [level.bending() for level in self.stack.levels]
+        self.bendings = [bending_of(level) for level in self.stack.levels]
         self.reading = PointEvaluation(self.stack.levels, self.cloud.points, slopes=True)
         self.border = border_misfit(self.stack, self.cloud.points, BORDER)
         self.targets = np.concatenate([np.zeros(len(self.cloud.points)), self.cloud.normals.T.reshape(-1)])

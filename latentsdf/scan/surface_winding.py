@@ -15,6 +15,8 @@ _POINTS = 4000
 """Points that the winding numbers are sums over, at most."""
 _ROWS = 1000
 """Rows of the matrix that are made at a time."""
+_PART = 100
+"""Rows that a product reads at a time, both ways while they are in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +67,11 @@ class SurfaceWinding:
     def product(self, signs: Array) -> Array:
         """K^T K s (M,) of signs (M,), zero at points that take no part."""
         result = np.zeros(len(signs))
-        part = torch.from_numpy(signs[self.rows]).float()
-        result[self.rows] = (self.matrix.T @ (self.matrix @ part)).numpy()
+        sides = torch.from_numpy(signs[self.rows]).float()
+        total = torch.zeros_like(sides)
+        for part in self.matrix.split(_PART):
+            total.addmv_(part.T, part @ sides)
+        result[self.rows] = total.numpy()
         return result
 
     def target(self, count: int) -> Array:

@@ -138,6 +138,11 @@ class Level:
         """Width h of a cell."""
         return 2.0 / self.cells
 
+    @property
+    def covers_cube(self) -> bool:
+        """Whether every function of the lattice is an own one."""
+        return len(self.own) == (self.cells + 2) ** 3
+
     @cached_property
     def restriction(self) -> Sparse:
         """Transpose of `prolongation`."""
@@ -151,7 +156,7 @@ class Level:
     @cached_property
     def complete_cells(self) -> Indices:
         """Cells (C, 3), 0 to R - 1 an axis, in which some own function is non-zero."""
-        if len(self.own) == (self.cells + 2) ** 3:
+        if self.covers_cube:
             return nodes_from_keys(np.arange(self.cells**3), self.cells)
         size = self.cells + 2
         cells = dilate(self.nodes[self.own], 1, size) - 1
@@ -188,24 +193,6 @@ class Level:
             result.append(sparse.csr_array((values, columns, pointer), shape=(len(rows), len(self.nodes))))
         return result
 
-    def bending(self) -> Sparse:
-        """Exact integrals over the cube of Hess:Hess of each own function with all that overlap it, (K, E).
-
-        Source: the squared Hessian of SSD (Calakli and Taubin 2011); entries are products of one-dimensional
-        integrals, Q M M + M Q M + M M Q + 2 (K K M + K M K + M K K) over the cell width.
-        """
-        tables = [axis_stencils(self.cells, element) for element in (CELL_VALUE, CELL_SLOPE, CELL_BEND)]
-        nodes = self.nodes[self.own]
-        columns = self.node_index.around(nodes, -2, 2)
-        interior = ((nodes >= 2) & (nodes <= self.cells - 1)).all(1)
-        values = np.empty((len(nodes), 125))
-        if interior.any():
-            values[interior] = self._bending_stencils(tables, nodes[np.argmax(interior)][None])
-        values[~interior] = self._bending_stencils(tables, nodes[~interior])
-        present = columns >= 0
-        pointer = np.concatenate([[0], np.cumsum(present.sum(1))])
-        return sparse.csr_array((values[present], columns[present], pointer), shape=(len(nodes), len(self.nodes)))
-
     def bending_diagonal(self) -> Array:
         """Integral over the cube of |Hess|^2 of each own function, (K,)."""
         value, slope, bend = (
@@ -217,18 +204,6 @@ class Level:
             left, right = (axis + 1) % 3, (axis + 2) % 3
             total += bend[:, axis] * value[:, left] * value[:, right]
             total += 2 * value[:, axis] * slope[:, left] * slope[:, right]
-        return total / self.width
-
-    def _bending_stencils(self, tables: list[Array], nodes: Indices) -> Array:
-        value, slope, bend = ([table[nodes[:, axis]] for axis in range(3)] for table in tables)
-
-        def product(x: Array, y: Array, z: Array) -> Array:
-            return (x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]).reshape(-1, 125)
-
-        total = product(bend[0], value[1], value[2])
-        total += product(value[0], bend[1], value[2]) + product(value[0], value[1], bend[2])
-        total += 2 * product(slope[0], slope[1], value[2])
-        total += 2 * product(slope[0], value[1], slope[2]) + 2 * product(value[0], slope[1], slope[2])
         return total / self.width
 
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from ..core.arrays import Array
 from ..core.field import SDF
 from ..scan.scan import Scan
+from .bending import bending_of
 from .correction import Corrected
 from .levels import Stack, build_stack
 from .linear_system import Misfit, PointEvaluation, System
@@ -209,7 +210,7 @@ class _Multilevel:
     ):
         self.cloud, self.stack, self.config = cloud, stack, config
         self.offsets, self.anchors, self.fixed = offsets, anchors, fixed
-        self.bendings = [level.bending() for level in stack.levels]
+        self.bendings = [bending_of(level) for level in stack.levels]
         self.kernel: Kernel = "none" if config.robust == "learned" else config.robust
         learned = config.robust == "learned"
         self.reliability = cloud.reliability if learned else isolation_weights(cloud.points, self.kernel)

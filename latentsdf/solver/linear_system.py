@@ -16,6 +16,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from ..core.arrays import Array, Indices
+from .bending import Bending
 from .bspline import Level, Sparse
 from .levels import Stack, accumulate_totals
 
@@ -86,15 +87,14 @@ class System:
 
     Args:
         stack: the lattices.
-        bendings: `Level.bending()` of each of its levels.
+        bendings: `bending_of` each of its levels.
         bending: weight of the integral.
         misfits: terms of the energy.
     """
 
-    def __init__(self, stack: Stack, bendings: Sequence[Sparse], bending: float, misfits: Sequence[Misfit]):
+    def __init__(self, stack: Stack, bendings: Sequence[Bending], bending: float, misfits: Sequence[Misfit]):
         self.stack, self.levels = stack, stack.levels
         self.bendings, self.bending, self.misfits = bendings, bending, misfits
-        self._transposed = [matrix.T for matrix in bendings]
         bounds = np.concatenate([[0], np.cumsum([len(level.own) for level in self.levels])])
         self.slices = [slice(low, high) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
 
@@ -129,11 +129,11 @@ class System:
         totals = self.totals(coefficients)
         vectors, from_coarser = [], np.zeros(self.unknowns)
         for number, (level, own) in enumerate(zip(self.levels, self.slices, strict=True)):
-            vectors.append(self.bending * (self._transposed[number] @ coefficients[own]))
+            vectors.append(self.bending * self.bendings[number].transposed(coefficients[own]))
             if number:
                 coarse = totals[number].copy()
                 coarse[level.own] -= coefficients[own]
-                from_coarser[own] = self.bending * (self.bendings[number] @ coarse)
+                from_coarser[own] = self.bending * self.bendings[number](coarse)
         for misfit in self.misfits:
             misfit.evaluation.add_transposed(misfit.weights * misfit.evaluation(totals), vectors)
         return self.restrict(vectors) + from_coarser
@@ -157,8 +157,8 @@ class System:
                 shape=(len(level.nodes), self.unknowns),
             )
             spans.append(placed if not spans else sparse.csr_array(level.prolongation @ spans[-1]) + placed)
-            coupled = self.bending * (sparse.csr_array(self.bendings[number]) @ spans[-1])
-            alone = self.bending * (sparse.csr_array(self.bendings[number]) @ placed)
+            weighted = self.bending * sparse.csr_array(self.bendings[number].matrix())
+            coupled, alone = weighted @ spans[-1], weighted @ placed
             total = total + unit[:, own] @ coupled + (unit[:, own] @ (coupled - alone)).T
         for misfit in self.misfits:
             for number, rows, part in misfit.evaluation.parts:

@@ -18,6 +18,7 @@ from latentsdf.solver import (
     solve,
     weight_gradient,
 )
+from latentsdf.solver.bending import bending_of
 from latentsdf.solver.levels import build_stack
 from latentsdf.solver.linear_system import Misfit, PointEvaluation, System
 from latentsdf.solver.robust import isolation_weights
@@ -41,7 +42,7 @@ def small_system(points: np.ndarray, normals: np.ndarray, weights: np.ndarray, b
     reading = PointEvaluation(stack.levels, points, slopes=True)
     targets = np.concatenate([np.zeros(len(points)), normals.T.reshape(-1)])
     misfit = Misfit(reading, np.concatenate([10 * weights, np.tile(weights, 3)]), targets)
-    return System(stack, [level.bending() for level in stack.levels], bending, [misfit])
+    return System(stack, [bending_of(level) for level in stack.levels], bending, [misfit])
 
 
 def flat_patch(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +83,7 @@ def test_where_a_band_is_wide_only_coefficients_of_the_zero_field_are_free() -> 
 
 def test_without_data_only_linear_fields_are_free() -> None:
     stack = build_stack(np.zeros((1, 3)), 8, 8, 1)
-    free = np.linalg.eigvalsh(System(stack, [stack.levels[0].bending()], 1.0, []).matrix())
+    free = np.linalg.eigvalsh(System(stack, [bending_of(stack.levels[0])], 1.0, []).matrix())
     assert abs(free[3]) < 1e-12 * free[-1]
     assert free[4] > 1e-6 * free[-1]
 

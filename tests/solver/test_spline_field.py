@@ -10,6 +10,7 @@ import torch
 from numpy.polynomial.legendre import leggauss
 
 from latentsdf.core.field import Jet
+from latentsdf.solver.bending import SeparableBending, assembled, bending_of
 from latentsdf.solver.bspline import CELL_BEND, CELL_SLOPE, CELL_VALUE, LatticeIndex, axis_stencils, axis_weights
 from latentsdf.solver.levels import Stack, build_stack
 from latentsdf.solver.linear_system import PointEvaluation, System
@@ -26,7 +27,7 @@ def on_a_sphere(count: int, radius: float = 0.6, seed: int = 0) -> np.ndarray:
 
 
 def random_field(stack: Stack, seed: int = 0) -> SplineField:
-    system = System(stack, [level.bending() for level in stack.levels], 1.0, [])
+    system = System(stack, [bending_of(level) for level in stack.levels], 1.0, [])
     coefficients = np.random.default_rng(seed).normal(size=system.unknowns)
     return SplineField(stack.levels, system.totals(coefficients))
 
@@ -54,8 +55,31 @@ def test_bending_of_a_field_is_the_integral_of_its_squared_hessian() -> None:
     points = torch.from_numpy(np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3))
     weight = np.einsum("i,j,k->ijk", axis_weight, axis_weight, axis_weight).reshape(-1)
     integral = float(weight @ (field.hessian(points).numpy() ** 2).sum((1, 2)))
-    assert integral == pytest.approx(float(coefficients @ (level.bending() @ coefficients)), rel=1e-12)
-    np.testing.assert_allclose(level.bending().diagonal(), level.bending_diagonal(), rtol=1e-13)
+    assert integral == pytest.approx(float(coefficients @ (bending_of(level)(coefficients))), rel=1e-12)
+    np.testing.assert_allclose(bending_of(level).matrix().diagonal(), level.bending_diagonal(), rtol=1e-13)
+
+
+def test_bending_by_products_along_the_axes_is_that_of_the_assembled_matrix() -> None:
+    (level,) = build_stack(np.zeros((1, 3)), 8, 8, 1).levels
+    form, matrix = bending_of(level), assembled(level)
+    assert isinstance(form, SeparableBending)
+    coefficients = np.random.default_rng(0).normal(size=len(level.nodes))
+    np.testing.assert_allclose(form(coefficients), matrix @ coefficients, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(form.transposed(coefficients), matrix.T @ coefficients, rtol=1e-11, atol=1e-11)
+
+
+def test_bending_of_a_band_couples_own_functions_alone() -> None:
+    """Rows of a band, at the border of the cube too, are those of the same functions on the whole lattice."""
+    points = np.array([[0.98, -0.97, 0.5], [0.1, 0.2, 0.3]])
+    band, whole = build_stack(points, 16, 8, 1).levels[1], build_stack(points, 16, 16, 1).levels[0]
+    rows = whole.node_index(band.nodes)
+    coefficients = np.random.default_rng(0).normal(size=len(band.nodes))
+    spread = np.zeros(len(whole.nodes))
+    spread[rows] = coefficients
+    form = bending_of(band)
+    np.testing.assert_allclose(form(coefficients), assembled(whole).dot(spread)[rows[band.own]], rtol=1e-11, atol=1e-11)
+    own = np.random.default_rng(1).normal(size=len(band.own))
+    assert own @ form(coefficients) == pytest.approx(form.transposed(own) @ coefficients, rel=1e-11)
 
 
 def test_the_functions_sum_to_one_up_to_the_border() -> None:
@@ -72,7 +96,7 @@ def test_refinement_changes_no_field() -> None:
     """Where only a coarse level has coefficients, the finer totals read the same values."""
     points = on_a_sphere(300)
     stack = build_stack(points, 64, 16, 1)
-    system = System(stack, [level.bending() for level in stack.levels], 1.0, [])
+    system = System(stack, [bending_of(level) for level in stack.levels], 1.0, [])
     coefficients = np.zeros(system.unknowns)
     coefficients[system.slices[0]] = np.random.default_rng(0).normal(size=len(stack.levels[0].own))
     totals = system.totals(coefficients)
@@ -127,7 +151,7 @@ def test_outside_the_cube_the_distance_to_it_is_added() -> None:
 def test_readings_and_their_transpose_match_the_field() -> None:
     points = on_a_sphere(200)
     stack = build_stack(points, 32, 8, 1)
-    system = System(stack, [level.bending() for level in stack.levels], 1.0, [])
+    system = System(stack, [bending_of(level) for level in stack.levels], 1.0, [])
     random = np.random.default_rng(0)
     coefficients = random.normal(size=system.unknowns)
     totals = system.totals(coefficients)
