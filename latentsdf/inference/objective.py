@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -14,6 +14,8 @@ from .residuals import Residuals, into_cube
 
 FLOOR = 5e-3
 """Least absolute residual, in the unit frame, in the weight 1 / |r| of iterative reweighting."""
+_READ_TOGETHER = 20_000
+"""Most points of all shapes and groups that are linearised at once; each has as many derivatives as a code numbers."""
 
 
 class Guess(NamedTuple):
@@ -129,9 +131,7 @@ class CodeObjective:
         """
         hessian, gradient = self._prior_equations(guess)
         losses, size = self._priors(guess), guess.codes.shape[1]
-        for group in groups:
-            points, outside = _to_unit(guess, group.points)
-            field = self.linearize(_prefix(guess.codes, group.prefix), points)
+        for group, (points, outside, field) in zip(groups, self._fields(guess, groups), strict=True):
             values = field.values + outside
             jacobian = self._about_up(_jacobian(field, points, values, guess), guess, size)
             residual, slope = group.residual(_to_source(values, guess), truncation)
@@ -147,6 +147,23 @@ class CodeObjective:
         if self.active is None:
             return NormalEquations(hessian, gradient, losses)
         return NormalEquations(hessian[:, self.active][:, :, self.active], gradient[:, self.active], losses)
+
+    def _fields(self, guess: Guess, groups: Sequence[Residuals]) -> Iterator[tuple[Tensor, Tensor | float, Linearized]]:
+        """Points of each group in the unit frame, their distances from the cube, and the fields there.
+
+        Small groups are read together: conditioning the decoder on the codes costs as much as reading many points.
+        """
+        count = len(guess.codes) * sum(group.points.shape[1] for group in groups)
+        if count > _READ_TOGETHER or len({group.prefix for group in groups}) > 1:
+            for group in groups:
+                points, outside = _to_unit(guess, group.points)
+                yield points, outside, self.linearize(_prefix(guess.codes, group.prefix), points)
+            return
+        placed = [_to_unit(guess, group.points) for group in groups]
+        field = self.linearize(_prefix(guess.codes, groups[0].prefix), torch.cat([points for points, _ in placed], 1))
+        parts = (part.split([points.shape[1] for points, _ in placed], 1) for part in field)
+        for (points, outside), *derivatives in zip(placed, *parts, strict=True):
+            yield points, outside, Linearized(*derivatives)
 
     def retract(self, guess: Guess, steps: Tensor) -> Guess:
         """The guess minus steps (S, P) in the active parameters; poses move on their manifold (`Pose.retract`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -66,6 +67,17 @@ class Residuals(NamedTuple):
         """Residuals of shapes `rows` (R,), in that order; a shape may occur several times."""
         points, targets = (part if len(part) == 1 else part[rows] for part in (self.points, self.targets))
         return self._replace(points=points, targets=targets)
+
+
+def stacked(groups: Sequence[Residuals]) -> Residuals:
+    """One group of the first residuals of P groups of one kind, a row each: as many as the smallest of them has.
+
+    Args:
+        groups: with points (1, N, 3), N of their own.
+    """
+    count = min(group.points.shape[1] for group in groups)
+    points = torch.cat([group.points[:, :count] for group in groups])
+    return groups[0]._replace(points=points, targets=torch.cat([group.targets[:, :count] for group in groups]))
 
 
 class ResidualSampler(Protocol):

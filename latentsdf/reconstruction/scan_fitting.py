@@ -285,7 +285,8 @@ class ScanProblem:
             return None
         active = [True] * self.decoder.code_size + active_freedoms("known")
         objective = self._objective(self.decoder, self.fine_prior / self.decoder.code_size, active)
-        return held_out_agreement(objective, guess, self.scan.transformed(self.base), self.config.seed)
+        unit = self.scan.transformed(self.base)
+        return held_out_agreement(objective, guess, unit, self.config.seed, self.scan.openness)
 
     def _objective(self, fields: Fields, prior: float | Tensor, active: list[bool]) -> CodeObjective:
         weight = torch.tensor(POSE_WEIGHT_CLOSED if self.closed else POSE_WEIGHT_OPEN)

@@ -49,15 +49,16 @@ class ScanResiduals:
     Args:
         scan: cleaned, about as large as the unit sphere.
         seed: of the queries.
+        openness: of the scan, where known.
 
     Attributes:
         openness: of the scan (`Scan.openness`); NaN where it has too few points for normals.
     """
 
-    def __init__(self, scan: Scan, seed: int = 0):
+    def __init__(self, scan: Scan, seed: int = 0, openness: float | None = None):
         generator = np.random.default_rng(seed)
         scan = with_normals(scan, seed)
-        self.openness: float = scan.openness
+        self.openness: float = scan.openness if openness is None else openness
         scan = scan.subsampled(_POINTS, seed)
         points = scan.points
         self._groups: list[Residuals] = []
@@ -78,6 +79,11 @@ class ScanResiduals:
         """These residuals, moved to a device."""
         self._groups = [group.to(device) for group in self._groups]
         return self
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kinds of the groups, in their order."""
+        return tuple(group.kind for group in self._groups)
 
     def sample(self, count: int, generator: torch.Generator) -> list[Residuals]:
         """One group of at most `count` residuals (1, N) of each kind.
