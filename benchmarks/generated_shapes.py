@@ -26,6 +26,8 @@ from judging import read_json, write_json
 from training_curves import encode_unseen, judge
 
 from latentsdf.dataset.dataset import Dataset
+from latentsdf.inference.short_codes import shortened
+from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
 from latentsdf.training.config import TrainConfig
 from latentsdf.training.loop import Trainer
@@ -47,20 +49,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--base-steps", type=int, default=3000)
     parser.add_argument("--space", type=Path, help="a trained space, judged in place of the runs")
+    parser.add_argument("--numbers", type=int, nargs="*", default=[], help="and restricted to so many numbers a shape")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     training_curves.UNSEEN = UNSEEN
     both, base = options.work / "both.h5", options.work / "base.h5"
-    if not both.exists():
+    if options.space is None and not both.exists():
         join_datasets(options.real, options.generated, both)
-    dataset, count = Dataset(both), len(Dataset(options.real))
+    dataset, count = Dataset(both if options.space is None else options.real), len(Dataset(options.real))
     classes = sorted(set(dataset.classes[:count]))
     seen = [row for row in range(count) if dataset.classes[row] in classes[::2]]
     unseen = dataset.subset([row for row in range(count) if dataset.classes[row] in classes[1::2]])
     if options.space is not None:
         space = load(options.space)
-        state = cast(TrainState, SimpleNamespace(decoder=space.decoder, codes=_Codes(space.codes())))
-        print(options.space, len(space), encode_unseen(state, unseen))
+        for numbers in [space.code_size, *options.numbers]:
+            print(options.space, len(space), numbers, encode_unseen(_restricted(space, numbers), unseen), flush=True)
         return
     generated = list(range(count, len(dataset)))
     run = _Run(dataset, unseen, options.work / "rows.json")
@@ -84,6 +87,18 @@ def join_datasets(first: Path, second: Path, out: Path) -> None:
 
 class _Codes(NamedTuple):
     weight: torch.Tensor
+
+
+def _restricted(space: LatentSpace, numbers: int) -> TrainState:
+    """A space as it is, or with codes in the principal directions of its own, the last number that of their mean."""
+    decoder, codes = space.decoder, space.codes()
+    if numbers < space.code_size:
+        short = shortened(decoder, codes, numbers - 1)
+        assert short is not None
+        decoder, mean = short.decoder, codes.mean(0)
+        coordinates = (codes - mean) @ short.directions[:-1].T
+        codes = torch.cat([coordinates, torch.ones(len(codes), 1)], 1)
+    return cast(TrainState, SimpleNamespace(decoder=decoder, codes=_Codes(codes)))
 
 
 class _Run:
