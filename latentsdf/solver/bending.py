@@ -69,7 +69,7 @@ class SeparableBending:
         return self._along_z @ values.reshape(-1) / self._level.width
 
     def transposed(self, own: Array) -> Array:
-        """The same product: the form is symmetric and all nodes are own ones."""
+        """The same product (K,): the form is symmetric and all nodes are own ones."""
         return self(own)
 
     def matrix(self) -> Sparse:
