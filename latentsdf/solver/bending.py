@@ -7,7 +7,7 @@ values, slopes and second derivatives along one axis.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
@@ -106,7 +106,8 @@ def axis_matrix(cells: int, element: Array) -> Sparse:
     table = axis_stencils(cells, element)
     size = len(table)
     diagonals = [table[max(0, -shift) : size - max(0, shift), shift + 2] for shift in range(-2, 3)]
-    return sparse.diags_array(diagonals, offsets=range(-2, 3), format="csr")
+    build: Any = sparse.diags_array  # the stubs of SciPy take a single offset
+    return build(diagonals, offsets=range(-2, 3), format="csr")
 
 
 def assembled(level: Level) -> Sparse:
