@@ -26,6 +26,7 @@ from judging import read_json, write_json
 from training_curves import encode_unseen, judge
 
 from latentsdf.dataset.dataset import Dataset
+from latentsdf.inference.objective import Guess
 from latentsdf.inference.short_codes import shortened
 from latentsdf.space.space import LatentSpace
 from latentsdf.space.store import load
@@ -95,9 +96,7 @@ def _restricted(space: LatentSpace, numbers: int) -> TrainState:
     if numbers < space.code_size:
         short = shortened(decoder, codes, numbers - 1)
         assert short is not None
-        decoder, mean = short.decoder, codes.mean(0)
-        coordinates = (codes - mean) @ short.directions[:-1].T
-        codes = torch.cat([coordinates, torch.ones(len(codes), 1)], 1)
+        decoder, codes = short.decoder, short.shorten(Guess(codes)).codes
     return cast(TrainState, SimpleNamespace(decoder=decoder, codes=_Codes(codes)))
 
 

@@ -12,11 +12,11 @@ from conftest import random_linear
 from latentsdf.core.optimize import Step, Stop
 from latentsdf.core.pose import FREEDOMS, Pose
 from latentsdf.decoder.base import Decoder
-from latentsdf.inference import code_fitting
+from latentsdf.inference import code_fitting, objective
 from latentsdf.inference.code_fitting import EncodeConfig, infer_codes
 from latentsdf.inference.levenberg_marquardt import FitStage, levenberg_marquardt
 from latentsdf.inference.objective import CodeObjective, Guess
-from latentsdf.inference.residuals import Residuals, SignedSamples
+from latentsdf.inference.residuals import Residuals, SignedSamples, stacked
 from latentsdf.space.store import load
 
 
@@ -105,6 +105,37 @@ def test_shapes_fitted_together_come_out_as_alone(linear: Decoder, shared: bool)
         alone = levenberg_marquardt(objective, start.select(rows), [FitStage(0.3, own, 4)])
         torch.testing.assert_close(alone.guess.codes[0], together.guess.codes[row], rtol=1e-3, atol=1e-3)
         torch.testing.assert_close(alone.losses[0], together.losses[row], rtol=1e-3, atol=1e-5)
+
+
+def test_groups_that_are_read_together_give_the_equations_of_each_by_itself(
+    linear: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = torch.randn(3, 6, generator=torch.Generator().manual_seed(8))
+    points, distances = sampled(linear, truth)
+    groups = [
+        Residuals(points[:, :150], distances[:, :150]),
+        Residuals(points[:1, 150:], distances[:1, 150:].abs(), "unsigned", weight=0.5),
+    ]
+    guess = Guess(truth + 0.1, Pose.identity(3, truth))
+    problem = CodeObjective(linear, 1e-3, torch.ones(6 + FREEDOMS, dtype=torch.bool))
+    reads: list[int] = []
+    linearize = problem.linearize
+    monkeypatch.setattr(problem, "linearize", lambda codes, at: (reads.append(at.shape[1]), linearize(codes, at))[1])
+    together = problem.normal_equations(guess, groups, 0.3)
+    monkeypatch.setattr(objective, "_READ_TOGETHER", 0)
+    apart = problem.normal_equations(guess, groups, 0.3)
+    assert reads == [400, 150, 250]
+    for one, other in zip(together, apart, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_stacked_groups_have_the_first_residuals_of_each() -> None:
+    points, targets = torch.rand(1, 7, 3), torch.rand(1, 7)
+    rows = [Residuals(points, targets, "unsigned", 0.5), Residuals(points[:, 2:], targets[:, 2:], "unsigned", 0.5)]
+    group = stacked(rows)
+    assert (group.kind, group.under_weight) == ("unsigned", 0.5)
+    assert torch.equal(group.points, torch.stack([points[0, :5], points[0, 2:]]))
+    assert torch.equal(group.targets, torch.stack([targets[0, :5], targets[0, 2:]]))
 
 
 def test_the_prior_of_each_code_has_its_own_origin(linear: Decoder) -> None:

@@ -11,7 +11,8 @@ from latentsdf.core.pose import Pose
 from latentsdf.decoder.linear import Linear, LinearConfig
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.primitives import sphere
-from latentsdf.reconstruction.held_out import PARTS, held_out_agreement, parts_of
+from latentsdf.reconstruction.held_out import PARTS, _fitted, held_out_agreement, parts_of
+from latentsdf.reconstruction.scan_residuals import ScanResiduals
 from latentsdf.reconstruction.trust import Trust
 from latentsdf.scan.scan import Scan
 
@@ -26,12 +27,14 @@ def balls_of_any_size() -> Linear:
     return decoder
 
 
-def agreement(points: np.ndarray, normals: np.ndarray) -> float:
-    decoder = balls_of_any_size()
+def problem() -> tuple[CodeObjective, Guess]:
     zero = torch.zeros(1, 1)
-    guess = Guess(zero, Pose.identity(1, zero), zero)
-    objective = CodeObjective(decoder, 1e-3, torch.tensor([True] + [False] * 7))
-    return held_out_agreement(objective, guess, Scan(points, normals))
+    objective = CodeObjective(balls_of_any_size(), 1e-3, torch.tensor([True] + [False] * 7))
+    return objective, Guess(zero, Pose.identity(1, zero), zero)
+
+
+def agreement(points: np.ndarray, normals: np.ndarray) -> float:
+    return held_out_agreement(*problem(), Scan(points, normals))
 
 
 def ball(radius: float, centre: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +63,18 @@ def test_what_the_decoder_knows_is_predicted_and_what_it_does_not_know_is_not() 
     sides = [ball(0.2, (at, 0.0, 0.0)) for at in (-0.6, 0.0, 0.6)]
     points, normals = (np.concatenate(part) for part in zip(*sides, strict=True))
     assert agreement(points, normals) < 0.75
+
+
+@pytest.mark.parametrize("sensor", [None, np.array([0.0, 0.0, 3.0])])
+def test_scans_fitted_together_have_the_codes_of_each(sensor: np.ndarray | None) -> None:
+    """Also where one has residuals of a kind that the other lacks."""
+    scans = [Scan(*ball(0.6)), Scan(*ball(0.4), sensor=sensor)]
+    residuals = [ScanResiduals(scan, 0) for scan in scans]
+    assert (residuals[0].kinds == residuals[1].kinds) == (sensor is None)
+    codes = _fitted(*problem(), residuals, 0)
+    alone = torch.cat([_fitted(*problem(), [own], 0) for own in residuals])
+    torch.testing.assert_close(codes, alone, rtol=0.02, atol=2e-3)
+    torch.testing.assert_close(codes[:, 0], torch.tensor([-0.1, 0.1]), rtol=0.05, atol=0.01)
 
 
 def test_a_prior_that_does_not_predict_is_not_trusted() -> None:
