@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from torch.nn import functional
 from ..core.lattice import lattice_vertices, trilinear_corners
 from ..core.pose import Pose
 from ..decoder.linearize import Linearize, Linearized
+from ..space.space import LatentSpace
 from .objective import Fields
 from .residuals import Residuals, into_cube
 
@@ -21,6 +23,46 @@ _VALUES_PER_CHUNK = 4_000_000
 """Field values in memory at a time."""
 _CODES_PER_CHUNK = 8
 """Codes decoded at a time."""
+_COLUMNS = 1024
+"""Codes whose fields are kept."""
+
+
+class LatticeColumns:
+    """Fields of codes at the vertices of a lattice over the cube, decoded once for each code.
+
+    Args:
+        decoder: of the codes.
+        resolution: R, vertices per axis.
+    """
+
+    def __init__(self, decoder: Fields, resolution: int):
+        self.decoder, self.resolution = decoder, resolution
+        self._columns: OrderedDict[bytes, Tensor] = OrderedDict()
+
+    @staticmethod
+    def of_space(space: LatentSpace, resolution: int) -> LatticeColumns:
+        """Those of a space, which are kept with it."""
+        key = f"lattice_columns {resolution}"
+        return space.derived.get(key, lambda: LatticeColumns(space.decoder, resolution), of_codes=False)
+
+    def table(self, codes: Tensor) -> Tensor:
+        """Signed distances (R^3, K) of codes (K, D), in the order of `lattice_vertices`."""
+        keys = [code.tobytes() for code in codes.detach().cpu().numpy()]
+        new = [row for row, key in enumerate(keys) if key not in self._columns]
+        columns = {key: self._columns.pop(key) for key in dict.fromkeys(keys) if key in self._columns}
+        vertices = lattice_vertices(self.resolution, dtype=codes.dtype, device=codes.device)[None]
+        branch = self.decoder.branches[0]
+        with torch.no_grad():
+            for begin in range(0, len(new), _CODES_PER_CHUNK):
+                rows = new[begin : begin + _CODES_PER_CHUNK]
+                # Always as many codes: the rounding of a product of matrices depends on their number.
+                padded = codes[rows + rows[:1] * (_CODES_PER_CHUNK - len(rows))]
+                fields = self.decoder.query(self.decoder.prepare(padded), vertices.expand(len(padded), -1, -1), branch)
+                columns |= {keys[row]: field for row, field in zip(rows, fields, strict=False)}
+        self._columns |= columns
+        while len(self._columns) > _COLUMNS:
+            self._columns.popitem(last=False)
+        return torch.stack([columns[key] for key in keys], 1)
 
 
 class CandidateFields:
@@ -30,9 +72,9 @@ class CandidateFields:
     and pose.
 
     Args:
-        decoder: of the space.
+        columns: of the decoder, at the resolution of the lattice: larger tells finer shapes apart; time and memory
+            grow with its cube.
         codes: (K, D), K at least 1.
-        resolution: R, vertices per axis. Larger tells finer shapes apart; time and memory grow with its cube.
         rotation_rows: (K,) rows of `cube_rotations`: how the axes of each code's source mesh lie in its unit frame.
             None is the identity for all.
 
@@ -40,17 +82,12 @@ class CandidateFields:
         table: (R^3, K) signed distances, in the order of `lattice_vertices`.
     """
 
-    def __init__(self, decoder: Fields, codes: Tensor, resolution: int = 20, rotation_rows: Tensor | None = None):
+    def __init__(self, columns: LatticeColumns, codes: Tensor, rotation_rows: Tensor | None = None):
         self.codes: Tensor = codes
-        self.resolution: int = resolution
+        self.resolution: int = columns.resolution
         unturned = torch.zeros(len(codes), dtype=torch.long)
         self.rotation_rows: Tensor = unturned if rotation_rows is None else rotation_rows
-        vertices = lattice_vertices(resolution, dtype=codes.dtype, device=codes.device)[None]
-        columns, branch = [], decoder.branches[0]
-        with torch.no_grad():
-            for part in codes.split(_CODES_PER_CHUNK):
-                columns.append(decoder.query(decoder.prepare(part), vertices.expand(len(part), -1, -1), branch))
-        self.table: Tensor = torch.cat(columns).T.contiguous()
+        self.table: Tensor = columns.table(codes)
 
     def __len__(self) -> int:
         return len(self.codes)

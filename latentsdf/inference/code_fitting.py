@@ -13,7 +13,8 @@ from ..core.pose import Pose, PoseFreedom, active_freedoms, check_pose
 from ..core.upright import Direction, up_directions
 from ..decoder.base import Decoder
 from .candidate_rotations import CandidateRotations
-from .initial_guesses import ranked_guesses, stored_candidates
+from .candidates import LatticeColumns
+from .initial_guesses import RESOLUTION, ranked_guesses, stored_candidates
 from .levenberg_marquardt import FitResult, FitStage, levenberg_marquardt, stage_iterations
 from .objective import CodeObjective, Guess
 from .residuals import Residuals, SignedSamples
@@ -107,6 +108,7 @@ class CodeFitter:
         stored: (K, D) codes of the space; K may be 0.
         config: `EncodeConfig()` if None.
         rotation_rows: (K,) of `frame_rows`, for an upright pose; None where source meshes lie as in their unit frames.
+        columns: fields of codes by the decoder, `RESOLUTION` vertices per axis, which are kept; None decodes all again.
     """
 
     def __init__(
@@ -115,12 +117,15 @@ class CodeFitter:
         stored: Tensor,
         config: EncodeConfig | None = None,
         rotation_rows: Tensor | None = None,
+        columns: LatticeColumns | None = None,
     ):
         self.decoder, self.config = decoder, config or EncodeConfig()
         self.device = next(decoder.parameters()).device
         stored = stored.to(self.device)
         generator = torch.Generator().manual_seed(self.config.seed)
-        self.candidates = stored_candidates(decoder, stored, generator, rotation_rows)
+        self.candidates = stored_candidates(
+            columns or LatticeColumns(decoder, RESOLUTION), stored, generator, rotation_rows
+        )
         self.objective = code_objective(decoder, self.config, stored)
         self.short = None if self.config.nested else shortened(decoder, stored, SHORT)
         self.first_objective = self.objective if self.short is None else _short_objective(self.short, self.config)

@@ -16,9 +16,11 @@ from ..mesh.load import load_mesh
 from ..space.shape import Shape
 from ..space.space import LatentSpace
 from .candidate_rotations import frame_rows
+from .candidates import LatticeColumns
 from .code_fitting import CodeFitter, EncodeConfig
 from .code_rounding import code_roundings
 from .ghost_cuts import without_ghosts
+from .initial_guesses import RESOLUTION
 from .residual_fitting import SampledMesh, Target, refine_to_mesh
 from .residuals import SignedSamples
 
@@ -93,9 +95,13 @@ def encode_all(
 
 
 def code_fitter(space: LatentSpace, config: EncodeConfig) -> CodeFitter:
-    """Fits of codes of a space; those of several batches share what they have in common."""
-    rows = frame_rows(space) if config.pose == "upright" and len(space) else None
-    return CodeFitter(space.decoder, space.codes(), config, rows)
+    """Fits of codes of a space, kept with what they decode as long as its decoder and its codes stay the same."""
+
+    def make() -> CodeFitter:
+        rows = frame_rows(space) if config.pose == "upright" and len(space) else None
+        return CodeFitter(space.decoder, space.codes(), config, rows, LatticeColumns.of_space(space, RESOLUTION))
+
+    return space.derived.get(f"code_fitter {config}", make, of_codes=True)
 
 
 def encode_sampled(

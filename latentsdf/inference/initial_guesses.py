@@ -8,7 +8,7 @@ from torch import Tensor
 from ..core.pose import Pose
 from ..decoder.base import Decoder
 from .candidate_rotations import CandidateRotations
-from .candidates import CANDIDATES, CandidateFields, mean_and_subset
+from .candidates import CANDIDATES, CandidateFields, LatticeColumns, mean_and_subset
 from .objective import CodeObjective, Guess
 from .residuals import Residuals, SignedSamples
 
@@ -27,12 +27,12 @@ ROTATION_PENALTY = 1.02
 
 
 def stored_candidates(
-    decoder: Decoder, stored: Tensor, generator: torch.Generator, rotation_rows: Tensor | None = None
+    columns: LatticeColumns, stored: Tensor, generator: torch.Generator, rotation_rows: Tensor | None = None
 ) -> CandidateFields | None:
     """Fields of the mean and a subset of stored codes, which guesses are chosen from; None without any.
 
     Args:
-        decoder: of the space.
+        columns: of the decoder of the space, `RESOLUTION` vertices per axis.
         stored: (K, D) codes.
         generator: of the choice.
         rotation_rows: (K,) how the axes of each source mesh lie in its unit frame (`frame_rows`); None is as they are.
@@ -42,7 +42,7 @@ def stored_candidates(
     codes, chosen = mean_and_subset(stored, CANDIDATES, generator)
     if rotation_rows is not None:
         rotation_rows = torch.cat([rotation_rows.mode().values[None], rotation_rows[chosen]])
-    return CandidateFields(decoder, codes, RESOLUTION, rotation_rows)
+    return CandidateFields(columns, codes, rotation_rows)
 
 
 def ranked_guesses(

@@ -6,7 +6,7 @@ import torch
 
 from ..core.pose import FREEDOMS, Pose
 from ..inference.candidate_rotations import CandidateRotations, frame_rows
-from ..inference.candidates import CANDIDATES, CandidateFields, mean_and_subset
+from ..inference.candidates import CANDIDATES, CandidateFields, LatticeColumns, mean_and_subset
 from ..inference.objective import Guess
 from ..inference.residuals import Residuals
 from ..space.space import LatentSpace
@@ -14,25 +14,31 @@ from ..space.space import LatentSpace
 TRUNCATION = 0.2
 """Of the comparison on the lattice."""
 _PAIRS_PER_CODE = 2
+_RESOLUTION = 20
+"""Vertices per axis of the lattice."""
 _STEP = 0.25
 """Shrinkage (log scale) and shift, unit frame, of the additional poses of an open scan."""
 
 
 def candidate_fields(space: LatentSpace, seed: int = 0) -> CandidateFields:
-    """Fields of the mean code and of stored codes, for any number of scans of one space.
+    """Fields of the mean code and of stored codes, made once for any number of scans of one space.
 
     Args:
         space: with its frames, by which the axes of each source mesh are known; the mean code has those of most.
         seed: of the choice where the space holds more than `CANDIDATES` shapes.
     """
-    codes = space.codes()
+    return space.derived.get(f"candidate_fields {seed}", lambda: _candidate_fields(space, seed), of_codes=True)
+
+
+def _candidate_fields(space: LatentSpace, seed: int) -> CandidateFields:
+    codes, columns = space.codes(), LatticeColumns.of_space(space, _RESOLUTION)
     device = next(space.decoder.parameters()).device
     if not len(codes):
-        return CandidateFields(space.decoder, torch.zeros(1, space.code_size, device=device))
+        return CandidateFields(columns, torch.zeros(1, space.code_size, device=device))
     subset, chosen = mean_and_subset(codes, CANDIDATES, torch.Generator().manual_seed(seed))
     rows = frame_rows(space)
     rows = torch.cat([rows.mode().values[None], rows[chosen]])
-    return CandidateFields(space.decoder, subset.to(device), rotation_rows=rows)
+    return CandidateFields(columns, subset.to(device), rows)
 
 
 def with_smaller_poses(poses: Pose) -> Pose:

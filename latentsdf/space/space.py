@@ -20,6 +20,7 @@ from ..decoder.base import Decoder
 from ..mesh.record import RECORD_BYTES
 from ..mesh.search_record import whole_part
 from .code_format import CodeFormat
+from .derived import DerivedValues
 from .morph import Morph
 from .shape import Shape
 from .weight_format import WeightFormat
@@ -73,6 +74,7 @@ class LatentSpace(Mapping[str, Shape]):
         changes: shapes that were added or replaced since, by their row.
         code_format: of the streams in which its codes are stored; None where they are stored otherwise.
         weight_format: of the streams in which its decoder is stored, likewise.
+        derived: values made from its decoder and its codes, kept as long as these are the same.
 
     Raises:
         ValueError: as `add`.
@@ -102,6 +104,7 @@ class LatentSpace(Mapping[str, Shape]):
         self._made: WeakValueDictionary[int, Shape] = WeakValueDictionary()
         self._kept: deque[Shape] = deque(maxlen=KEPT)
         self._morph: Morph | None = None
+        self.derived: DerivedValues = DerivedValues(decoder)
         for shape in shapes:
             self.add(shape)
 
@@ -192,6 +195,7 @@ class LatentSpace(Mapping[str, Shape]):
             row = self._added[shape.name] = len(self)
             self._names = None
         self.changes[row] = shape
+        self.derived.codes_changed()
 
     def _row_of(self, name: Any) -> int | None:
         row = self._added.get(name)

@@ -54,6 +54,17 @@ def test_an_unseen_mesh_lands_among_its_kind_and_keeps_its_units(space_path: Pat
     assert shape.metadata["audit"]["watertight"] is True
 
 
+def test_what_a_space_keeps_between_meshes_changes_no_code(space_path: Path) -> None:
+    config, space = EncodeConfig(steps=20, points=512, samples=8000), load(space_path)
+    first = encode(space, primitive("ring", 1.1), name="ring/new", config=config)
+    assert torch.equal(first.code, encode(space, primitive("ring", 1.1), config=config).code)
+    space.add(first)
+    fresh = load(space_path)
+    fresh.add(first)
+    codes = [encode(each, primitive("ball", 0.9), config=config).code for each in (space, fresh)]
+    assert torch.equal(*codes)
+
+
 def test_a_batch_gives_each_shape_its_own_code(space_path: Path) -> None:
     space = load(space_path)
     pair = encode_all(space, [("a", primitive("ball", 1.0)), ("b", primitive("ring", 0.9))], config=FAST)

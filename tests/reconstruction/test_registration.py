@@ -12,7 +12,7 @@ from latentsdf.core.pose import Pose, active_freedoms, spread_rotations
 from latentsdf.decoder import build_decoder
 from latentsdf.decoder.linear import LinearConfig
 from latentsdf.inference.candidate_rotations import CandidateRotations
-from latentsdf.inference.candidates import CandidateFields, LatticeFields
+from latentsdf.inference.candidates import CandidateFields, LatticeColumns, LatticeFields
 from latentsdf.inference.objective import CodeObjective, Guess
 from latentsdf.inference.residuals import Residuals, SignedSamples
 from latentsdf.reconstruction.registration import local_minima, lowest_losses, register_candidates
@@ -26,7 +26,7 @@ def candidates() -> CandidateFields:
     places = torch.cartesian_prod(ticks, ticks, ticks)
     decoder = build_decoder(LinearConfig(code_size=2, resolution=side)).eval().requires_grad_(False)
     decoder.state_dict()["basis"].copy_(torch.stack([plate_and_fin(places), places.norm(dim=1) - 0.6]))
-    return CandidateFields(decoder, torch.eye(2), resolution=side)
+    return CandidateFields(LatticeColumns(decoder, side), torch.eye(2))
 
 
 def box(points: torch.Tensor, middle: tuple[float, ...], half: tuple[float, ...]) -> torch.Tensor:
@@ -49,7 +49,7 @@ def surface(count: int) -> torch.Tensor:
 def test_lattice_fields_have_the_values_of_the_candidates() -> None:
     decoder = random_linear(5, 9)
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(1))
-    candidates = CandidateFields(decoder, codes, resolution=9)
+    candidates = CandidateFields(LatticeColumns(decoder, 9), codes)
     fields = LatticeFields(candidates)
     points = (2.0 * torch.rand(4, 100, 3, generator=torch.Generator().manual_seed(2)) - 1.0).requires_grad_(True)
     rows = torch.tensor([[2.0], [0.0], [3.0], [3.0]])
