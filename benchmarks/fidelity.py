@@ -76,6 +76,7 @@ def parse_options() -> argparse.Namespace:
         "--decoder", nargs="+", default=["volumes"], help="names that `latentsdf train --decoder` takes"
     )
     parser.add_argument("--code-size", nargs="+", type=int, default=[256])
+    parser.add_argument("--code-bytes", type=float, default=None, help="of a code; the default if left out")
     parser.add_argument("--minutes", nargs="+", type=float, default=[20.0])
     parser.add_argument("--joint", action="store_true", help="one joint stage; dual decoders")
     parser.add_argument(
@@ -104,6 +105,8 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
         config = replace(config, start="components")
     elif options.base not in ("none", "default"):
         config = replace(config, start=options.base)
+    if options.code_bytes is not None:
+        config = replace(config, code_bytes=options.code_bytes)
     return replace(config, minutes=options.minutes)
 
 
@@ -113,6 +116,7 @@ def label_of(options: argparse.Namespace) -> str:
     parts += ["joint"] if options.joint else []
     parts += [f"base-{Path(options.base).stem}"] if options.base != "default" else []
     parts += [str(options.code_size), f"{options.minutes:g}min"]
+    parts += [f"{options.code_bytes:g}bytes"] if options.code_bytes is not None else []
     parts += [f"seed{options.seed}"] if options.seed else []
     return "-".join(parts)
 

@@ -56,6 +56,8 @@ VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "volumes 8 x 8, 24 x 4": lambda config: replace(config, decoder=_volumes((8, 24), (8, 4))),
     "head of 96": lambda config: replace(config, decoder=_volumes((8, 24), (8, 2), width=96)),
     "no warp": lambda config: replace(config, decoder=_volumes((8, 24), (8, 2), warp=0)),
+    "warp of 7": lambda config: replace(config, decoder=_volumes((8, 24), (8, 2), warp=7)),
+    "warp of 9": lambda config: replace(config, decoder=_volumes((8, 24), (8, 2), warp=9)),
     "random start": lambda config: replace(config, start="random"),
     "fine branch (dual), components": lambda config: replace(named_config("dual"), start="components"),
     "fine branch (dual), base space": lambda config: named_config("dual"),

@@ -169,7 +169,7 @@ def _check_training(options: Namespace, path: Path) -> None:
 
 
 def _training_config(options: Namespace) -> TrainConfig:
-    from ..training.presets import DECODER, named_config
+    from ..training.presets import DECODER, code_size_of_bytes, named_config
 
     # A warm start has the form of the space that it starts from, unless another one is asked for.
     kind, size = DECODER, None
@@ -178,8 +178,12 @@ def _training_config(options: Namespace) -> TrainConfig:
     elif options.start not in (None, "base", "components", "random"):
         info = space_info(options.start)
         kind, size = info.decoder, info.code_size
-    size = size if options.code_size is None else options.code_size
-    config = named_config(options.decoder or kind, size, options.seed, options.joint)
+    kind = options.decoder or kind
+    if options.code_size is not None:
+        size = options.code_size
+    elif size is None and options.code_bytes is not None and kind == "volumes":
+        size = code_size_of_bytes(options.code_bytes)
+    config = named_config(kind, size, options.seed, options.joint)
     if options.start is not None:
         config = replace(config, start=options.start)
     if options.nested is not None:

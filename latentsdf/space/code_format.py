@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class CodeFormat:
         Args:
             codes: (S, D), at least one.
             slopes: (D,) root mean square of the derivative of the field in each number.
-            size: mean bytes a code; where codes cannot be as short, they take as few as they can.
+            size: mean bytes a code; where codes cannot be as short or as long, they come as near as they can.
 
         Raises:
             ValueError: a size that is not positive.
@@ -58,7 +59,9 @@ class CodeFormat:
             raise ValueError(f"the size of a code must be positive, got {size}")
         slopes = slopes.detach().float().cpu()
         relative = 1.0 / slopes.clamp_min(1e-6 * float(slopes.max().clamp_min(1e-12)))
-        low, high = -40.0, 10.0
+        # Finer steps than these would need more than 16 bits for the largest number.
+        finest = float((codes.detach().float().cpu().abs() / relative).max()) / _GREATEST
+        low, high = math.log2(max(finest, 2.0**-40)), 10.0
         for _ in range(_BISECTIONS):
             middle = 0.5 * (low + high)
             lengths = [len(part) for part in CodeFormat.of(codes, relative * 2.0**middle).pack(codes)]

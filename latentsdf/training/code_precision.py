@@ -53,7 +53,7 @@ def stored_codes(decoder: Decoder, codes: Tensor, dataset: Dataset, size: float,
     """
     generator = torch.Generator().manual_seed(seed)
     some = torch.randperm(len(codes), generator=generator)[:SHAPES]
-    hessians, error = _hessians_and_error(decoder, codes, dataset, some, generator)
+    hessians, error = hessians_and_error(decoder, codes, dataset, some, generator)
     mean = hessians.mean(0, keepdim=True)
     slopes = mean[0].diagonal().sqrt()
     code_format = CodeFormat.of(codes, FRACTION * error / slopes.clamp_min(1e-6 * float(slopes.max().clamp_min(1e-12))))
@@ -63,12 +63,12 @@ def stored_codes(decoder: Decoder, codes: Tensor, dataset: Dataset, size: float,
         return StoredCodes(code_format.rounded(codes, mean), code_format)
     parts = []
     for rows in torch.arange(len(codes)).split(BATCH):
-        hessians, _ = _hessians_and_error(decoder, codes, dataset, rows, generator)
+        hessians, _ = hessians_and_error(decoder, codes, dataset, rows, generator)
         parts.append(code_format.rounded(codes[rows.to(codes.device)], hessians))
     return StoredCodes(torch.cat(parts), code_format)
 
 
-def _hessians_and_error(
+def hessians_and_error(
     decoder: Decoder, codes: Tensor, dataset: Dataset, rows: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, float]:
     """Hessians (K, D, D) of shapes rows (K,), and the mean error of their fields near the surface."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -13,7 +14,7 @@ from ..decoder.kinds import build_decoder
 from ..space.space import LatentSpace
 from .config import TrainConfig
 from .pca import pca_codes
-from .start_codes import fitted_codes, nearest_codes, suited_codes
+from .start_codes import fitted_codes, nearest_codes, ordered_codes, suited_codes
 from .warm_start import copy_weights, resize_codes
 
 
@@ -47,23 +48,38 @@ def initial_state(
     codes = _random_codes(len(dataset), decoder.code_size, config.seed + 1)
     with torch.no_grad():
         if start is not None:
-            copy_weights(decoder, start.decoder)
             if config.suits_codes and len(dataset) > 1:
-                codes.weight.copy_(_suit(decoder, fitted_codes(start, decoder, dataset, config.seed), dataset))
+                codes.weight.copy_(_begin_suited(decoder, start, config, dataset))
             else:
+                copy_weights(decoder, start.decoder)
                 codes.weight.copy_(resize_codes(nearest_codes(start, dataset), decoder.code_size))
         elif config.start == "components" and len(dataset) > 1:
             codes.weight += pca_codes(dataset, decoder.code_size)
     return decoder.to(device), codes.to(device)
 
 
-def _suit(decoder: Decoder, codes: Tensor, dataset: Dataset) -> Tensor:
-    """Turn the codes (S, D) of a decoder to axes that suit the dataset, and its weights so that fields stay."""
-    codes, directions = suited_codes(codes, dataset)
-    turned = decoder.restricted(directions)
-    assert turned is not None
-    decoder.load_state_dict(turned.state_dict())
-    return codes
+def _begin_suited(decoder: Decoder, start: LatentSpace, config: TrainConfig, dataset: Dataset) -> Tensor:
+    """Give a decoder the weights of a start space and return codes (S, D), along axes that suit the dataset.
+
+    Where codes are shorter than those of the space, the axes that matter most are kept.
+    """
+    copy_weights(decoder, start.decoder)
+    size, whole = decoder.code_size, decoder
+    if size < start.code_size:
+        whole = copy.deepcopy(start.decoder)
+    codes = fitted_codes(start, whole, dataset, config.seed)
+    if size < start.code_size:
+        turned = ordered_codes(whole, codes, start.codes(), dataset, config.seed)
+        whole, codes = _restricted(whole, turned.directions[:size]), turned.codes[:, :size]
+    suited = suited_codes(codes, dataset)
+    decoder.load_state_dict(_restricted(whole, suited.directions).state_dict())
+    return suited.codes
+
+
+def _restricted(decoder: Decoder, directions: Tensor) -> Decoder:
+    restricted = decoder.restricted(directions)
+    assert restricted is not None
+    return restricted
 
 
 def _random_codes(count: int, size: int, seed: int) -> nn.Embedding:

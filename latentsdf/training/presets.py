@@ -16,6 +16,9 @@ DECODER = "volumes"
 """Decoder where none is asked for."""
 CODE_SIZES = {"volumes": 256, "dual": 64, "dual-mlp": 64, "deepsdf": 256, "linear": 256}
 """Code size of each decoder where none is asked for."""
+BYTES_PER_NUMBER = 0.425
+"""Bytes of a code per number of it at which unseen shapes come closest: more numbers are rounded too coarsely, fewer
+say less: of bases restricted to 64 to 256 numbers, 68 bytes each, 160 came closest (`benchmarks/code_lengths.py`)."""
 NESTED = (16, 32, 64)
 """Prefix sizes below the whole code that spaces of the dual decoder can be read at."""
 
@@ -60,3 +63,8 @@ def named_config(name: str = DECODER, code_size: int | None = None, seed: int = 
         batch = {"shapes_per_batch": 8, "points_per_shape": 1024}
         return TrainConfig(decoder=decoder, start="random", refit=False, seed=seed, **batch, **loss)
     return TrainConfig(decoder=LinearConfig(code_size=code_size), seed=seed)
+
+
+def code_size_of_bytes(size: float) -> int:
+    """Numbers of a code of the volumes decoder that suit so many bytes, at most its own."""
+    return max(1, min(CODE_SIZES["volumes"], round(size / BYTES_PER_NUMBER)))

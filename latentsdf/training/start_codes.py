@@ -10,6 +10,7 @@ from torch import Tensor
 from ..dataset.dataset import Dataset
 from ..decoder.base import Decoder
 from ..space.space import LatentSpace
+from .code_precision import hessians_and_error
 from .code_refit import refitted_codes
 from .pca import pca_codes
 from .warm_start import COARSE, candidate_codes, coarse_fields, resize_codes
@@ -20,6 +21,8 @@ STEPS = 3
 """Gauss-Newton steps on each code."""
 SAMPLES = {"near": 1600, "uniform": 400}
 """Samples a shape of each step; four times as many came no closer."""
+HESSIANS = 96
+"""Shapes whose Hessians say how much a number of a code matters."""
 MOST_FITTED = 512
 """Shapes whose codes are fitted; the codes of more are regressed from theirs too."""
 
@@ -116,6 +119,31 @@ def suited_codes(codes: Tensor, dataset: Dataset) -> SuitedCodes:
     wanted = (components.square().mean(0) + 1.0 / size).sqrt().sort(descending=True).values
     scale = torch.where(own > 1e-3 * own[0], wanted / own.clamp_min(1e-12), torch.ones_like(own))
     return SuitedCodes((codes @ axes.T) * scale, axes / scale[:, None])
+
+
+def ordered_codes(decoder: Decoder, codes: Tensor, others: Tensor, dataset: Dataset, seed: int) -> SuitedCodes:
+    """Codes along the axes that matter most to their fields, in that order.
+
+    Principal components of H^(1/2) z with H the mean Hessian of the fields in the code: to first order, the first P
+    axes approximate codes with the least square error of the fields near the surface that P numbers allow
+    (Karhunen-Loeve transform under a quadratic distortion).
+
+    Args:
+        decoder: of the codes.
+        codes: (S, D) of a dataset's shapes.
+        others: (K, D) of other shapes, which count as much: a collection alone knows little of what it lacks.
+        dataset: of the S shapes.
+        seed: of the samples.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(codes), generator=generator)[:HESSIANS]
+    hessian = hessians_and_error(decoder, codes, dataset, rows, generator)[0].mean(0).double()
+    hessian += 1e-4 * hessian.diagonal().mean() * torch.eye(len(hessian), dtype=hessian.dtype)
+    values, vectors = torch.linalg.eigh(hessian)
+    root, inverse = (vectors * power @ vectors.T for power in (values.sqrt(), values.rsqrt()))
+    moments = sum(part.T @ part / len(part) for part in (codes.double(), others.double()) if len(part))
+    axes = torch.linalg.eigh(root @ moments @ root)[1].flip(1)
+    return SuitedCodes(codes @ (root @ axes).to(codes), (axes.T @ inverse).to(codes))
 
 
 def _coarse_lattices(dataset: Dataset) -> Tensor:

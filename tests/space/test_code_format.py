@@ -39,6 +39,13 @@ def test_a_number_without_influence_costs_next_to_nothing() -> None:
     assert form.rounded(codes())[:, 32:].abs().max() == 0.0
 
 
+def test_a_size_that_few_numbers_cannot_fill_keeps_the_largest_number() -> None:
+    few = codes(size=8) + torch.tensor([50.0] + [0.0] * 7)
+    form = CodeFormat.of_size(few, torch.ones(8), 140)
+    torch.testing.assert_close(form.rounded(few), few, atol=2e-3, rtol=0.0)
+    assert torch.equal(form.unpack(form.pack(few)), form.rounded(few))
+
+
 def test_a_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="size of a code must be positive, got 0"):
         CodeFormat.of_size(codes(), torch.ones(64), 0)
