@@ -19,15 +19,19 @@ from twins import Twins, shape_key
 INSTALL = "pip install pymeshlab manifold3d fast-simplification pycollada"
 READABLE = (".stl", ".obj", ".dae")
 NOT_TAKEN = re.compile(
-    r"collision|_coll\.|convex|coarse|simpl|hull|_vis/|original|obj_meshes/|bullet_data", re.IGNORECASE
+    r"collision|_coll\.|convex|coarse|simpl|hull|_vis/|original|obj_meshes/|bullet_data|logo", re.IGNORECASE
 )
-"""Parts of paths, below those of the folders, of meshes that are coarser copies of others, or fragments of them."""
+"""Parts of paths, below those of the folders, of meshes that are coarser copies of others, fragments or letters."""
 VISUAL = re.compile(r"_vis(ual)?$", re.IGNORECASE)
 """End of the name of a visual mesh that has a collision mesh of the same name without it."""
 FINEST = 100_000
 """Faces of a mesh before it is closed."""
 SMALLEST = 1e-3
 """Least ratio of the smallest to the largest extent along the principal axes: flat pictures are left out."""
+
+
+CRUMB = 1e-3
+"""Share of the area of a closed mesh below which a body of it is left out: specks beside a part."""
 
 
 class Folder(NamedTuple):
@@ -125,6 +129,16 @@ def read(entry: Entry) -> trimesh.Trimesh:
     return mesh
 
 
+def without_crumbs(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Leave out the bodies of a closed mesh whose share of its area is below `CRUMB`."""
+    bodies = list(mesh.split(only_watertight=False))
+    large = [body for body in bodies if body.area >= CRUMB * mesh.area]
+    if len(large) == len(bodies):
+        return mesh
+    kept: Any = trimesh.util.concatenate(large)
+    return kept
+
+
 class _Writer:
     """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of.
 
@@ -149,6 +163,7 @@ class _Writer:
             twin = self.met.of(keys[0])
             if twin is None:
                 solid, change = close(mesh)
+                solid = without_crumbs(solid)
                 keys.append(shape_key(solid))
                 twin = self.met.of(keys[1])
             if twin is not None:

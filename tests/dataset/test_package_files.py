@@ -151,6 +151,16 @@ def test_of_each_link_one_mesh_is_written_the_visual_one_first(
     assert "toy-box_arm_elbow_vis left out: " in capsys.readouterr().err
 
 
+def test_specks_beside_a_part_are_left_out() -> None:
+    files = recipe("package_files")
+    part, speck = trimesh.creation.box((1, 2, 3)), trimesh.creation.box((0.01, 0.01, 0.01)).apply_translation([9, 0, 0])
+    small = trimesh.creation.box((0.2, 0.2, 0.2)).apply_translation([2, 0, 0])
+    both = files.without_crumbs(trimesh.util.concatenate([part, speck, small]))
+    assert both.body_count == 2
+    assert both.volume == pytest.approx(6.008)
+    assert files.without_crumbs(part) is part
+
+
 def test_names_left_out_leave_the_other_meshes_of_their_links_out_too(robot: Path) -> None:
     files = recipe("package_files")
     folder = files.Folder("toy-box", "simple/arm/", "toy", "MIT", "A. Maker", pieces=True)
