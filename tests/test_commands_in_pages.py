@@ -122,10 +122,8 @@ def test_a_script_has_the_options_that_a_page_gives_it(command: Command) -> None
         assert re.match(r"python3? (-m (venv|pytest|http\.server|build|latentsdf)|datasets/NAME)", command.line)
         return
     path = ROOT / script.group()
-    shared = ROOT / "datasets" / "common.py"
-    known = path.read_text(encoding="utf-8") + (
-        shared.read_text(encoding="utf-8") if shared.parent == path.parent else ""
-    )
+    shared = ("common.py", "package_files.py") if path.parent == ROOT / "datasets" else ()
+    known = "".join(file.read_text(encoding="utf-8") for file in [path, *(path.with_name(name) for name in shared)])
     if "tests" not in path.parts:
         unknown = {name for name in named_options(command.line) if f'"{name}"' not in known}
         assert not unknown, f"no option {unknown}"

@@ -98,6 +98,85 @@ def test_a_wheel_gives_one_of_each_set_of_twins_with_its_licence(
     assert "toy-box_toys_flat left out: flat" in err
 
 
+def stl(mesh: trimesh.Trimesh) -> bytes:
+    data = mesh.export(file_type="stl")
+    assert isinstance(data, bytes)
+    return data
+
+
+@pytest.fixture
+def robot(tmp_path: Path) -> Path:
+    """A wheel with a link in pieces, links with a visual and a collision mesh, and a link in two formats."""
+    far = trimesh.creation.box((1, 2, 5)).apply_translation([4, 0, 0])
+    members = {
+        "simple/arm/base_0.stl": stl(trimesh.creation.box((1, 2, 5))),
+        "simple/arm/base_1.stl": stl(far),
+        "simple/arm/base.stl": stl(trimesh.creation.box((5, 2, 5))),
+        "simple/arm/link_vis.stl": stl(wedge()),
+        "simple/arm/link.stl": stl(wedge(2.0)),
+        "simple/arm/elbow_vis.stl": stl(trimesh.creation.box((1, 1, 0))),
+        "simple/arm/elbow.stl": stl(trimesh.creation.icosphere()),
+        "simple/arm/hand_jaw.stl": stl(trimesh.creation.cylinder(1.0, 5.0)),
+        "simple/arm/obj_meshes/elbow.stl": stl(trimesh.creation.box((1, 4, 9))),
+        "simple/arm/foot_coll.stl": stl(trimesh.creation.box((1, 4, 9))),
+        "simple/arm/foot.obj": str(trimesh.creation.cone(1.0, 2.0).export(file_type="obj")).encode(),
+        "simple/arm/foot.stl": stl(trimesh.creation.annulus(1.0, 2.0, 1.0)),
+    }
+    wheel = tmp_path / "toy_box-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return wheel
+
+
+def test_of_each_link_one_mesh_is_written_the_visual_one_first(
+    robot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = recipe("package_files")
+    folders = [files.Folder("toy-box", "simple/arm/", "toy", "MIT", "A. Maker", pieces=True, without="jaw")]
+    monkeypatch.setattr(sys, "argv", ["toys.py", str(tmp_path / "out"), "--source", str(robot)])
+    assert files.write_folders("Write toys.", folders, "toy.csv") == 0
+    made = {path.stem: trimesh.load_mesh(path) for path in sorted((tmp_path / "out" / "toy").iterdir())}
+    names = ["toy-box_arm_base", "toy-box_arm_elbow", "toy-box_arm_foot", "toy-box_arm_link_vis"]
+    assert list(made) == names
+    assert made["toy-box_arm_base"].volume == pytest.approx(20.0)
+    assert made["toy-box_arm_base"].body_count == 2
+    assert made["toy-box_arm_link_vis"].volume == pytest.approx(wedge().volume, rel=1e-3)
+    assert made["toy-box_arm_foot"].extents == pytest.approx([2, 2, 2], rel=0.02)
+    table = (tmp_path / "out" / "toy.csv").read_text(encoding="utf-8")
+    rows = {row["file"]: row for row in csv.DictReader(table.splitlines())}
+    assert list(rows)[0] == "toy/toy-box_arm_base.ply"
+    assert rows["toy/toy-box_arm_base.ply"]["source"].endswith("whl, simple/arm/base_0.stl, simple/arm/base_1.stl")
+    assert rows["toy/toy-box_arm_foot.ply"]["source"].endswith("whl, simple/arm/foot.obj")
+    assert "toy-box_arm_elbow_vis left out: " in capsys.readouterr().err
+
+
+def test_specks_beside_a_part_are_left_out() -> None:
+    files = recipe("package_files")
+    part, speck = trimesh.creation.box((1, 2, 3)), trimesh.creation.box((0.01, 0.01, 0.01)).apply_translation([9, 0, 0])
+    small = trimesh.creation.box((0.2, 0.2, 0.2)).apply_translation([2, 0, 0])
+    both = files.without_crumbs(trimesh.util.concatenate([part, speck, small]))
+    assert both.body_count == 2
+    assert both.volume == pytest.approx(6.008)
+    assert files.without_crumbs(part) is part
+
+
+def test_names_left_out_leave_the_other_meshes_of_their_links_out_too(robot: Path) -> None:
+    files = recipe("package_files")
+    folder = files.Folder("toy-box", "simple/arm/", "toy", "MIT", "A. Maker", pieces=True)
+    with zipfile.ZipFile(robot) as archive:
+        listed = files.entries([archive], [folder])
+    links = {entry.link.removeprefix("toy-box_arm_") for entry in files.chosen(listed, {"base_1", "link_vis"}, None)}
+    assert links == {"elbow", "hand_jaw", "foot"}
+    for seed in range(5):
+        order = files.chosen(listed, set(), seed)
+        assert sorted(order) == sorted(listed)
+        names = [entry.name.removeprefix("toy-box_arm_") for entry in order]
+        assert names.index("link_vis") + 1 == names.index("link")
+        assert names.index("elbow_vis") + 1 == names.index("elbow")
+    assert len({tuple(entry.link for entry in files.chosen(listed, set(), seed)) for seed in range(5)}) > 1
+
+
 def test_sources_without_the_package_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,3 +197,10 @@ def test_every_folder_has_a_free_licence_and_an_author(name: str) -> None:
     assert len(set(folders)) == len(folders)
     assert {folder.licence for folder in folders} <= free
     assert all(folder.author and folder.path.endswith("/") for folder in folders)
+
+
+def test_robots_without_a_free_licence_are_not_taken() -> None:
+    taken = {folder.path.rstrip("/").split("/")[-1] for folder in recipe("robot_parts").FOLDERS}
+    assert taken >= {"go2", "z1", "sawyer_description", "bd_gripper", "ability_hand", "anymal_b_simple_description"}
+    assert not taken & {"gr1", "fourier_hands", "inspire_hands", "b1", "arx5", "schunk_svh_hand", "icub_description"}
+    assert not [path for path in taken if "puma" in path or "frankie" in path]
