@@ -10,11 +10,12 @@ tessellation, and copies of a robot in several packages, are written once, in th
 Needs: `pip install pymeshlab manifold3d fast-simplification pycollada`, and the wheels:
 `pip download --no-deps robosuite==1.5.2 robosuite-models==1.0.0 example-robot-data==6.0.0 rtb-data==2.0.0`.
 Licence: of each folder its own, as the package states it beside the meshes (README, LICENSE, package.xml), else the one
-of the package where the robot is known to be free: MIT, BSD-2-Clause, BSD-3-Clause, ISC or Apache-2.0. Go2, Z1 and the
-Ability Hand are under the licences of their makers (unitree_go2 and unitree_z1 of mujoco_menagerie, ability-hand-api).
+of the package where the robot is known to be free: MIT, BSD-2-Clause, BSD-3-Clause, ISC or Apache-2.0. The Ability Hand
+is under the licence of its maker (ability-hand-api).
 All ask to keep the notices: keep robot.csv with the meshes. Not taken: folders under MPL-2.0, GPL-3.0 (Fourier GR-1),
 CC-BY-SA, CC-BY-NC-SA (Inspire hands) and CC-BY-NC-ND, and those whose origin or licence is not plainly stated: the
-Fourier hands of robosuite; B1, ARX5 and the SVH hand of robosuite-models; the folders data and meshes, AL5D, Puma 560
+Fourier hands of robosuite; Go2 and Z1 (MPL-2.0 by one package, BSD by another), B1, ARX5 and the SVH hand of
+robosuite-models; the folders data and meshes, AL5D, Puma 560
 and Frankie of rtb-data. Panda's and Baxter's arms and TIAGo are taken from example-robot-data alone.
 Writes: OUT_DIR/robot_<kind>/<name>.ply and OUT_DIR/robot.csv (file, source, author, licence, change).
 """
@@ -100,9 +101,7 @@ IN_PIECES = (
 MAKERS = (
     ("robots/aloha/", "arm", "BSD-3-Clause", "Trossen Robotics"),
     ("robots/h1/", "body", "BSD-3-Clause", "Unitree Robotics"),
-    ("robots/z1/", "arm", "BSD-3-Clause", "Unitree Robotics"),
     ("grippers/meshes/ability_hand/", "hand", "MIT", "PSYONIC"),
-    ("grippers/meshes/z1_gripper/", "hand", "BSD-3-Clause", "Unitree Robotics"),
 )
 """Robots of robosuite-models under the licences of their makers; the package itself is MIT."""
 
@@ -125,7 +124,6 @@ FOLDERS = (
         Folder("robosuite-models", f"{MODELS}{path}", f"robot_{kind}", licence, author)
         for path, kind, licence, author in MAKERS
     ),
-    Folder("robosuite-models", f"{MODELS}robots/go2/", "robot_leg", "BSD-3-Clause", "Unitree Robotics", pieces=True),
     Folder("robosuite", f"{SUITE}bullet_data/sawyer_description/", "robot_arm", "BSD", "Rethink Robotics"),
     *(
         Folder("robosuite", f"{SUITE}{path}", f"robot_{kind}", "MIT", author, pieces=True, without=JAWS)
