@@ -307,6 +307,13 @@ def test_train_and_resume_equal_one_run(tmp_path: Path, dataset_path: Path) -> N
     assert (one.codes() == two.codes()).all()
 
 
+def test_few_bytes_a_code_are_few_numbers(tmp_path: Path, dataset_path: Path) -> None:
+    for given, numbers in ((("--code-bytes", 6), 14), (("--code-bytes", 6, "--code-size", 8), 8)):
+        out = tmp_path / f"{numbers}.h5"
+        run(tmp_path, "train", dataset_path, out, "--steps", 2, *given)
+        assert run(tmp_path, "info", out)["code_size"] == numbers
+
+
 def test_the_committed_space_answers_every_verb(tmp_path: Path) -> None:
     path = Path(__file__).parents[2] / "checkpoints" / "families.h5"
     assert path.stat().st_size <= 2_000_000
