@@ -52,7 +52,9 @@ def main() -> None:
             source = meshes(folder / f"meshes_{count}", count, 1)
             data, space = folder / f"shapes_{count}.h5", folder / f"space_{count}.h5"
             row = run("prepare", source, data)
-            keep(options.out, "prepare", count, row | {"file_bytes_per_shape": data.stat().st_size // count})
+            parts = [data, *data.parent.glob(f"{data.name}.shards/*")]
+            size = sum(part.stat().st_size for part in parts)
+            keep(options.out, "prepare", count, row | {"file_bytes_per_shape": size // count})
             row = run("train", data, space, "--minutes", options.minutes)
             keep(options.out, "train", count, row | {"minutes": options.minutes})
             row = run("encode", space, unseen)
@@ -63,7 +65,7 @@ def meshes(folder: Path, count: int, seed: int) -> Path:
     """So many meshes of the families in a folder, about as many of each."""
     if not folder.exists():
         kinds = sorted(FAMILIES)[:10]
-        write_families(folder, -(-count // len(kinds)), seed, families=kinds)
+        write_families(folder, -(-count // len(kinds)), seed, families=kinds, workers=2)
         for extra in sorted(folder.glob("*/*.ply"), key=lambda path: path.stem)[count:]:
             extra.unlink()
     return folder
