@@ -51,9 +51,38 @@ def crossed_cells(lattice: SampledLattice, side: int, values: NDArray[Any], lips
     visited[tuple(blocks.low // 2)] = True
     found = [cells_within(lattice, blocks, _ALLOWANCE)]
     while (entered := _blocks_entered(found[-1], visited)).shape[1]:
+        lattice.recalls = True  # vertices on the faces of blocks that were visited are known
         visited[tuple(entered // 2)] = True
         found.append(cells_within(lattice, _unknown_blocks(lattice, entered), _ALLOWANCE))
-    return joined(found)
+    return _completed(lattice, joined(found)) if len(found) > 1 else found[0]
+
+
+def _completed(lattice: SampledLattice, cells: Blocks) -> Blocks:
+    """Cells, with the blocks evaluated that the surface enters although they were taken for empty.
+
+    A vertex whose interpolation is far from zero is not evaluated for its block, but may be for the next one.
+    """
+    while (entered := _blocks_missed(cells, lattice.resolution)).shape[1]:
+        again = _keys(cells.low // 2, lattice.resolution)
+        kept = np.flatnonzero(~np.isin(again, _keys(entered // 2, lattice.resolution)))
+        cells = joined([cells.those(kept), cells_within(lattice, _unknown_blocks(lattice, entered), _ALLOWANCE)])
+    return cells
+
+
+def _blocks_missed(cells: Blocks, resolution: int) -> Indices:
+    """Low corners (3, K) of blocks of two cells per axis that lack a cell beyond a face that changes sign."""
+    negative, known, missed = cells.corners < 0, np.sort(_keys(cells.low, resolution)), []
+    for axis, end in itertools.product(range(3), range(2)):
+        face = negative[CORNERS[:, axis] == end]
+        next_to = cells.low[:, face.any(0) & ~face.all(0)]
+        next_to[axis] += 2 * end - 1
+        missed.append(next_to[:, ~np.isin(_keys(next_to, resolution), known)] // 2)
+    return 2 * np.unique(np.concatenate(missed, axis=1), axis=1)
+
+
+def _keys(low: Indices, resolution: int) -> Indices:
+    """One number (N,) for each index triple (3, N)."""
+    return np.asarray((low[0] * (resolution + 1) + low[1]) * (resolution + 1) + low[2])
 
 
 def _unknown_blocks(lattice: SampledLattice, low: Indices) -> Blocks:

@@ -30,6 +30,9 @@ def march(cells: Indices, corners: NDArray[Any]) -> tuple[Array, Indices]:
 
     Returns:
         Vertices (V, 3) in steps of the lattice, and faces (F, 3), outward for values negative inside.
+
+    Raises:
+        ValueError: a cell is missing, or two cells have values of another sign at one corner.
     """
     inside = corners < 0
     crossed = np.stack([inside[0] ^ inside[end] for end in _ALONG], 1)
@@ -40,9 +43,9 @@ def march(cells: Indices, corners: NDArray[Any]) -> tuple[Array, Indices]:
     vertices[np.arange(len(rows)), axes] += low / (low - high)
     numbers = np.cumsum(crossed.ravel(), dtype=np.int64) - 1
 
-    edges, counts = _triangle_table()
+    table, counts = _triangle_table()
     case = np.packbits(inside, axis=0, bitorder="little")[0]
-    used = edges[case]
+    used = table[case]
     used, cell = used[used >= 0], np.repeat(np.arange(len(case)), counts[case])
     lattice = BrickLattice(cells, 1, int(cells.max(initial=0)))
     around = lattice.neighbourhood(cells)
@@ -50,7 +53,10 @@ def march(cells: Indices, corners: NDArray[Any]) -> tuple[Array, Indices]:
     row_at[around.at((0, 0, 0))] = np.arange(len(case))
     owners = np.stack([row_at[around.at(step)] for step in CORNERS])
     starts, directions = _edge_table()
-    faces = numbers[3 * owners[starts[used], cell] + directions[used]]
+    edges = 3 * owners[starts[used], cell] + directions[used]
+    if not crossed.ravel()[edges].all():
+        raise ValueError("cells disagree on a sign: the field has two values at one point, so it cannot be meshed")
+    faces = numbers[edges]
     return vertices, faces.reshape(-1, 3)
 
 

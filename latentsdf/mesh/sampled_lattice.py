@@ -26,6 +26,8 @@ class SampledLattice:
     Attributes:
         smallest, largest: of all values so far.
         smallest_at: position of the smallest.
+        recalls: whether a vertex that was evaluated before has the value that it had then. A field evaluated in another
+            batch is rounded otherwise, and next to zero its sign may be another one.
     """
 
     def __init__(self, sdf: SDF, resolution: int, level: float, half_width: float, like: Tensor | None):
@@ -35,6 +37,9 @@ class SampledLattice:
         self.spacing: float = 2.0 * half_width / resolution
         self.smallest, self.largest = np.inf, -np.inf
         self.smallest_at: list[float] = []
+        self.recalls = False
+        self._evaluated: list[tuple[Indices, NDArray[Any]]] = []
+        self._sorted = False
 
     def points(self, index: NDArray[Any]) -> Array:
         """Coordinates (...) of indices (...), whole or between vertices."""
@@ -54,6 +59,34 @@ class SampledLattice:
         Raises:
             ValueError: the field does not return (K,), or a number that is not finite.
         """
+        if not self.recalls:
+            return self._evaluate(index)
+        keys, known = self._keys(index), self._known()
+        values, new = np.empty(len(keys), known[0][1].dtype), np.ones(len(keys), dtype=bool)
+        for known_keys, known_values in known:
+            place = np.minimum(np.searchsorted(known_keys, keys), len(known_keys) - 1)
+            same = new & (known_keys[place] == keys)
+            values[same] = known_values[place[same]]
+            new &= ~same
+        if new.any():
+            values[new] = self._evaluate(index[:, new])
+        return values
+
+    def _keys(self, index: Indices) -> Indices:
+        """One number (K,) for each index triple (3, K)."""
+        side = 2 * self.resolution + 2  # blocks may end beyond the cube
+        return np.asarray((index[0] * side + index[1]) * side + index[2])
+
+    def _known(self) -> list[tuple[Indices, NDArray[Any]]]:
+        """Sorted keys and values of all vertices so far, in a few parts."""
+        if len(self._evaluated) > 8 or not self._sorted:
+            parts = [np.concatenate(part) for part in zip(*self._evaluated, strict=True)]
+            keys, rows = np.unique(parts[0], return_index=True)
+            self._evaluated, self._sorted = [(keys, parts[1][rows])], True
+        return self._evaluated
+
+    def _evaluate(self, index: Indices) -> NDArray[Any]:
+        """Values (K,) at index triples (3, K), which are remembered."""
         count = index.shape[1]
         raw = evaluate(self.sdf, self.queries(index))
         if raw.shape != (count,):
@@ -76,4 +109,8 @@ class SampledLattice:
             self.smallest, self.smallest_at = smallest, self.points(at).round(4).tolist()
         self.largest = max(self.largest, largest)
         border = ((index == 0) | (index >= self.resolution)).any(0)
-        return np.where(border, np.maximum(values, np.finfo(values.dtype).tiny), values)
+        values = np.where(border, np.maximum(values, np.finfo(values.dtype).tiny), values)
+        keys = self._keys(index)
+        order = np.argsort(keys, kind="stable") if self.recalls else slice(None)
+        self._evaluated.append((keys[order], values[order]))
+        return values
