@@ -245,17 +245,19 @@ def test_arguments_out_of_range_are_refused(keywords, text):
 def test_a_field_that_is_rounded_otherwise_in_every_batch_is_closed(seed: int) -> None:
     batches = iter(range(1000 * seed, 1000 * seed + 1000))
 
-    def box(points: Tensor) -> Tensor:  # zero, but for its rounding, on whole faces of the lattice
+    def box(points: torch.Tensor) -> torch.Tensor:  # zero, but for its rounding, on whole faces of the lattice
         generator = torch.Generator().manual_seed(next(batches))
         return (points.abs() - 0.5).amax(-1) + 1e-7 * torch.randn(len(points), generator=generator)
 
     mesh = extract_mesh(box, 64, lipschitz=0.2)  # a bound so small that the surface is followed through its faces
     assert mesh.is_watertight
-    np.testing.assert_allclose(mesh.volume, 1.0, atol=1e-3)
+    np.testing.assert_allclose(mesh.volume, 1.0, atol=4e-3)  # edges are bevelled
 
 
 def test_a_face_beside_a_block_that_was_taken_for_empty_is_found() -> None:
-    def wall(points: Tensor) -> Tensor:  # flat far from a thin blade, so that the blocks beside it look empty
+    def wall(
+        points: torch.Tensor,
+    ) -> torch.Tensor:  # flat far from a thin blade, so that the blocks beside it look empty
         blade = (points - torch.tensor([0.3, 0.1, 0.0])).abs() - torch.tensor([0.011, 0.6, 0.4])
         return torch.minimum((points.abs() - 0.25).amax(-1), blade.amax(-1)).clamp(-0.02, 0.02)
 
