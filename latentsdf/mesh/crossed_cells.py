@@ -54,13 +54,17 @@ def crossed_cells(lattice: SampledLattice, side: int, values: NDArray[Any], lips
         lattice.recalls = True  # vertices on the faces of blocks that were visited are known
         visited[tuple(entered // 2)] = True
         found.append(cells_within(lattice, _unknown_blocks(lattice, entered), _ALLOWANCE))
-    return _completed(lattice, joined(found)) if len(found) > 1 else found[0]
+    return completed(lattice, joined(found)) if len(found) > 1 else found[0]
 
 
-def _completed(lattice: SampledLattice, cells: Blocks) -> Blocks:
+def completed(lattice: SampledLattice, cells: Blocks) -> Blocks:
     """Cells, with the blocks evaluated that the surface enters although they were taken for empty.
 
     A vertex whose interpolation is far from zero is not evaluated for its block, but may be for the next one.
+
+    Args:
+        lattice: gives the values.
+        cells: single cells that change sign.
     """
     while (entered := _blocks_missed(cells, lattice.resolution)).shape[1]:
         again = _keys(cells.low // 2, lattice.resolution)

@@ -7,7 +7,9 @@ import torch
 from scipy.spatial import KDTree
 
 from latentsdf.core.field import evaluate
+from latentsdf.mesh.crossed_cells import coarse_lattice, completed, crossed_cells
 from latentsdf.mesh.isosurface import extract_mesh
+from latentsdf.mesh.sampled_lattice import SampledLattice
 
 DOUBLE = torch.zeros(0, dtype=torch.float64)
 
@@ -254,12 +256,12 @@ def test_a_field_that_is_rounded_otherwise_in_every_batch_is_closed(seed: int) -
     np.testing.assert_allclose(mesh.volume, 1.0, atol=4e-3)  # edges are bevelled
 
 
-def test_a_face_beside_a_block_that_was_taken_for_empty_is_found() -> None:
-    def wall(
-        points: torch.Tensor,
-    ) -> torch.Tensor:  # flat far from a thin blade, so that the blocks beside it look empty
-        blade = (points - torch.tensor([0.3, 0.1, 0.0])).abs() - torch.tensor([0.011, 0.6, 0.4])
-        return torch.minimum((points.abs() - 0.25).amax(-1), blade.amax(-1)).clamp(-0.02, 0.02)
-
-    for resolution in (64, 96, 160):
-        assert extract_mesh(wall, resolution, lipschitz=0.05).is_watertight
+def test_a_block_that_was_taken_for_empty_is_evaluated_where_the_surface_enters_it() -> None:
+    lattice = SampledLattice(lambda points: points.norm(dim=-1) - 0.6, 64, 0.0, 1.0, None)
+    cells = crossed_cells(lattice, *coarse_lattice(lattice), None)
+    blocks = cells.low // 2
+    lost = (blocks == blocks[:, :1]).all(0) | (blocks == blocks[:, -1:]).all(0)
+    again = completed(lattice, cells.those(~lost))
+    order, expected = (np.lexsort(part.low) for part in (again, cells))
+    np.testing.assert_array_equal(again.low[:, order], cells.low[:, expected])
+    np.testing.assert_allclose(again.corners[:, order], cells.corners[:, expected], atol=1e-6)
