@@ -24,7 +24,7 @@ _VALUES_PER_CHUNK = 4_000_000
 _CODES_PER_CHUNK = 8
 """Codes decoded at a time."""
 _COLUMNS = 1024
-"""Codes whose fields are kept."""
+"""Codes whose fields are kept, the last decoded ones."""
 
 
 class LatticeColumns:
@@ -48,8 +48,8 @@ class LatticeColumns:
     def table(self, codes: Tensor) -> Tensor:
         """Signed distances (R^3, K) of codes (K, D), in the order of `lattice_vertices`."""
         keys = [code.tobytes() for code in codes.detach().cpu().numpy()]
-        new = [row for row, key in enumerate(keys) if key not in self._columns]
-        columns = {key: self._columns.pop(key) for key in dict.fromkeys(keys) if key in self._columns}
+        columns = {key: known for key in keys if (known := self._columns.get(key)) is not None}
+        new = [row for row, key in enumerate(keys) if key not in columns]
         vertices = lattice_vertices(self.resolution, dtype=codes.dtype, device=codes.device)[None]
         branch = self.decoder.branches[0]
         with torch.no_grad():

@@ -55,4 +55,4 @@ class DerivedValues:
 
     def codes_changed(self) -> None:
         """Forget what was made of codes."""
-        self._kept = OrderedDict((key, kept) for key, kept in self._kept.items() if not kept.of_codes)
+        self._kept = OrderedDict((key, kept) for key, kept in [*self._kept.items()] if not kept.of_codes)

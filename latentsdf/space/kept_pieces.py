@@ -12,6 +12,7 @@ from ..mesh.small_pieces import least_piece, piece_areas
 from .shape import Shape
 
 CELLS = 128
+"""Cells an axis of the lattice that pieces are found on, where none are given."""
 
 
 def with_kept_pieces(shape: Shape, parts: int, cells: int = CELLS) -> Shape:
